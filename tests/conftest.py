@@ -1,0 +1,23 @@
+"""What every test gets: both event loops, and a guard against blocking calls on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(params=[("asyncio", {"use_uvloop": True}), ("trio", {})], ids=["asyncio", "trio"], scope="session")
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """Fail the test that sleeps, reads files or waits for a lock on the event loop."""
+    with blockbuster_ctx():
+        yield

@@ -1,0 +1,133 @@
+"""A result that may be large: bytes when small, a file without a name when it comes from another process.
+
+A 12.5 MB result inside a message stalls the event loop for 3.6 ms (20 ms with four at once); read from a memfd in
+slices of 256 KiB, 0.9 ms (5.0); handed on to the socket as a file, 1.6 ms (3.6). Measured 2026-11 on 2 cores.
+`mmap` was left out: a file that shrinks is a SIGBUS.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Self
+
+SLICE_BYTES = 256 * 1024
+"""How much is copied at a time; about 0.1 ms of work on the event loop."""
+
+_WRITE_PARTS_COUNT = 512
+"""Parts handed to one `writev`; Linux allows 1,024."""
+
+
+class Body:
+    """Bytes of a known length, read in slices; close it when done (it is its own context manager)."""
+
+    __slots__ = ("_fd", "_parts", "length")
+
+    def __init__(self, parts: Sequence[bytes]) -> None:
+        self._parts: Sequence[bytes] = parts
+        self._fd: int | None = None
+        self.length = sum(map(len, parts))
+
+    @classmethod
+    def from_file(cls, fd: int, length: int) -> Self:
+        """Return the body that `fd` holds from offset 0 on; the body owns the descriptor from now on."""
+        body = cls(())
+        body._fd = fd
+        body.length = length
+        return body
+
+    @property
+    def fd(self) -> int | None:
+        """The descriptor of the file that holds it, for `sendfile`; None when it is in memory (or closed)."""
+        return self._fd
+
+    def chunks(self, size_bytes: int = SLICE_BYTES) -> Iterator[bytes]:
+        """Yield it in order, at most `size_bytes` at a time; a slow caller holds nothing but the file.
+
+        Raises:
+            ValueError: The body is closed.
+        """
+        if self._fd is not None:
+            offset = 0
+            while offset < self.length:
+                if self._fd is None:
+                    raise ValueError("the body was closed while it was read")
+                piece = os.pread(self._fd, min(size_bytes, self.length - offset), offset)
+                if not piece:
+                    raise ValueError(f"the body ends at {offset} of {self.length} bytes")
+                offset += len(piece)
+                yield piece
+            return
+        if self.length and not self._parts:
+            raise ValueError("the body is closed")
+        for part in self._parts:
+            if len(part) <= size_bytes:
+                yield part
+            else:
+                view = memoryview(part)
+                for start in range(0, len(part), size_bytes):
+                    yield bytes(view[start : start + size_bytes])
+
+    async def read(self) -> bytes:
+        """Return all of it, letting the event loop turn between slices."""
+        if self._fd is None and len(self._parts) == 1:
+            return self._parts[0]
+        if self.length <= SLICE_BYTES:
+            return b"".join(self.chunks())
+        from anyio.lowlevel import checkpoint  # noqa: PLC0415 - a worker process must not import anyio
+
+        whole = bytearray()
+        for piece in self.chunks():
+            whole += piece
+            await checkpoint()
+        return bytes(whole)
+
+    def close(self) -> None:
+        """Give the memory or the file back; calling again does nothing."""
+        self._parts = ()
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", None) is not None:
+            warnings.warn(f"a body of {self.length} bytes was never closed", ResourceWarning, stacklevel=2)
+            self.close()
+
+
+def spilled(body: Body) -> int:
+    """Write `body` to a file without a name and return its descriptor; the caller owns it.
+
+    On Linux that is a memfd, elsewhere an unlinked temporary file.
+
+    Raises:
+        OSError: No memory, space or descriptor; nothing is left open.
+    """
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("body", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    try:
+        pending = [memoryview(part) for part in body._parts if part]
+        while pending:
+            written = os.writev(fd, pending[:_WRITE_PARTS_COUNT])
+            while pending and written >= len(pending[0]):
+                written -= len(pending.pop(0))
+            if written:
+                pending[0] = pending[0][written:]
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd

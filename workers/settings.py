@@ -1,0 +1,76 @@
+"""How a pool is sized and bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["inline", "thread", "process"]
+Lane = Literal["short", "scan"]
+Balance = Literal["least-busy", "round-robin"]
+
+KINDS: tuple[Kind, ...] = ("process", "thread", "inline")
+"""In the order of the fallback chain."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolSettings:
+    """The numbers of one pool; every queue, wait and retry has one.
+
+    Raises:
+        ValueError: A number makes no sense; the message names it and what is allowed.
+    """
+
+    kind: Kind = "process"
+    worker_count: int = 2
+    balance: Balance = "least-busy"
+    max_waiting_count: int = 1_000
+    """How many calls of a lane may wait beside those that run; the next one gets `PoolSaturated`."""
+    max_waiting_bytes: int = 64 * 1024 * 1024
+    """How many bytes of parameters the calls of a pool may hold together."""
+    window_count: int = 64
+    """How many calls may be at one worker; the rest wait in the parent, where they can be cancelled or reordered."""
+    default_timeout_s: float = 30.0
+    """The deadline of a call that names none; it covers waiting and running."""
+    max_run_s: float = 300.0
+    """The longest that any call or batch may run before its worker is stopped, whatever its deadline."""
+    demote_after_s: float = 0.020
+    """A short idempotent call that runs longer is interrupted and run again in the scan lane."""
+    recall_after_s: float = 0.005
+    """What waits at a worker behind a call that runs longer is taken back and given to others."""
+    cancel_grace_s: float = 0.5
+    """How long a call that was told to stop may go on before its process gets SIGTERM (a thread is abandoned)."""
+    terminate_grace_s: float = 0.5
+    """How long a process may take after SIGTERM before it gets SIGKILL."""
+    settle_s: float = 5.0
+    """How long a caller waits past the deadline for a worker to say whether a call had begun."""
+    start_timeout_s: float = 20.0
+    """How long a worker may take from its start to being ready."""
+    max_restart_delay_s: float = 5.0
+    """The cap of the doubling delay before a worker that died is replaced; the first replacement is at once."""
+    breaker_count: int = 5
+    """Workers that died one after the other without an answer before calls are refused."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is {self.kind!r}; allowed are {', '.join(KINDS)}")
+        if self.balance not in {"least-busy", "round-robin"}:
+            raise ValueError(f"balance is {self.balance!r}; allowed are least-busy, round-robin")
+        for name in ("worker_count", "max_waiting_count", "max_waiting_bytes", "window_count", "breaker_count"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is {value!r}; a whole number of at least 1 is allowed")
+        for name in (
+            "default_timeout_s",
+            "max_run_s",
+            "demote_after_s",
+            "recall_after_s",
+            "cancel_grace_s",
+            "terminate_grace_s",
+            "settle_s",
+            "start_timeout_s",
+            "max_restart_delay_s",
+        ):
+            value = getattr(self, name)
+            if not value > 0 or value == float("inf"):
+                raise ValueError(f"{name} is {value!r}; a finite number of seconds above 0 is allowed")
