@@ -1,0 +1,201 @@
+"""Keyset pages: an order that is total, the place where a page ended, and the SQL of what comes after it.
+
+The order is what the client asks for, then the table's key in the direction of the last column asked for (so that an
+index on that column serves both). A page never skips or repeats a row that did not change: NULLs stand where SQLite
+puts them (first ascending, last descending), the key makes ties impossible, and the values of the cursor are exact.
+A view has no key; its cursor is a count of rows, which is exact while nothing changes.
+
+The condition opens with a plain bound on the first column where it can, because SQLite seeks in an index for that but
+not for the OR behind it; columns that are never NULL and run in one direction become one row value, which it seeks for.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from dataserver.refusals import InvalidCursor, InvalidParameter
+from dataserver.rows.columns import MAX_INTEGER, MIN_INTEGER, Column, Value, find
+from dataserver.rows.filters import Condition
+
+if TYPE_CHECKING:
+    from dataserver.rows.keys import Key
+
+MAX_ORDER_COUNT: Final = 16
+MAX_CURSOR_CHARACTERS: Final = 16_384
+_VERSION = 1
+_MARK_BYTES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One column of an order."""
+
+    column: Column
+    descending: bool = False
+
+    @property
+    def sql(self) -> str:
+        """The term as it stands in ORDER BY."""
+        return f"{self.column.sql} DESC" if self.descending else self.column.sql
+
+
+class ExactText(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Text by its bytes: what is no valid UTF-8 still compares exactly."""
+
+    data: bytes
+
+
+Place = tuple[Value | ExactText, ...]
+"""The values of an order's terms in the last row of a page."""
+
+
+class _Cursor(msgspec.Struct, frozen=True, array_like=True):
+    version: int
+    mark: bytes
+    values: list[int | float | str | bytes | ExactText | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A total order of rows, or, without a key, one that ends in `offset` pages."""
+
+    terms: tuple[Term, ...]
+    total: bool
+
+    @property
+    def sql(self) -> str:
+        """What stands behind ORDER BY; empty where there is nothing to order by."""
+        return ", ".join(term.sql for term in self.terms)
+
+    @property
+    def mark(self) -> bytes:
+        """A short mark of the order, so that a cursor of another one is refused."""
+        return sha256(repr((self.sql, self.total)).encode()).digest()[:_MARK_BYTES]
+
+
+def order_of(text: str | None, columns: dict[str, Column], key: Key | None) -> Order:
+    """Return the order that `?order=-age,id` asks for, made total by the key.
+
+    Raises:
+        UnknownColumn: A column that the table lacks.
+        InvalidParameter: A column twice, or too many of them.
+    """
+    terms: list[Term] = []
+    reachable = columns if key is None or key.shown else columns | {c.name: c for c in key.columns}
+    for part in text.split(",") if text else ():
+        column = find(reachable, part.removeprefix("-"))
+        if any(term.column.name == column.name for term in terms):
+            raise InvalidParameter(f"the order names the column {column.name!r} twice")
+        terms.append(Term(column, descending=part.startswith("-")))
+    if len(terms) > MAX_ORDER_COUNT:
+        raise InvalidParameter(f"the order has {len(terms)} columns; at most {MAX_ORDER_COUNT} are allowed")
+    if key is None:
+        return Order(tuple(terms), total=False)
+    descending = bool(terms) and terms[-1].descending
+    named = {term.column.name for term in terms}
+    terms += [Term(column, descending) for column in key.columns if column.name not in named]
+    return Order(_up_to_key(terms, key), total=True)
+
+
+def _up_to_key(terms: list[Term], key: Key) -> tuple[Term, ...]:
+    """Drop what stands behind the last column of the key: it can't decide anything."""
+    missing = {column.name for column in key.columns}
+    for count, term in enumerate(terms, start=1):
+        missing.discard(term.column.name)
+        if not missing:
+            return tuple(terms[:count])
+    return tuple(terms)
+
+
+def after(order: Order, place: Place) -> Condition:
+    """Return the condition that holds for exactly the rows behind `place` in a total order."""
+    return _behind(order.terms, place)
+
+
+def _behind(terms: tuple[Term, ...], place: Place) -> Condition:
+    if len({term.descending for term in terms}) == 1 and not any(term.column.nullable for term in terms):
+        return _row_value(terms, place)
+    (term, *rest), (value, *values) = terms, place
+    strictly = _strictly_behind(term, value)
+    if not rest:
+        return strictly
+    deeper = _behind(tuple(rest), tuple(values))
+    column = term.column.sql
+    if value is None:
+        tied = Condition(f"({column} IS NULL AND {deeper.sql})", deeper.params)
+        return _either(strictly, tied)
+    mark, bind = _bound(value)
+    tied = Condition(f"({column} = {mark} AND {deeper.sql})", (bind, *deeper.params))
+    either = _either(strictly, tied)
+    if term.descending and term.column.nullable:
+        return either  # NULLs come after every value: no single bound holds for all that follows
+    operator = "<=" if term.descending else ">="
+    return Condition(f"({column} {operator} {mark} AND {either.sql})", (bind, *either.params))
+
+
+def _row_value(terms: tuple[Term, ...], place: Place) -> Condition:
+    operator = "<" if terms[0].descending else ">"
+    marks, binds = zip(*(_bound(value) for value in place), strict=True)
+    if len(terms) == 1:
+        return Condition(f"{terms[0].column.sql} {operator} {marks[0]}", binds)
+    names = ", ".join(term.column.sql for term in terms)
+    return Condition(f"({names}) {operator} ({', '.join(marks)})", binds)
+
+
+def _strictly_behind(term: Term, value: Value | ExactText) -> Condition:
+    column = term.column.sql
+    if value is None:
+        return Condition("0" if term.descending else f"{column} IS NOT NULL")
+    mark, bind = _bound(value)
+    if not term.descending:
+        return Condition(f"{column} > {mark}", (bind,))
+    if not term.column.nullable:
+        return Condition(f"{column} < {mark}", (bind,))
+    return Condition(f"({column} < {mark} OR {column} IS NULL)", (bind,))
+
+
+def _either(one: Condition, other: Condition) -> Condition:
+    return Condition(f"({one.sql} OR {other.sql})", (*one.params, *other.params))
+
+
+def _bound(value: Value | ExactText) -> tuple[str, Value]:
+    if isinstance(value, ExactText):
+        return "CAST(? AS TEXT)", value.data
+    return "?", value
+
+
+def write_cursor(order: Order, place: Place) -> str:
+    """Return `place` as the opaque text that a client sends back in `after`."""
+    packed = msgspec.msgpack.encode(_Cursor(_VERSION, order.mark, list(place)))
+    return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+
+
+def read_cursor(order: Order, text: str) -> Place:
+    """Return the place that `text` holds.
+
+    Raises:
+        InvalidCursor: It is none, or one of another order or table.
+    """
+    if len(text) > MAX_CURSOR_CHARACTERS:
+        raise InvalidCursor(
+            f"the cursor has {len(text)} characters; at most {MAX_CURSOR_CHARACTERS} are allowed"
+        )
+    try:
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        cursor = msgspec.msgpack.decode(packed, type=_Cursor)
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise InvalidCursor(
+            "`after` is no cursor: send back the `next` of a page, or leave it out"
+        ) from error
+    width = len(order.terms) if order.total else 1
+    if cursor.version != _VERSION or cursor.mark != order.mark or len(cursor.values) != width:
+        raise InvalidCursor("`after` belongs to another order or table: start again without it")
+    if any(isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER for value in cursor.values):
+        raise InvalidCursor("`after` holds a number that no row has: start again without it")
+    return tuple(cursor.values)

@@ -1,0 +1,90 @@
+"""Rows written one by one: JSON values as SQL values, and the statements that insert, change and delete a row."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any
+
+from dataserver.refusals import InvalidBody
+from dataserver.rows.columns import MAX_INTEGER, MIN_INTEGER, Column, Value, find, quoted
+from dataserver.rows.pages import Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from dataserver.rows.keys import Key
+
+_BLOB_NAME = "$base64"
+
+
+def sql_value(value: Any, where: str) -> Value:
+    """Return a JSON value as SQL binds it: true and false are 1 and 0, `{"$base64": TEXT}` is a BLOB.
+
+    Raises:
+        InvalidBody: It is a list, another object, or a number that no column can hold; `where` names it.
+    """
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+        raise InvalidBody(
+            f"{where} is {value}; whole numbers from {MIN_INTEGER} to {MAX_INTEGER} are allowed"
+        )
+    if isinstance(value, dict) and value.keys() == {_BLOB_NAME} and isinstance(value[_BLOB_NAME], str):
+        try:
+            return base64.b64decode(value[_BLOB_NAME], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise InvalidBody(f"{where} is no base64 text") from error
+    if value is None or isinstance(value, int | float | str):
+        return value
+    raise InvalidBody(
+        f"{where} is a JSON {'list' if isinstance(value, list) else 'object'}; "
+        f'send it as text, or bytes as {{"{_BLOB_NAME}": TEXT}}'
+    )
+
+
+def sql_params(params: Sequence[Any] | Mapping[str, Any]) -> list[Value] | dict[str, Value]:
+    """Return the parameters of a statement, by place or by name, as SQL binds them."""
+    if isinstance(params, dict):
+        return {name: sql_value(value, f"the parameter {name!r}") for name, value in params.items()}
+    return [sql_value(value, f"parameter {place}") for place, value in enumerate(params, start=1)]
+
+
+def insert(table: str, columns: dict[str, Column], row: Mapping[str, Any]) -> Statement:
+    """Return the statement that inserts `row`; columns it does not name get their defaults."""
+    if not row:
+        return Statement(f"INSERT INTO {quoted(table)} DEFAULT VALUES")
+    names = ", ".join(find(columns, name).sql for name in row)
+    marks = ", ".join("?" * len(row))
+    sql = f"INSERT INTO {quoted(table)} ({names}) VALUES ({marks})"  # noqa: S608 - names are quoted, values bound
+    return Statement(sql, _values(row))
+
+
+def update(
+    table: str, columns: dict[str, Column], key: Key, values: tuple[Value, ...], row: Mapping[str, Any]
+) -> Statement:
+    """Return the statement that sets the columns that `row` names, in the row with this key.
+
+    Raises:
+        InvalidBody: It names none.
+    """
+    if not row:
+        raise InvalidBody("the body names no column to change")
+    changes = ", ".join(f"{find(columns, name).sql} = ?" for name in row)
+    sql = f"UPDATE {quoted(table)} SET {changes} WHERE {key.where}"  # noqa: S608 - names are quoted, values bound
+    return Statement(sql, (*_values(row), *values))
+
+
+def delete(table: str, key: Key, values: tuple[Value, ...]) -> Statement:
+    """Return the statement that deletes the row with this key."""
+    return Statement(f"DELETE FROM {quoted(table)} WHERE {key.where}", values)  # noqa: S608 - as above
+
+
+def point(table: str, key: Key, values: tuple[Value, ...]) -> Statement:
+    """Return the statement that reads the row with this key."""
+    extra = "" if key.shown else "".join(f"{column.sql}, " for column in key.columns)
+    return Statement(f"SELECT {extra}* FROM {quoted(table)} WHERE {key.where}", values)  # noqa: S608 - as above
+
+
+def _values(row: Mapping[str, Any]) -> tuple[Value, ...]:
+    return tuple(sql_value(value, f"the column {name!r}") for name, value in row.items())
