@@ -1,0 +1,88 @@
+"""SQLite behind an async face: a pool of readers, one writer a file with group commit, JSON made by SQLite.
+
+The names below are loaded when first used (PEP 562): a worker process imports neither an event loop nor a logger.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from storage.database import Database as Database
+    from storage.database import Written as Written
+    from storage.databases import DatabaseInfo as DatabaseInfo
+    from storage.databases import Databases as Databases
+    from storage.databases import StorageStatistics as StorageStatistics
+    from storage.databases import open as open  # noqa: A004 - it reads as storage.open, like io.open
+    from storage.databases import open_databases as open_databases
+    from storage.errors import ConstraintViolated as ConstraintViolated
+    from storage.errors import DatabaseCorrupt as DatabaseCorrupt
+    from storage.errors import DatabaseExists as DatabaseExists
+    from storage.errors import DatabaseNotFound as DatabaseNotFound
+    from storage.errors import InvalidDatabaseName as InvalidDatabaseName
+    from storage.errors import MigrationFailed as MigrationFailed
+    from storage.errors import NotAllowed as NotAllowed
+    from storage.errors import NotReadOnly as NotReadOnly
+    from storage.errors import ParameterMismatch as ParameterMismatch
+    from storage.errors import QueryTimedOut as QueryTimedOut
+    from storage.errors import ResultTooLarge as ResultTooLarge
+    from storage.errors import RowMismatch as RowMismatch
+    from storage.errors import SqlError as SqlError
+    from storage.errors import StorageBusy as StorageBusy
+    from storage.errors import StorageClosed as StorageClosed
+    from storage.errors import StorageError as StorageError
+    from storage.errors import StorageFull as StorageFull
+    from storage.errors import StorageSaturated as StorageSaturated
+    from storage.errors import StorageUnavailable as StorageUnavailable
+    from storage.errors import UnsupportedSqlite as UnsupportedSqlite
+    from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
+    from storage.errors import WriteTimedOut as WriteTimedOut
+    from storage.settings import StorageSettings as StorageSettings
+    from storage.tables import ColumnInfo as ColumnInfo
+    from storage.tables import TableInfo as TableInfo
+
+_HOME = {
+    "ColumnInfo": "tables",
+    "ConstraintViolated": "errors",
+    "Database": "database",
+    "DatabaseCorrupt": "errors",
+    "DatabaseExists": "errors",
+    "DatabaseInfo": "databases",
+    "DatabaseNotFound": "errors",
+    "Databases": "databases",
+    "InvalidDatabaseName": "errors",
+    "MigrationFailed": "errors",
+    "NotAllowed": "errors",
+    "NotReadOnly": "errors",
+    "ParameterMismatch": "errors",
+    "QueryTimedOut": "errors",
+    "ResultTooLarge": "errors",
+    "RowMismatch": "errors",
+    "SqlError": "errors",
+    "StorageBusy": "errors",
+    "StorageClosed": "errors",
+    "StorageError": "errors",
+    "StorageFull": "errors",
+    "StorageSaturated": "errors",
+    "StorageSettings": "settings",
+    "StorageStatistics": "databases",
+    "StorageUnavailable": "errors",
+    "TableInfo": "tables",
+    "UnsupportedSqlite": "errors",
+    "WriteOutcomeUnknown": "errors",
+    "WriteTimedOut": "errors",
+    "Written": "database",
+    "open": "databases",
+    "open_databases": "databases",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605 - one list, of names and homes
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'storage' has no attribute {name!r}")
+    value = getattr(import_module(f"storage.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

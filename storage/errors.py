@@ -1,0 +1,142 @@
+"""What can go wrong in storage; each error reaches the caller as itself from any kind of worker.
+
+    StorageError                 the root
+    ├── DatabaseNotFound         no database of that name
+    ├── DatabaseExists           a database of that name is there already
+    ├── InvalidDatabaseName      the name breaks the rule for names
+    ├── SqlError                 SQLite does not understand the text; `offset` says where
+    ├── NotReadOnly              a statement that writes came where only reading is allowed
+    ├── NotAllowed               transaction control, ATTACH, VACUUM or PRAGMA from a caller
+    ├── ParameterMismatch        the parameters don't fit the statement
+    ├── RowMismatch              a row does not fit the type asked for by `into`
+    ├── ConstraintViolated       a rule of the schema refused the write; `kind` says which
+    ├── StorageSaturated         too many wait; nothing was queued; `retry_after_s`
+    ├── StorageBusy              somebody else holds the lock for too long
+    ├── StorageFull              no space on the disk
+    ├── StorageUnavailable       the worker is gone; nothing was done
+    ├── WriteOutcomeUnknown      the worker died after it began to write
+    ├── QueryTimedOut            the read passed its deadline
+    ├── WriteTimedOut            the write passed its deadline; nothing was written
+    ├── ResultTooLarge           the answer passes its limit in bytes
+    ├── DatabaseCorrupt          the file is damaged or no database
+    ├── UnsupportedSqlite        the SQLite library is too old to be trusted with a pool
+    ├── MigrationFailed          a migration broke; the ones before it stay
+    └── StorageClosed            the storage is closed
+
+Messages name what the caller sent, never a path or another user's data.
+"""
+
+from __future__ import annotations
+
+from workers import PortableError
+
+
+class StorageError(PortableError):
+    """The root; as itself: the disk or SQLite failed in a way nobody can mend by asking again; read the log."""
+
+
+class DatabaseNotFound(StorageError):
+    """There is no database of that name; create it first."""
+
+
+class DatabaseExists(StorageError):
+    """A database of that name is there already; use it, or drop it first."""
+
+
+class InvalidDatabaseName(StorageError):
+    """The name breaks the rule; use 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or digit."""
+
+
+class SqlError(StorageError):
+    """SQLite does not understand the text; mend it at `offset`, a place in its UTF-8 bytes (None if unknown)."""
+
+    def __init__(self, message: str, *, offset: int | None = None) -> None:
+        super().__init__(message, offset=offset)
+        self.offset = offset
+
+
+class NotReadOnly(StorageError):
+    """The statement writes, and this way is for reading; send it to `execute`."""
+
+
+class NotAllowed(StorageError):
+    """Callers may not control transactions, ATTACH, VACUUM or use this PRAGMA; leave it out."""
+
+
+class ParameterMismatch(StorageError):
+    """The parameters don't fit the statement in number, name or type; mend the call."""
+
+
+class RowMismatch(StorageError):
+    """A row does not fit the type given as `into`; mend the type or the columns of the query."""
+
+
+class ConstraintViolated(StorageError):
+    """A rule of the schema refused the write and nothing of the request was kept; `kind` names the rule.
+
+    `kind` is one of unique, primary_key, foreign_key, not_null, check, trigger, datatype, other.
+    """
+
+    def __init__(self, message: str, *, kind: str = "other") -> None:
+        super().__init__(message, kind=kind)
+        self.kind = kind
+
+
+class StorageSaturated(StorageError):
+    """Too many calls wait and this one was not queued; call again after `retry_after_s` seconds."""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
+class StorageBusy(StorageError):
+    """Another process holds the file's lock for too long; nothing was done, call again."""
+
+
+class StorageFull(StorageError):
+    """The disk is full and nothing of the request was kept; make space."""
+
+
+class StorageUnavailable(StorageError):
+    """The worker is gone or can't start, and nothing was done; call again."""
+
+
+class WriteOutcomeUnknown(StorageError):
+    """The worker died after the write had begun; look it up before repeating it."""
+
+
+class QueryTimedOut(StorageError):
+    """The read passed its deadline and was stopped; ask for less or give it longer."""
+
+
+class WriteTimedOut(StorageError):
+    """The write passed its deadline and nothing was written; call again when there is less load."""
+
+
+class ResultTooLarge(StorageError):
+    """The answer, or one value in it, passes `limit_bytes`; ask for fewer rows, or stream them."""
+
+    def __init__(self, message: str, *, limit_bytes: int | None = None) -> None:
+        super().__init__(message, limit_bytes=limit_bytes)
+        self.limit_bytes = limit_bytes
+
+
+class DatabaseCorrupt(StorageError):
+    """The file is damaged or is no SQLite database; restore it from a backup."""
+
+
+class UnsupportedSqlite(StorageError):
+    """The SQLite library has a known bug that corrupts files under a pool; install a newer apsw."""
+
+
+class MigrationFailed(StorageError):
+    """A migration broke and left no trace, the ones before it stay; mend the file of `version` and open again."""
+
+    def __init__(self, message: str, *, version: int | None = None) -> None:
+        super().__init__(message, version=version)
+        self.version = version
+
+
+class StorageClosed(StorageError):
+    """The storage is closed or closing and the call did not run; open it again."""

@@ -1,0 +1,96 @@
+"""How storage is sized and bounded; who reads the environment is up above."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+MIB = 1024 * 1024
+
+
+def _core_count() -> int:
+    return max(2, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StorageSettings:
+    """The numbers of the storage layer; every queue, wait and result has one.
+
+    Raises:
+        ValueError: A number makes no sense; the message names it and what is allowed.
+    """
+
+    use_workers: bool = True
+    """False runs SQL on the event loop: same answers, no isolation (`USE_SQLITE_WORKERS`)."""
+    kind: Literal["process", "thread"] = "process"
+    """What workers are made of (`SQLITE_WORKER_KIND`)."""
+    worker_count: int = field(default_factory=_core_count)
+    """Readers (`SQLITE_WORKER_COUNT`); the default is one a core, at least 2."""
+    writer_count: int = 1
+    """Writers; a database is written by one of them at a time."""
+    max_queue_size: int = 1_000
+    """How many calls may wait for readers, and as many for writers (`SQLITE_MAX_QUEUE_SIZE`)."""
+    query_timeout_s: float = 30.0
+    """The deadline of a read that names none: waiting and running together."""
+    write_timeout_s: float = 30.0
+    """The deadline of a write that names none; one that has begun is not taken back."""
+    busy_timeout_s: float = 2.0
+    """How long to wait for a lock that another process holds."""
+    max_result_bytes: int = 64 * MIB
+    """The largest answer held in one piece, and the largest value in a row; a stream may be of any size."""
+    max_open_connections: int = 64
+    """Open databases a worker; the one unused for longest is closed for another."""
+    statement_cache_count: int = 256
+    """Prepared statements a connection; 512 is what apsw allows."""
+    cache_bytes: int = 8 * MIB
+    """Page cache a connection."""
+    max_open_streams: int = 8
+    """Streams a worker; the next one is told to come again."""
+    stream_idle_s: float = 30.0
+    """A stream that nobody asks for this long is closed: it holds the write-ahead log."""
+    stream_chunk_bytes: int = 128 * 1024
+    """About how much of a stream comes in one piece."""
+    json_big_integers: Literal["number", "string"] = "number"
+    """How integers beyond 2**53 are written in JSON: exact digits, or the digits as a string for JavaScript."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in {"process", "thread"}:
+            raise ValueError(f"kind is {self.kind!r}; allowed are process, thread")
+        if self.json_big_integers not in {"number", "string"}:
+            raise ValueError(f"json_big_integers is {self.json_big_integers!r}; allowed are number, string")
+        for name, least, most in _WHOLE_NUMBERS:
+            value = getattr(self, name)
+            if not isinstance(value, int) or not least <= value <= most:
+                raise ValueError(f"{name} is {value!r}; a whole number from {least} to {most} is allowed")
+        for name in ("query_timeout_s", "write_timeout_s", "busy_timeout_s", "stream_idle_s"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise ValueError(f"{name} is {value!r}; a finite number of seconds above 0 is allowed")
+
+    def service_options(self) -> dict[str, Any]:
+        """Return what the services inside workers have to know, as MessagePack carries it."""
+        return {
+            "busy_timeout_s": float(self.busy_timeout_s),
+            "max_result_bytes": self.max_result_bytes,
+            "max_open_connections": self.max_open_connections,
+            "statement_cache_count": self.statement_cache_count,
+            "cache_bytes": self.cache_bytes,
+            "max_open_streams": self.max_open_streams,
+            "stream_idle_s": float(self.stream_idle_s),
+            "stream_chunk_bytes": self.stream_chunk_bytes,
+            "json_big_integers": self.json_big_integers,
+        }
+
+
+_WHOLE_NUMBERS = (
+    ("worker_count", 1, 64),
+    ("writer_count", 1, 16),
+    ("max_queue_size", 1, 1_000_000),
+    ("max_result_bytes", 1024, 1_000 * MIB),
+    ("max_open_connections", 1, 10_000),
+    ("statement_cache_count", 0, 512),
+    ("cache_bytes", 0, 1024 * MIB),
+    ("max_open_streams", 1, 1_000),
+    ("stream_chunk_bytes", 1024, 16 * MIB),
+)

@@ -1,0 +1,274 @@
+"""How a database is opened: pragmas, limits, a deadline, and never on an event loop by accident.
+
+Decisions (2026-11, 2 cores):
+
+- SQLite before 3.51.3 is refused: two connections that write and checkpoint at once can corrupt a WAL there, and a
+  pool is just that.
+- MEMSTATUS goes off before the first connection: it is one mutex around every malloc, 1.3 to 1.5 times the time on
+  threads. A process with a single worker thread may keep it on, which is what makes `hard_heap_limit` work there.
+- mmap stays off: an I/O error, or a file that shrinks, is a signal instead of an error.
+- LIMIT_LENGTH is kept low: one long opcode (`randomblob(9e8)`) is stopped neither by an interrupt nor by the progress
+  handler, and `group_concat` never builds more than the limit.
+- The deadline is looked at by a progress handler that is installed once. A point read never reaches its first call;
+  with 20,000 steps between calls a scan spends under 0.1 % there. Where a second thread interrupts (thread and process
+  workers), it is only the safety net, and is called more rarely: in a thread each call waits for the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import apsw
+
+from storage.errors import UnsupportedSqlite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OLDEST_SQLITE = (3, 51, 3)
+
+PROGRESS_STEPS_ALONE = 20_000
+"""Between two looks at the deadline where nobody else interrupts; about half a millisecond of SQLite's work."""
+PROGRESS_STEPS_GUARDED = 1_000_000
+MAX_SQL_BYTES = 1_000_000
+"""The longest text of a statement that a caller may send."""
+_WRAPPING_BYTES = 500_000
+
+_LIMITS = {
+    apsw.SQLITE_LIMIT_SQL_LENGTH: MAX_SQL_BYTES + _WRAPPING_BYTES,
+    apsw.SQLITE_LIMIT_EXPR_DEPTH: 500,
+    apsw.SQLITE_LIMIT_COMPOUND_SELECT: 500,
+    apsw.SQLITE_LIMIT_VDBE_OP: 1_000_000,
+    apsw.SQLITE_LIMIT_ATTACHED: 0,
+    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
+    apsw.SQLITE_LIMIT_TRIGGER_DEPTH: 100,
+    apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+
+_library_lock = threading.Lock()
+_library_state: dict[str, bool] = {}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConnectionSettings:
+    """How every connection of a service is opened."""
+
+    busy_timeout_s: float = 2.0
+    max_value_bytes: int = 64 * 1024 * 1024
+    """LIMIT_LENGTH: no value, row or JSON answer may be larger."""
+    cache_bytes: int = 8 * 1024 * 1024
+    statement_cache_count: int = 256
+    progress_steps: int = PROGRESS_STEPS_GUARDED
+    allow_on_loop: bool = False
+    """Only the inline pool may say so."""
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> ConnectionSettings:
+        """Return what `StorageSettings.service_options` says; a key that is missing has its default."""
+        on_loop = bool(options.get("allow_on_loop", False))
+        return cls(
+            busy_timeout_s=options.get("busy_timeout_s", 2.0),
+            max_value_bytes=options.get(
+                "max_result_bytes", cls.__dataclass_fields__["max_value_bytes"].default
+            ),
+            cache_bytes=options.get("cache_bytes", 8 * 1024 * 1024),
+            statement_cache_count=options.get("statement_cache_count", 256),
+            progress_steps=PROGRESS_STEPS_ALONE if on_loop else PROGRESS_STEPS_GUARDED,
+            allow_on_loop=on_loop,
+        )
+
+
+class OnEventLoop(RuntimeError):
+    """SQL was about to run on an event loop's thread; a bug of the caller, send it to a worker."""
+
+
+class Deadline:
+    """What a connection's progress handler looks at: `at` in seconds of `time.monotonic`, 0.0 for none."""
+
+    __slots__ = ("at", "stopped")
+
+    def __init__(self) -> None:
+        self.at = 0.0
+        self.stopped = False
+
+    def __call__(self) -> bool:
+        """Return whether the statement is to be stopped."""
+        return self.stopped or (self.at != 0.0 and time.monotonic() > self.at)
+
+
+def require_supported(version: str = "") -> None:
+    """Refuse a SQLite library that may corrupt files under a pool; `version` is that of the loaded one by default.
+
+    Raises:
+        UnsupportedSqlite: It is older than 3.51.3.
+    """
+    found = version or apsw.sqlite_lib_version()
+    if tuple(int(part) for part in found.split(".")) < OLDEST_SQLITE:
+        oldest = ".".join(map(str, OLDEST_SQLITE))
+        raise UnsupportedSqlite(
+            f"SQLite {found} can corrupt a database under a pool; {oldest} or newer is needed"
+        )
+
+
+def prepare_library(*, heap_limit_bytes: int = 0) -> None:
+    """Set what must be set before the process's first connection; later calls do nothing.
+
+    With `heap_limit_bytes` SQLite's memory in this process has that bound, and allocations are counted for it;
+    without, counting is off, which is quicker with several threads.
+
+    Raises:
+        UnsupportedSqlite: The library is too old.
+    """
+    require_supported()
+    with _library_lock:
+        if _library_state.get("prepared"):
+            return
+        _library_state["prepared"] = True
+        if heap_limit_bytes:
+            apsw.hard_heap_limit(heap_limit_bytes)
+        elif not apsw.connections():
+            apsw.shutdown()
+            apsw.config(apsw.SQLITE_CONFIG_MEMSTATUS, False)
+            apsw.initialize()
+
+
+def runs_event_loop() -> bool:
+    """Return whether an event loop of asyncio (uvloop too) or trio runs on this thread; imports neither."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:  # noqa: SLF001 - the one public way raises
+        return True
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def refuse_event_loop(settings: ConnectionSettings) -> None:
+    """Raise if an event loop runs on this thread and `settings` don't allow it.
+
+    Raises:
+        OnEventLoop: One does.
+    """
+    if not settings.allow_on_loop and runs_event_loop():
+        raise OnEventLoop("SQL must not run on an event loop's thread")
+
+
+def open_reader(path: str, settings: ConnectionSettings, deadline: Deadline) -> apsw.Connection:
+    """Return a connection to the existing file `path` that can't write.
+
+    Raises:
+        OnEventLoop: An event loop runs on this thread.
+        apsw.Error: It can't be opened, or is no database.
+    """
+    connection = _opened(path, apsw.SQLITE_OPEN_READONLY, settings, deadline)
+    connection.pragma("query_only", True)
+    return connection
+
+
+def open_writer(
+    path: str, settings: ConnectionSettings, deadline: Deadline, *, create: bool
+) -> apsw.Connection:
+    """Return a connection to `path` in WAL mode whose commits are on the disk when they return.
+
+    Checkpoints are the caller's: they are never made by a commit.
+
+    Raises:
+        OnEventLoop: An event loop runs on this thread.
+        apsw.Error: It can't be opened, or is no database.
+    """
+    flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
+    connection = _opened(path, flags, settings, deadline)
+    try:
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "full")
+        connection.wal_autocheckpoint(0)
+        connection.transaction_mode = "IMMEDIATE"
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _opened(path: str, flags: int, settings: ConnectionSettings, deadline: Deadline) -> apsw.Connection:
+    refuse_event_loop(settings)
+    connection = apsw.Connection(path, flags=flags, statementcachesize=settings.statement_cache_count)
+    try:
+        connection.set_busy_timeout(int(settings.busy_timeout_s * 1000))
+        for limit, value in _LIMITS.items():
+            connection.limit(limit, value)
+        connection.limit(apsw.SQLITE_LIMIT_LENGTH, settings.max_value_bytes)
+        for switch, value in (
+            (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
+            (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
+            (apsw.SQLITE_DBCONFIG_DQS_DDL, 0),
+            (apsw.SQLITE_DBCONFIG_DQS_DML, 0),
+            (apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1),
+            (apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0),
+        ):
+            connection.config(switch, value)
+        connection.pragma("mmap_size", 0)
+        connection.pragma("temp_store", "memory")
+        connection.pragma("cache_size", -(settings.cache_bytes // 1024))
+        connection.set_progress_handler(deadline, settings.progress_steps)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Closable(Protocol):
+    """What a cache can hold."""
+
+    def close(self) -> None:
+        """Release it."""
+
+
+C = TypeVar("C", bound=Closable)
+
+
+class ConnectionCache(Generic[C]):
+    """The open databases of one worker, at most `limit`; the one unused for longest goes first.
+
+    It belongs to the thread that made it, which is where its connections were allowed to run.
+    """
+
+    def __init__(self, limit: int, opened: Callable[[str], C]) -> None:
+        self._limit = limit
+        self._opened = opened
+        self._open: OrderedDict[str, C] = OrderedDict()
+        self._owner = threading.get_ident()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, path: str) -> C:
+        """Return what `path` is open as, opening it if need be.
+
+        Raises:
+            OnEventLoop: The caller's thread is another than the one that made the cache.
+        """
+        if threading.get_ident() != self._owner:
+            raise OnEventLoop("a connection may only run on the thread that opened it")
+        held = self._open.get(path)
+        if held is not None:
+            self._open.move_to_end(path)
+            return held
+        while len(self._open) >= self._limit:
+            self._open.popitem(last=False)[1].close()
+        held = self._opened(path)
+        self._open[path] = held
+        return held
+
+    def discard(self, path: str) -> None:
+        """Close what `path` is open as, if it is."""
+        held = self._open.pop(path, None)
+        if held is not None:
+            held.close()
+
+    def close(self) -> None:
+        """Close all."""
+        while self._open:
+            self._open.popitem()[1].close()
