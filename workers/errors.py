@@ -1,14 +1,14 @@
 """What can go wrong in a pool, and how an error crosses from a worker to its caller.
 
-    WorkersError
-    ├── PoolSaturated        the bound is reached; nothing was queued; try again after `retry_after_s`
-    ├── PoolClosed           the pool is closing or closed; this call did not run
-    ├── ServiceUnavailable   no worker could build the service, or workers crash as fast as they start
-    ├── WorkerDied           the worker of this call is gone; `begun` says whether the call may have had an effect
-    ├── TaskTimedOut         the deadline passed; `begun` says whether the call may still have an effect
-    ├── TaskCancelled        the call was taken back before it ran
-    └── TaskFailed           the service raised something it did not mean to raise; details are in the log
-    PortableError            the root of what services raise on purpose; the caller gets the same type
+WorkersError
+├── PoolSaturated        the bound is reached; nothing was queued; try again after `retry_after_s`
+├── PoolClosed           the pool is closing or closed; this call did not run
+├── ServiceUnavailable   no worker could build the service, or workers crash as fast as they start
+├── WorkerDied           the worker of this call is gone; `begun` says whether the call may have had an effect
+├── TaskTimedOut         the deadline passed; `begun` says whether the call may still have an effect
+├── TaskCancelled        the call was taken back before it ran
+└── TaskFailed           the service raised something it did not mean to raise; details are in the log
+PortableError            the root of what services raise on purpose; the caller gets the same type
 """
 
 from __future__ import annotations

@@ -56,7 +56,13 @@ class PoolSettings:
             raise ValueError(f"kind is {self.kind!r}; allowed are {', '.join(KINDS)}")
         if self.balance not in {"least-busy", "round-robin"}:
             raise ValueError(f"balance is {self.balance!r}; allowed are least-busy, round-robin")
-        for name in ("worker_count", "max_waiting_count", "max_waiting_bytes", "window_count", "breaker_count"):
+        for name in (
+            "worker_count",
+            "max_waiting_count",
+            "max_waiting_bytes",
+            "window_count",
+            "breaker_count",
+        ):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is {value!r}; a whole number of at least 1 is allowed")

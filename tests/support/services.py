@@ -1,0 +1,118 @@
+"""Services for the tests of pools; each does one thing that a pool must cope with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workers import Body, Call, PortableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Refused(PortableError):
+    """What the test services raise on purpose."""
+
+
+class BenchService:
+    """Answers at once, waits until interrupted, dies, returns bodies: whatever its caller asks for."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        if options.get("broken"):
+            raise RuntimeError("this service can't be built")
+        self._options = options
+        self._interrupted = threading.Event()
+        self._kept: dict[str, Any] = {}
+        self.closed = False
+
+    def run(self, call: Call) -> Any:
+        return getattr(self, f"_{call.method}")(call.params)
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+    def close(self) -> None:
+        self.closed = True
+        if "closed_mark" in self._options:
+            Path(self._options["closed_mark"]).touch()
+
+    def _echo(self, params: Any) -> Any:
+        return params
+
+    def _pid(self, _: Any) -> int:
+        return os.getpid()
+
+    def _modules(self, _: Any) -> list[str]:
+        return sorted(sys.modules)
+
+    def _refuse(self, params: Any) -> None:
+        raise Refused("refused on purpose", **params)
+
+    def _fail(self, _: Any) -> None:
+        raise KeyError("a secret that no caller may see")
+
+    def _body(self, params: list[Any]) -> Body:
+        size, count = params
+        return Body([bytes([index % 256]) * size for index in range(count)])
+
+    def _unencodable(self, _: Any) -> Any:
+        return object()
+
+    def _keep(self, params: list[Any]) -> Any:
+        name, value = params
+        before, self._kept[name] = self._kept.get(name), value
+        return before
+
+    def _wait(self, params: Any) -> str:
+        """Wait until interrupted or for `params` seconds; a file named in a list shows that it began."""
+        seconds, mark = params if isinstance(params, list) else (params, None)
+        if mark is not None:
+            Path(mark).touch()
+        self._interrupted.clear()
+        if self._interrupted.wait(seconds):
+            raise Refused("interrupted")
+        return "waited"
+
+    def _deaf(self, params: float) -> str:
+        """Wait without looking at interrupts, as one long opcode does."""
+        threading.Event().wait(params)
+        return "waited"
+
+    def _die(self, _: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class BatchBench:
+    """A batch service that says which batch each call was in."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._batches_count = 0
+        self._interrupted = threading.Event()
+
+    def run_batch(self, calls: Sequence[Call]) -> list[Any]:
+        self._batches_count += 1
+        outcomes: list[Any] = []
+        for call in calls:
+            if call.method == "refuse":
+                outcomes.append(Refused("refused on purpose"))
+            elif call.method == "wait":
+                self._interrupted.clear()
+                stopped = self._interrupted.wait(call.params)
+                outcomes.append(Refused("interrupted") if stopped else "waited")
+            elif call.method == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            else:
+                outcomes.append([self._batches_count, len(calls), call.params])
+        return outcomes
+
+    def interrupt(self) -> None:
+        self._interrupted.set()
+
+    def close(self) -> None:
+        self._interrupted.set()

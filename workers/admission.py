@@ -1,0 +1,86 @@
+"""How many calls run, how many wait, and what the next caller is told; pure.
+
+Each lane may have as many calls as it has workers, plus `max_waiting_count`. Counting calls until they are
+answered, rather than those in one queue, makes the bound exact: with 2 workers and a bound of 100, the 103rd call
+is the first that is refused, however the calls are spread over the workers' windows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.errors import PoolSaturated
+
+if TYPE_CHECKING:
+    from workers.settings import Lane
+
+MIN_RETRY_AFTER_S = 0.05
+MAX_RETRY_AFTER_S = 30.0
+_RATE_WEIGHT = 0.2
+
+
+class Admission:
+    """Counts the calls of one pool and refuses those beyond its bounds."""
+
+    def __init__(self, *, running: dict[Lane, int], max_waiting_count: int, max_waiting_bytes: int) -> None:
+        self._limits: dict[Lane, int] = {lane: count + max_waiting_count for lane, count in running.items()}
+        self._max_waiting_count = max_waiting_count
+        self._max_waiting_bytes = max_waiting_bytes
+        self._rate_per_s = 0.0
+        self.counts: dict[Lane, int] = dict.fromkeys(running, 0)
+        self.held_bytes = 0
+        self.rejected: dict[str, int] = {}
+
+    @property
+    def outstanding_count(self) -> int:
+        """The number of calls that were admitted and not answered yet."""
+        return sum(self.counts.values())
+
+    def admit(self, lane: Lane, size_bytes: int) -> None:
+        """Count a call in, or refuse it.
+
+        Raises:
+            PoolSaturated: A bound is reached; nothing was counted.
+        """
+        if self.counts[lane] >= self._limits[lane]:
+            self._refuse(
+                "queue_full",
+                f"{self._max_waiting_count} calls wait already, which is the most that may",
+            )
+        if self.held_bytes + size_bytes > self._max_waiting_bytes:
+            self._refuse(
+                "bytes_full",
+                f"the calls that wait hold {self.held_bytes} bytes, and this one has {size_bytes}; "
+                f"together at most {self._max_waiting_bytes} are held",
+            )
+        self.counts[lane] += 1
+        self.held_bytes += size_bytes
+
+    def release(self, lane: Lane, size_bytes: int) -> None:
+        """Count a call out that was answered, or given up."""
+        self.counts[lane] -= 1
+        self.held_bytes -= size_bytes
+
+    def moved(self, lane: Lane, to_lane: Lane) -> None:
+        """Count a call that changed its lane; it was admitted once and is not refused now."""
+        self.counts[lane] -= 1
+        self.counts[to_lane] += 1
+
+    def observe_rate(self, completed_count: int, elapsed_s: float) -> None:
+        """Learn how quickly calls are answered, for `retry_after_s`."""
+        if elapsed_s > 0:
+            self._rate_per_s += _RATE_WEIGHT * (completed_count / elapsed_s - self._rate_per_s)
+
+    def retry_after_s(self) -> float:
+        """Return the time in seconds after which half of what waits should be answered, within its limits."""
+        if self._rate_per_s <= 0:
+            return 1.0
+        return min(max(self.outstanding_count / 2 / self._rate_per_s, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
+
+    def refuse(self, reason: str, message: str) -> PoolSaturated:
+        """Count a refusal and return the error that says so."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+        return PoolSaturated(message, retry_after_s=self.retry_after_s(), reason=reason)
+
+    def _refuse(self, reason: str, message: str) -> None:
+        raise self.refuse(reason, message)

@@ -1,0 +1,27 @@
+"""From a service's name to a service; the same in every kind of worker."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from workers.service import BatchService, Service
+
+
+def built_service(name: str, options: dict[str, Any]) -> Service | BatchService:
+    """Import `module:Class` and return an instance of it made with `options`.
+
+    Raises:
+        ValueError: `name` has no colon.
+        ImportError, AttributeError: There is no such module or class.
+        Exception: Whatever the class raises.
+    """
+    module, colon, qualified = name.partition(":")
+    if not colon:
+        raise ValueError(f"a service is named module:Class, not {name!r}")
+    found: Any = import_module(module)
+    for part in qualified.split("."):
+        found = getattr(found, part)
+    service: Service | BatchService = found(options)
+    return service

@@ -1,0 +1,239 @@
+"""The inside of a worker process: two threads, one that runs calls and one that hears the pool meanwhile.
+
+The main thread reads the data socket and runs calls; inside one long SQLite step it sees nothing else. The control
+thread reads the control socket: it interrupts, gives unbegun calls back (those still in the socket too), hands over
+replies that wait behind a slow call, and ends the process at once when the pool is gone (the end of the socket).
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import select
+import socket
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from workers.backends.building import built_service
+from workers.body import Body, spilled
+from workers.frames import FrameBuffer, frame
+from workers.protocol import (
+    FAILED,
+    PAGE_BYTES,
+    Cancel,
+    Failure,
+    LargeResponse,
+    Log,
+    Ready,
+    Recall,
+    Recalled,
+    Response,
+    Shutdown,
+    SmallBody,
+    Start,
+    StartFailed,
+    call_decoder,
+    encoder,
+    to_worker_decoder,
+)
+from workers.runner import Runner
+
+if TYPE_CHECKING:
+    from workers.protocol import Reply
+
+INLINE_BODY_BYTES = 64 * 1024
+"""A body up to this size goes inside the frame, a larger one as a file."""
+FLUSH_AFTER_NS = 500_000
+FLUSH_AT_BYTES = 32 * 1024
+"""Replies leave together once there is nothing more to do, or after this long, or at this size."""
+MAX_FILES_COUNT = 64
+"""Descriptors that go with one frame; Linux allows 253."""
+
+
+class Child:
+    """One worker process."""
+
+    def __init__(self, data: socket.socket, control: socket.socket, page: memoryview) -> None:
+        self._data = data
+        self._control = control
+        self._page = page
+        self._runner: Runner
+        self._buffer = FrameBuffer()
+        self._read_lock = threading.Lock()
+        self._reading = False
+        self._lock = threading.Lock()
+        self._send_lock = threading.Lock()
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._out_fds: list[int] = []
+        self._out_since_ns = 0
+        self._control_lock = threading.Lock()
+        self._poll = select.poll()
+        self._poll.register(data, select.POLLIN)
+        self._shutting_down = False
+
+    def main(self) -> None:
+        """Build the service as told, then run calls until the data socket ends or a shutdown comes."""
+        messages = self._control_messages()
+        start = next(messages, None)
+        if not isinstance(start, Start):
+            return
+        sys.path[:] = start.path
+        try:
+            service = built_service(start.service, start.options)
+        except Exception as error:  # noqa: BLE001 - the border: a service may raise anything while it is built
+            self._tell(StartFailed(f"{type(error).__name__}: {error}"))
+            return
+        self._runner = Runner(service, emit=self._emit, log=self._note, page=self._page)
+        threading.Thread(target=self._hear, args=(messages,), name="control", daemon=True).start()
+        self._tell(Ready())
+        try:
+            while not self._shutting_down and self._receive():
+                while self._runner.run_next():
+                    if self._out_bytes > FLUSH_AT_BYTES or (
+                        self._out and time.monotonic_ns() - self._out_since_ns > FLUSH_AFTER_NS
+                    ):
+                        self._flush()
+                    if self._runner.is_batched or not self._runner.waiting_count:
+                        self._read_what_is_there()
+                self._flush()
+        finally:
+            self._runner.close()
+
+    # -- calls in -------------------------------------------------------------------------------------------------
+
+    def _receive(self) -> bool:
+        """Wait for calls and offer them to the runner; False when the pool is gone."""
+        with self._read_lock:
+            self._reading = True
+        self._poll.poll()
+        with self._read_lock:
+            self._reading = False
+            return self._read()
+
+    def _read_what_is_there(self) -> None:
+        with self._read_lock:
+            while self._poll.poll(0) and self._read():
+                pass
+
+    def _read(self) -> bool:
+        try:
+            count = self._data.recv_into(self._buffer.writable(), 0, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        if not count:
+            self._shutting_down = True
+            return False
+        self._buffer.filled(count)
+        for payload in self._buffer.frames():
+            self._runner.offer(call_decoder.decode(payload))
+        return True
+
+    # -- replies out ----------------------------------------------------------------------------------------------
+
+    def _emit(self, reply: Reply) -> None:
+        fd = -1
+        try:
+            if isinstance(reply, Response) and isinstance(reply.value, Body):
+                encoded, fd = self._encoded_body(reply)
+            else:
+                encoded = encoder.encode(reply)
+        except (TypeError, ValueError, OverflowError, OSError) as error:
+            self._note("error", "workers.result_refused", {"error": f"{type(error).__name__}: {error}"})
+            text = f"the result can't be sent: {type(error).__name__}"
+            encoded = encoder.encode(Failure(reply.seq, reply.run_us, FAILED, text, {}))
+        with self._lock:
+            if not self._out:
+                self._out_since_ns = time.monotonic_ns()
+            self._out.append(encoded)
+            self._out_bytes += len(encoded)
+            if fd >= 0:
+                self._out_fds.append(fd)
+            is_full = len(self._out_fds) >= MAX_FILES_COUNT
+        if is_full:
+            self._flush()
+
+    def _encoded_body(self, reply: Response) -> tuple[bytes, int]:
+        body: Body = reply.value
+        with body:
+            if body.length <= INLINE_BODY_BYTES:
+                return encoder.encode(SmallBody(reply.seq, reply.run_us, b"".join(body.chunks()))), -1
+            fd = spilled(body)
+            return encoder.encode(LargeResponse(reply.seq, reply.run_us, body.length)), fd
+
+    def _flush(self) -> None:
+        with self._send_lock:
+            with self._lock:
+                out, self._out = self._out, []
+                fds, self._out_fds = self._out_fds, []
+                self._out_bytes = 0
+            if not out:
+                return
+            data = frame(out)
+            if fds:
+                sent = socket.send_fds(self._data, [data], fds)
+                for fd in fds:
+                    os.close(fd)
+                data = data[sent:]
+            self._data.sendall(data)
+
+    # -- control --------------------------------------------------------------------------------------------------
+
+    def _hear(self, messages: Any) -> None:
+        for message in messages:
+            if isinstance(message, Cancel):
+                self._runner.cancel(message.seq)
+                self._flush()
+            elif isinstance(message, Recall):
+                self._give_back()
+            elif isinstance(message, Shutdown):
+                self._shutting_down = True
+                self._data.shutdown(socket.SHUT_RD)
+        if not self._shutting_down:
+            os._exit(
+                0
+            )  # the pool is gone: nobody waits for what runs, and SQLite rolls back what was not committed
+
+    def _give_back(self) -> None:
+        with self._read_lock:
+            if not self._reading:
+                while self._poll.poll(0) and self._read():
+                    pass
+            seqs = self._runner.recall()
+        self._flush()
+        self._tell(Recalled(seqs))
+
+    def _control_messages(self) -> Any:
+        buffer = FrameBuffer()
+        while True:
+            count = self._control.recv_into(buffer.writable())
+            if not count:
+                return
+            buffer.filled(count)
+            for payload in buffer.frames():
+                yield from to_worker_decoder.decode(payload)
+
+    def _tell(self, message: Ready | StartFailed | Recalled | Log) -> None:
+        with self._control_lock:
+            self._control.sendall(frame([encoder.encode(message)]))
+
+    def _note(self, level: str, event: str, facts: dict[str, Any]) -> None:
+        self._tell(Log(level, event, facts))
+
+
+def main(data_fd: int, control_fd: int, page_fd: int) -> None:
+    """Be a worker on the descriptors that the pool made; returns when the pool says so or is gone."""
+    with mmap.mmap(page_fd, PAGE_BYTES) as memory:
+        os.close(page_fd)
+        page = memoryview(memory).cast("Q")
+        data, control = socket.socket(fileno=data_fd), socket.socket(fileno=control_fd)
+        try:
+            Child(data, control, page).main()
+        except (BrokenPipeError, ConnectionResetError):
+            os._exit(0)  # the pool is gone
+        finally:
+            page.release()
+            data.close()
+            control.close()

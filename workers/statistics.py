@@ -1,0 +1,91 @@
+"""What a pool counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workers.settings import Kind
+
+BUCKETS_COUNT = 40
+
+
+class Histogram:
+    """Counts of durations by powers of two microseconds: bucket i holds those from 2**(i-1) up to 2**i - 1."""
+
+    __slots__ = ("counts", "total_us")
+
+    def __init__(self) -> None:
+        self.counts = [0] * BUCKETS_COUNT
+        self.total_us = 0
+
+    def add(self, duration_us: int) -> None:
+        """Count one duration; below zero counts as zero, beyond the last bucket as the last."""
+        self.total_us += duration_us
+        try:
+            self.counts[duration_us.bit_length()] += 1
+        except IndexError:
+            self.counts[-1] += 1
+
+    def frozen(self) -> Durations:
+        """Return the counts as they stand."""
+        return Durations(counts=tuple(self.counts), total_us=self.total_us)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Durations:
+    """A histogram as it stood; see `Histogram` for its buckets."""
+
+    counts: tuple[int, ...] = (0,) * BUCKETS_COUNT
+    total_us: int = 0
+
+    def quantile_us(self, fraction: float) -> int:
+        """Return the upper edge in microseconds of the bucket that holds `fraction` of the counts; 0 when empty."""
+        total = sum(self.counts)
+        rank, seen = fraction * total, 0
+        for power, count in enumerate(self.counts):
+            seen += count
+            if count and seen >= rank:
+                return int(2**power)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolStatistics:
+    """A pool as it stood; counts are since it opened, `waiting`, `in_flight` and `busy` are of the moment."""
+
+    name: str
+    kind: Kind
+    worker_count: int
+    alive_count: int
+    busy_count: int
+    """Workers that have at least one call."""
+    waiting_count: int
+    """Calls in the parent."""
+    waiting_bytes: int
+    """Bytes of parameters of all calls not answered yet."""
+    in_flight_count: int
+    """Calls at workers, begun or not."""
+    completed_count: int
+    failed_count: int
+    """Calls answered with an error of the service."""
+    timed_out_count: int
+    cancelled_count: int
+    demoted_count: int
+    recalled_count: int
+    interrupted_count: int
+    """Calls that ran when they were told to stop: deadline passed, caller gone, or demoted."""
+    interrupt_us: Durations
+    """From being told to stop to the worker being free again."""
+    restarts_count: int
+    abandoned_count: int
+    """Threads left behind because they would not stop; a process is killed instead."""
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Calls refused, by reason."""
+    wait_us: Durations
+    """From the call to its answer, less the time in the service."""
+    run_us: Durations
+    """Time in the service."""
+    fallback_reason: str | None = None
+    """Why the pool is not of the kind that was asked for."""
