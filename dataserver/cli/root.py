@@ -1,0 +1,57 @@
+"""The root command: it knows the names of the others and imports one when it is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+from typing_extensions import override
+
+_COMMANDS = {
+    "serve": ("serve", "Serve the databases of a data folder over HTTP."),
+    "demo": ("demo", "Fill an empty data folder with real tables and serve it."),
+    "import": ("import_files", "Bring SQLite, JSON lines or CSV files in."),
+    "query": ("query", "Run one SELECT: a table on a terminal, JSON when piped."),
+    "token": ("tokens", "Make, list and revoke access tokens."),
+    "doctor": ("doctor", "Look at this machine and this folder, and say what to change."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands lie in modules that are imported when they are needed."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"dataserver.cli.{_COMMANDS[cmd_name][0]}").command
+        return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(version("dataserver"))
+        context.exit()
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version.",
+)
+def root() -> None:
+    """A SQLite data server. Data goes to stdout, progress and logs to stderr; exit codes are 0, 1 (failed), 2 (wrong use)."""

@@ -1,0 +1,222 @@
+"""Every setting there is, as data: the loader, the command line, `doctor` and the README's table read this one list.
+
+A setting stands in the TOML file as `[section] name = value`; its environment name and its flag are given here.
+The defaults are those of the layers' own settings classes, so that there is one place for each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataserver.limits import HttpLimits
+from dataserver.server_settings import LogSettings, ServerSettings
+from dataserver.setting_values import Folder, Kind, OneOf, Seconds, Switch, Text, Whole
+from storage import StorageSettings
+
+SECTIONS: dict[str, object] = {
+    "server": ServerSettings(),
+    "storage": StorageSettings(),
+    "http": HttpLimits(),
+    "logs": LogSettings(),
+}
+"""The sections of the TOML file, and the defaults of their settings."""
+
+_MIB = 1 << 20
+_DAY_S = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One thing that may be set, and the names under which it is."""
+
+    section: str
+    name: str
+    environment: str
+    flag: str | None
+    kind: Kind
+    default: object
+    help: str
+
+    @property
+    def key(self) -> str:
+        """The name in the TOML file, with its section."""
+        return f"{self.section}.{self.name}"
+
+
+def _setting(key: str, environment: str, kind: Kind, help_text: str, *, flag: str | None = None) -> Setting:
+    section, name = key.split(".")
+    return Setting(
+        section=section,
+        name=name,
+        environment=environment,
+        flag=flag,
+        kind=kind,
+        default=getattr(SECTIONS[section], name),
+        help=help_text,
+    )
+
+
+SETTINGS: tuple[Setting, ...] = (
+    _setting(
+        "server.host",
+        "DATASERVER_HOST",
+        Text("a host name or an IP address"),
+        "where to listen",
+        flag="--host",
+    ),
+    _setting(
+        "server.port",
+        "DATASERVER_PORT",
+        Whole(0, 65_535),
+        "the port to listen on; 0 takes a free one and logs it",
+        flag="--port",
+    ),
+    _setting(
+        "server.data_dir",
+        "DATASERVER_DATA_DIR",
+        Folder(),
+        "the folder that holds the databases, the tokens, the lock and the socket",
+        flag="--data-dir",
+    ),
+    _setting(
+        "server.server",
+        "DATASERVER_SERVER",
+        OneOf(("uvicorn", "h2corn")),
+        "which ASGI server speaks HTTP",
+        flag="--server",
+    ),
+    _setting(
+        "server.drain_s",
+        "DATASERVER_DRAIN_S",
+        Seconds(3_600.0),
+        "how long a stop waits for requests that run",
+    ),
+    _setting(
+        "storage.use_workers",
+        "USE_SQLITE_WORKERS",
+        Switch(),
+        "0 runs SQLite on the event loop: same answers, but a scan stops everything",
+        flag="--workers off",
+    ),
+    _setting(
+        "storage.kind",
+        "SQLITE_WORKER_KIND",
+        OneOf(("process", "thread")),
+        "what a worker is",
+        flag="--workers",
+    ),
+    _setting(
+        "storage.worker_count",
+        "SQLITE_WORKER_COUNT",
+        Whole(1, 64),
+        "how many readers; the default is the number of cores, at least 2",
+    ),
+    _setting(
+        "storage.writer_count",
+        "DATASERVER_WRITER_COUNT",
+        Whole(1, 16),
+        "how many writers; a database is written by one of them at a time",
+    ),
+    _setting(
+        "storage.max_queue_size",
+        "SQLITE_MAX_QUEUE_SIZE",
+        Whole(1, 1_000_000),
+        "how many calls may wait for readers, and as many for writers; the next is answered 503 with Retry-After",
+    ),
+    _setting(
+        "storage.query_timeout_s",
+        "DATASERVER_QUERY_TIMEOUT_S",
+        Seconds(_DAY_S),
+        "the deadline of a read that names none; waiting counts",
+    ),
+    _setting(
+        "storage.write_timeout_s",
+        "DATASERVER_WRITE_TIMEOUT_S",
+        Seconds(_DAY_S),
+        "the deadline of a write that names none; one that has begun is not taken back",
+    ),
+    _setting(
+        "storage.busy_timeout_s",
+        "DATASERVER_BUSY_TIMEOUT_S",
+        Seconds(3_600.0),
+        "how long to wait for a lock that another process holds",
+    ),
+    _setting(
+        "storage.max_result_bytes",
+        "DATASERVER_MAX_RESULT_BYTES",
+        Whole(1_024, 1_000 * _MIB),
+        "the largest answer in one piece, and the largest value; exports may be of any size",
+    ),
+    _setting(
+        "storage.max_open_connections",
+        "DATASERVER_MAX_OPEN_CONNECTIONS",
+        Whole(1, 10_000),
+        "how many databases a worker holds open",
+    ),
+    _setting(
+        "storage.cache_bytes",
+        "DATASERVER_CACHE_BYTES",
+        Whole(0, 1_024 * _MIB),
+        "page cache of each open database in each worker",
+    ),
+    _setting(
+        "storage.json_big_integers",
+        "DATASERVER_JSON_BIG_INTEGERS",
+        OneOf(("number", "string")),
+        "how integers beyond 2^53 are written: exact digits, or as a string for JavaScript",
+    ),
+    _setting(
+        "http.max_body_bytes",
+        "DATASERVER_MAX_BODY_BYTES",
+        Whole(1_024, 1_000 * _MIB),
+        "the largest request body; more is answered 413",
+    ),
+    _setting(
+        "http.body_timeout_s",
+        "DATASERVER_BODY_TIMEOUT_S",
+        Seconds(3_600.0),
+        "how long a request body may take to arrive",
+    ),
+    _setting(
+        "http.default_timeout_s",
+        "DATASERVER_DEFAULT_TIMEOUT_S",
+        Seconds(_DAY_S),
+        "the deadline of a request that names none",
+    ),
+    _setting(
+        "http.max_timeout_s",
+        "DATASERVER_MAX_TIMEOUT_S",
+        Seconds(_DAY_S),
+        "the latest deadline that a request may name",
+    ),
+    _setting(
+        "http.default_page_count",
+        "DATASERVER_DEFAULT_PAGE_COUNT",
+        Whole(1, 1_000_000),
+        "rows of a page that names no limit",
+    ),
+    _setting(
+        "http.max_page_count", "DATASERVER_MAX_PAGE_COUNT", Whole(1, 1_000_000), "the most rows of a page"
+    ),
+    _setting(
+        "http.max_page_bytes", "DATASERVER_MAX_PAGE_BYTES", Whole(1_024, 1_000 * _MIB), "the largest page"
+    ),
+    _setting(
+        "http.max_statement_count",
+        "DATASERVER_MAX_STATEMENT_COUNT",
+        Whole(1, 1_000_000),
+        "statements of one execute request",
+    ),
+    _setting(
+        "logs.level",
+        "DATASERVER_LOG_LEVEL",
+        OneOf(("debug", "info", "warning", "error")),
+        "the least important event that is written",
+    ),
+    _setting(
+        "logs.format",
+        "DATASERVER_LOG_FORMAT",
+        OneOf(("auto", "json", "text")),
+        "how events look on stderr; auto is text on a terminal and JSON elsewhere",
+    ),
+)
