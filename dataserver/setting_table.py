@@ -178,12 +178,6 @@ SETTINGS: tuple[Setting, ...] = (
         "how long a request body may take to arrive",
     ),
     _setting(
-        "http.default_timeout_s",
-        "DATASERVER_DEFAULT_TIMEOUT_S",
-        Seconds(_DAY_S),
-        "the deadline of a request that names none",
-    ),
-    _setting(
         "http.max_timeout_s",
         "DATASERVER_MAX_TIMEOUT_S",
         Seconds(_DAY_S),

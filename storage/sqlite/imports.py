@@ -1,0 +1,154 @@
+"""A foreign SQLite file becomes a database of ours: copied while it may be in use, checked, and there whole or not at all.
+
+The copy is made beside its place under another name, with the disk told to write it (`fsync`) before it gets its own;
+a crash leaves a file that the next copy of that name replaces. It runs in a worker of its own: a copy takes seconds
+a gigabyte, and the writer of all databases must not wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import apsw
+
+from storage.errors import DatabaseCorrupt, DatabaseExists, DatabaseNotFound
+from storage.sqlite.connection import prepare_library
+from storage.sqlite.errors import translated
+
+if TYPE_CHECKING:
+    from workers import Call
+
+_PAGES_A_STEP = 2_000
+_BUSY_TIMEOUT_MS = 5_000
+_STEPS_BETWEEN_LOOKS = 100_000
+_SUFFIX = ".importing"
+
+
+class CopyStopped(Exception):
+    """The copy was told to stop; nothing of it is left."""
+
+
+def copy_database(source: str, target: str, *, stop: Flag | None = None) -> int:
+    """Copy the SQLite file `source` to `target`, in WAL mode, and return its bytes.
+
+    Changes that others commit to `source` meanwhile are in the copy or not, as a whole.
+
+    Raises:
+        DatabaseExists: There is a file `target`.
+        DatabaseNotFound: `source` cannot be opened.
+        DatabaseCorrupt: `source` is no SQLite database, or a damaged one.
+        StorageFull: No space for the copy.
+        CopyStopped: `stop` was set.
+    """
+    final = Path(target)
+    if final.exists():
+        raise DatabaseExists("a database of that name is there already")
+    unfinished = final.with_name(final.name + _SUFFIX)
+    try:
+        with translated():
+            prepare_library()
+            origin = _opened_for_reading(source)
+            try:
+                _remove(unfinished)
+                _copy(origin, unfinished, stop)
+            finally:
+                origin.close()
+        _write_to_disk(unfinished)
+        unfinished.rename(final)
+        _write_to_disk(final.parent)
+    except BaseException:
+        _remove(unfinished)
+        raise
+    return final.stat().st_size
+
+
+class Flag:
+    """Something one thread sets and another looks at."""
+
+    def __init__(self) -> None:
+        self.is_set = False
+
+
+class CopyService:
+    """What a worker runs: `copy` with the two paths; ends early when interrupted."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        del options
+        self._stop = Flag()
+
+    def run(self, call: Call) -> Any:
+        """Carry out one copy."""
+        self._stop = Flag()
+        source, target = call.params
+        return copy_database(source, target, stop=self._stop)
+
+    def interrupt(self) -> None:
+        """Stop the copy under way."""
+        self._stop.is_set = True
+
+    def close(self) -> None:
+        """Nothing is kept between calls."""
+
+
+def _opened_for_reading(source: str) -> apsw.Connection:
+    """Open a file that is not ours; one in WAL mode that we may not write beside is read as it lies there."""
+    if not Path(source).is_file():
+        raise DatabaseNotFound("the file cannot be opened")
+    try:
+        return _opened(source, "mode=ro")
+    except apsw.CantOpenError:
+        if Path(f"{source}-wal").exists():
+            raise
+        return _opened(source, "mode=ro&immutable=1")
+
+
+def _opened(source: str, options: str) -> apsw.Connection:
+    connection = apsw.Connection(
+        f"file:{quote(source)}?{options}", flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    )
+    try:
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _copy(origin: apsw.Connection, unfinished: Path, stop: Flag | None) -> None:
+    copy = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    try:
+        copy.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        copy.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        copy.pragma("synchronous", "off")  # the whole file is written to disk at the end
+        with copy.backup("main", origin, "main") as backup:
+            while not backup.done:
+                if stop is not None and stop.is_set:
+                    raise CopyStopped
+                backup.step(_PAGES_A_STEP)
+        if stop is not None:
+            copy.set_progress_handler(lambda: stop.is_set, _STEPS_BETWEEN_LOOKS)
+        complaint = copy.execute("PRAGMA quick_check(1)").get
+        if complaint != "ok":
+            raise DatabaseCorrupt(f"the file is damaged: {complaint}")
+        copy.pragma("journal_mode", "wal")
+    finally:
+        copy.close()
+
+
+def _write_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove(unfinished: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
