@@ -17,13 +17,14 @@ whose reply was lost, are sent elsewhere.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict, deque
 from contextlib import asynccontextmanager
-from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+import msgspec
 import structlog
 
 from workers.admission import Admission
@@ -42,7 +43,7 @@ from workers.statistics import Histogram, PoolStatistics
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Hashable, Iterable, Sequence
 
-    from workers.completion import Future, Loop
+    from workers.completion import Loop
     from workers.protocol import Reply
     from workers.settings import Kind, Lane, PoolSettings
 
@@ -56,67 +57,32 @@ _MAX_SENDS_COUNT = 4
 _STALE_SLACK_COUNT = 1_024
 
 
-class Pending:
+class Pending(msgspec.Struct, eq=False):
     """A call that was admitted and not answered yet."""
 
-    __slots__ = (
-        "cancel_sent_at",
-        "deadline",
-        "demoting",
-        "fingerprint",
-        "future",
-        "gone",
-        "idempotent",
-        "key",
-        "lane",
-        "method",
-        "params",
-        "pinned",
-        "sends_count",
-        "seq",
-        "settled",
-        "settling",
-        "slot",
-        "submitted_at",
-        "tail",
-    )
-
-    def __init__(
-        self,
-        future: Future,
-        method: str,
-        params: Any,
-        tail: bytes,
-        lane: Lane,
-        key: Hashable,
-        fingerprint: Hashable,
-        submitted_at: float,
-        deadline: float,
-        idempotent: bool,
-        pinned: Slot | None,
-    ) -> None:
-        self.future = future
-        self.method = method
-        self.params = params
-        self.tail = tail
-        self.lane = lane
-        self.key = key
-        self.fingerprint = fingerprint
-        self.submitted_at = submitted_at
-        self.deadline = deadline
-        self.idempotent = idempotent
-        self.pinned = pinned
-        self.slot: Slot | None = None
-        self.seq = 0
-        self.sends_count = 0
-        self.cancel_sent_at = 0.0
-        self.demoting = False
-        self.settling = False
-        self.settled = False
-        self.gone = False
-
-    def __lt__(self, other: Pending) -> bool:  # for the heap, when two deadlines are equal
-        return self.submitted_at < other.submitted_at
+    future: Any
+    method: str
+    params: Any
+    tail: bytes
+    lane: Lane
+    key: Any
+    fingerprint: Any
+    submitted_at: float
+    deadline: float
+    idempotent: bool
+    pinned: Slot | None
+    slot: Slot | None = None
+    """Where it is; None while it waits in the parent."""
+    seq: int = 0
+    sends_count: int = 0
+    cancel_sent_at: float = 0.0
+    demoting: bool = False
+    settling: bool = False
+    """Its deadline passed, and the worker is asked whether it had begun."""
+    settled: bool = False
+    """Its caller has an answer, or left."""
+    released: bool = False
+    """Its place is given back."""
 
 
 class Worker(Protocol):
@@ -240,7 +206,8 @@ class Pool:
         self._scans: deque[Pending] = deque()
         self._keyed: OrderedDict[Hashable, deque[Pending]] = OrderedDict()
         self._key_owner: dict[Hashable, tuple[Slot, int]] = {}
-        self._deadlines: list[tuple[float, Pending]] = []
+        self._next_deadline = math.inf
+        self._next_scan_at = 0.0
         self._slow_fingerprints: OrderedDict[Hashable, int] = OrderedDict()
         self._stale_count = 0
         self._round = 0
@@ -391,8 +358,12 @@ class Pool:
             idempotent,
             pinned,
         )
-        self._enqueue(pending)
-        heappush(self._deadlines, (deadline, pending))
+        if lane == "short" and key is None and pinned is None:
+            self._short.append(pending)
+        else:
+            self._enqueue(pending)
+        if deadline < self._next_deadline:
+            self._next_deadline = deadline
         if not self._pump_is_due:
             self._pump_is_due = True
             self._loop.call_soon(self._pump)
@@ -408,8 +379,6 @@ class Pool:
             if queue is None:
                 queue = self._keyed[pending.key] = deque()
             queue.append(pending)
-        elif pending.lane == "short":
-            self._short.append(pending)
         else:
             self._scans.append(pending)
 
@@ -466,8 +435,19 @@ class Pool:
             else:
                 slot = min(open_slots, key=_load)
                 share = max(1, len(waiting) // len(open_slots))
-            for _ in range(min(share, window - len(slot.in_flight))):
-                self._assign(slot, waiting.popleft())
+            in_flight, outgoing, seq = slot.in_flight, slot.outgoing, slot.next_seq
+            for _ in range(min(share, window - len(in_flight))):
+                pending = waiting.popleft()
+                if pending.settled:
+                    self._stale_count -= 1
+                    continue
+                pending.seq = seq
+                pending.slot = slot
+                pending.sends_count += 1
+                in_flight[seq] = pending
+                outgoing.append(pending)
+                seq += 1
+            slot.next_seq = seq
             if len(slot.in_flight) >= window:
                 open_slots.remove(slot)
 
@@ -537,36 +517,71 @@ class Pool:
 
     def _on_replies(self, slot: Slot, replies: Iterable[tuple[Reply, Any]]) -> None:
         now = time.monotonic()
+        admission = self._admission
         in_flight = slot.in_flight
+        run_counts, wait_counts = self._run_us.counts, self._wait_us.counts
+        run_total_us = wait_total_us = completed_count = 0
         for reply, value in replies:
             pending = in_flight.pop(reply.seq, None)
             if pending is None:
                 continue
-            self._unassign(slot, pending)
-            self._note_run(pending, reply.run_us, now)
-            if pending.settled:
-                if hasattr(value, "close"):
-                    value.close()
-                self._release_gone(pending)
-            elif type(reply) is Failure:
-                if pending.demoting and reply.name != TIMED_OUT:
-                    self._run_again_as_scan(pending)
-                else:
-                    self._fail(pending, self._error_of(pending, reply))
-            else:
-                self._wait_us.add(max(0, int((now - pending.submitted_at) * 1e6) - reply.run_us))
-                self._completed_count += 1
-                self._settle(pending)
-                if not pending.future.done():
-                    pending.future.set_result(value)
-                elif hasattr(value, "close"):
-                    value.close()
+            if (
+                pending.lane != "short"
+                or pending.key is not None
+                or pending.settled
+                or pending.cancel_sent_at
+                or type(reply) is Failure
+            ):
+                self._on_reply(slot, pending, reply, value, now)
+                continue
+            pending.slot = None
+            pending.settled = pending.released = True
+            admission.release("short", len(pending.tail))
+            run_us = reply.run_us
+            wait_us = int((now - pending.submitted_at) * 1e6) - run_us
+            run_counts[run_us.bit_length()] += 1
+            wait_counts[wait_us.bit_length()] += 1
+            run_total_us += run_us
+            wait_total_us += wait_us
+            completed_count += 1
+            future = pending.future
+            if not future.done():
+                future.set_result(value)
+            elif hasattr(value, "close"):
+                value.close()
+        self._run_us.total_us += run_total_us
+        self._wait_us.total_us += wait_total_us
+        self._completed_count += completed_count
+        if self._idle is not None and not admission.outstanding_count:
+            self._idle.set()
         slot.slow = False
         slot.served_count += 1
         slot.recalled_first = 0
         self._deaths_in_a_row_count = 0
         if self._short or self._scans or self._keyed or slot.pinned:
             self._pump_soon()
+
+    def _on_reply(self, slot: Slot, pending: Pending, reply: Reply, value: Any, now: float) -> None:
+        """Take any reply; the common kind takes the short way in `_on_replies`."""
+        self._unassign(slot, pending)
+        self._note_run(pending, reply.run_us, now)
+        if pending.settled:
+            if hasattr(value, "close"):
+                value.close()
+            self._release(pending)
+        elif isinstance(reply, Failure):
+            if pending.demoting and reply.name != TIMED_OUT:
+                self._run_again_as_scan(pending)
+            else:
+                self._fail(pending, self._error_of(pending, reply))
+        else:
+            self._wait_us.add(max(0, int((now - pending.submitted_at) * 1e6) - reply.run_us))
+            self._completed_count += 1
+            self._settle(pending)
+            if not pending.future.done():
+                pending.future.set_result(value)
+            elif hasattr(value, "close"):
+                value.close()
 
     def _note_run(self, pending: Pending, run_us: int, now: float) -> None:
         self._run_us.add(run_us)
@@ -609,13 +624,13 @@ class Pool:
         """Take note that the caller has its answer."""
         pending.settled = True
         if pending.slot is None:
-            self._release_gone(pending)
+            self._release(pending)
 
-    def _release_gone(self, pending: Pending) -> None:
+    def _release(self, pending: Pending) -> None:
         """Give the place of a call back once it is at no worker."""
-        if pending.gone:
+        if pending.released:
             return
-        pending.gone = True
+        pending.released = True
         self._admission.release(pending.lane, len(pending.tail))
         pending.params = None
         if self._idle is not None and not self._admission.outstanding_count:
@@ -629,7 +644,7 @@ class Pool:
                 continue
             self._unassign(slot, pending)
             if pending.settled:
-                self._release_gone(pending)
+                self._release(pending)
             elif pending.pinned is not None:
                 slot.pinned.appendleft(pending)
             else:
@@ -687,7 +702,7 @@ class Pool:
         else:
             pending.settling = True
             self._ask_to_stop(pending)
-            heappush(self._deadlines, (now + self.settings.settle_s, pending))
+            pending.deadline = now + self.settings.settle_s
 
     def _drop_stale(self) -> None:
         """Keep calls that were given up while they waited from filling the queues."""
@@ -712,15 +727,9 @@ class Pool:
 
     def _watch(self) -> None:
         now = time.monotonic()
-        deadlines = self._deadlines
-        while deadlines and (deadlines[0][0] <= now or deadlines[0][1].settled):
-            pending = heappop(deadlines)[1]
-            if not pending.settled:
-                self._expire(pending, now)
+        if now >= self._next_deadline and now >= self._next_scan_at:
+            self._expire_all(now)
         outstanding = self._admission.outstanding_count
-        if len(deadlines) > 2 * outstanding + _STALE_SLACK_COUNT:
-            self._deadlines = [entry for entry in deadlines if not entry[1].settled]
-            heapify(self._deadlines)
         for slot in self._slots:
             if slot.in_flight and slot.worker is not None:
                 self._look_at(slot, slot.worker, now)
@@ -732,7 +741,31 @@ class Pool:
             self._watch_soon()
         else:
             self._watching = False
-            self._deadlines.clear()
+            self._next_deadline = math.inf
+
+    def _expire_all(self, now: float) -> None:
+        """Look through all calls for those past their deadline, and find the next one.
+
+        One comparison a call and a scan when the earliest deadline comes is cheaper than a heap (1.3 of 10 us a call,
+        2026-11): most calls are answered long before. A scan may take a tenth of the time at most.
+        """
+        soonest = math.inf
+        for pending in self._outstanding():
+            if pending.settled:
+                continue
+            if pending.deadline <= now:
+                self._expire(pending, now)
+            if not pending.settled and pending.deadline < soonest:
+                soonest = pending.deadline
+        self._next_deadline = soonest
+        self._next_scan_at = now + 10 * (time.monotonic() - now)
+
+    def _outstanding(self) -> list[Pending]:
+        waiting = (self._short, self._scans, *self._keyed.values(), *(slot.pinned for slot in self._slots))
+        found = [pending for queue in waiting for pending in queue]
+        for slot in self._slots:
+            found += slot.in_flight.values()
+        return found
 
     def _look_at(self, slot: Slot, worker: Worker, now: float) -> None:
         if slot.stop_stage:
@@ -820,7 +853,7 @@ class Pool:
         for seq, pending in lost.items():
             self._unassign(slot, pending)
             if pending.settled:
-                self._release_gone(pending)
+                self._release(pending)
                 continue
             has_begun = seq <= begun
             ran = bool(running) and running <= seq <= begun

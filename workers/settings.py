@@ -28,7 +28,7 @@ class PoolSettings:
     """How many calls of a lane may wait beside those that run; the next one gets `PoolSaturated`."""
     max_waiting_bytes: int = 64 * 1024 * 1024
     """How many bytes of parameters the calls of a pool may hold together."""
-    window_count: int = 64
+    window_count: int = 256
     """How many calls may be at one worker; the rest wait in the parent, where they can be cancelled or reordered."""
     default_timeout_s: float = 30.0
     """The deadline of a call that names none; it covers waiting and running."""

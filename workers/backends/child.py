@@ -225,15 +225,9 @@ class Child:
 
 def main(data_fd: int, control_fd: int, page_fd: int) -> None:
     """Be a worker on the descriptors that the pool made; returns when the pool says so or is gone."""
-    with mmap.mmap(page_fd, PAGE_BYTES) as memory:
-        os.close(page_fd)
-        page = memoryview(memory).cast("Q")
-        data, control = socket.socket(fileno=data_fd), socket.socket(fileno=control_fd)
-        try:
-            Child(data, control, page).main()
-        except (BrokenPipeError, ConnectionResetError):
-            os._exit(0)  # the pool is gone
-        finally:
-            page.release()
-            data.close()
-            control.close()
+    page = memoryview(mmap.mmap(page_fd, PAGE_BYTES)).cast("Q")
+    os.close(page_fd)
+    try:
+        Child(socket.socket(fileno=data_fd), socket.socket(fileno=control_fd), page).main()
+    except (BrokenPipeError, ConnectionResetError):
+        os._exit(0)  # the pool is gone

@@ -88,13 +88,13 @@ class ProcessBackend:
             with anyio.fail_after(self._settings.start_timeout_s):
                 await worker.started.wait()
         except TimeoutError:
-            worker.discard()
+            await worker.discard()
             raise ServiceUnavailable(f"a worker of {self._name} was not ready within its time") from None
         except BaseException:
-            worker.discard()
+            await worker.discard()
             raise
         if worker.start_failure is not None:
-            worker.discard()
+            await worker.discard()
             raise ServiceUnavailable(f"{self._start.service} could not be built: {worker.start_failure}")
         return worker
 
@@ -219,10 +219,12 @@ class ProcessWorker:
             self._signal(signal_number)
         await self._exited.wait()
 
-    def discard(self) -> None:
-        """Kill a child that never became a worker."""
+    async def discard(self) -> None:
+        """Kill a child that never became a worker, and see it gone."""
         self._stopping = True
         self._signal(signal.SIGKILL)
+        with anyio.CancelScope(shield=True):  # SIGKILL can't be refused, so this ends
+            await self._exited.wait()
 
     def _tell(self, message: Cancel | Recall | Shutdown) -> None:
         self._control.send(frame([encoder.encode(message)]))
