@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
     from storage.errors import WriteTimedOut as WriteTimedOut
     from storage.settings import StorageSettings as StorageSettings
+    from storage.sqlite.facts import LibraryFacts as LibraryFacts
+    from storage.sqlite.facts import library_facts as library_facts
     from storage.tables import ColumnInfo as ColumnInfo
     from storage.tables import TableInfo as TableInfo
 
@@ -52,6 +54,7 @@ _HOME = {
     "DatabaseNotFound": "errors",
     "Databases": "databases",
     "InvalidDatabaseName": "errors",
+    "LibraryFacts": "sqlite.facts",
     "MigrationFailed": "errors",
     "NotAllowed": "errors",
     "NotReadOnly": "errors",
@@ -73,6 +76,7 @@ _HOME = {
     "WriteOutcomeUnknown": "errors",
     "WriteTimedOut": "errors",
     "Written": "database",
+    "library_facts": "sqlite.facts",
     "open": "databases",
     "open_databases": "databases",
 }

@@ -14,10 +14,10 @@ from dataserver.cli.running import (
     Surroundings,
     failing_in_words,
     folder_options,
+    quiet_surroundings,
     run_to_end,
     say,
     say_waiting,
-    surroundings,
 )
 from dataserver.commands import CopyDatabase
 from dataserver.door import done, open_door
@@ -58,7 +58,7 @@ def command() -> None:
 @folder_options
 def sqlite_file(*, file: Path, name: str, data_dir: Path | None, config: Path | None) -> None:
     """Copy the SQLite database FILE (.gz too) as the new database NAME; it may be in use meanwhile."""
-    around = surroundings(config, {"server.data_dir": data_dir})
+    around = quiet_surroundings(config, {"server.data_dir": data_dir})
     with failing_in_words(UnreadableFile):
         around.folder.prepare()
         with plain_copy(file.absolute(), around.folder.root) as source:
@@ -121,7 +121,7 @@ def _import_rows(
     data_dir: Path | None,
     config: Path | None,
 ) -> None:
-    around = surroundings(config, {"server.data_dir": data_dir})
+    around = quiet_surroundings(config, {"server.data_dir": data_dir})
     order = Order(
         reading=reading, database=name, table=table, on_error=on_error, append=append, primary_key=primary_key
     )

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from dataserver.cli.output import is_terminal, write_table
-from dataserver.cli.running import folder_options, run_to_end, say, say_waiting, surroundings
+from dataserver.cli.running import folder_options, quiet_surroundings, run_to_end, say, say_waiting
 from dataserver.commands import Query, RowFormat
 from dataserver.door import Door, chunks, open_door
 
@@ -47,7 +47,7 @@ def command(
     config: Path | None,
 ) -> None:
     """Run one SELECT on the database NAME, through the server that runs on the data folder, or without one."""
-    around = surroundings(config, {"server.data_dir": data_dir})
+    around = quiet_surroundings(config, {"server.data_dir": data_dir})
     wanted = shape or ("table" if is_terminal() else "json")
 
     async def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -56,6 +56,14 @@ def surroundings(config: Path | None, flags: Mapping[str, object]) -> Surroundin
         raise click.UsageError(str(error)) from error
     logs.configure(settings.logs)
     return Surroundings(settings, DataFolder(settings.server.data_dir))
+
+
+def quiet_surroundings(config: Path | None, flags: Mapping[str, object]) -> Surroundings:
+    """Do the same for a command that ends soon: only warnings are logged, unless the settings name a level."""
+    around = surroundings(config, flags)
+    if "logs.level" not in around.settings.sources:
+        logs.configure(replace(around.settings.logs, level="warning"))
+    return around
 
 
 @contextmanager

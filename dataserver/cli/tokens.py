@@ -9,7 +9,7 @@ import click
 
 from dataserver.auth import Role
 from dataserver.cli.output import is_terminal, write_json, write_table
-from dataserver.cli.running import folder_options, run_to_end, say, say_waiting, surroundings
+from dataserver.cli.running import folder_options, quiet_surroundings, run_to_end, say, say_waiting
 from dataserver.commands import Command, CreateToken, ListTokens, RevokeToken
 from dataserver.door import done, open_door
 
@@ -55,7 +55,7 @@ def revoke(*, token_id: str, data_dir: Path | None, config: Path | None) -> None
 
 
 def _carried_out(wanted: Command, data_dir: Path | None, config: Path | None) -> Any:
-    around = surroundings(config, {"server.data_dir": data_dir})
+    around = quiet_surroundings(config, {"server.data_dir": data_dir})
     answers: list[Any] = []
 
     async def main() -> None:
