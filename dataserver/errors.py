@@ -52,7 +52,7 @@ class Answering:
 
 INTERNAL = Answering(500, "unknown", "internal", "error", "internal error; the server's log has the details")
 
-ANSWERS: dict[type[Exception], Answering] = {
+ANSWERS: dict[type[BaseException], Answering] = {
     refusals.Unauthenticated: Answering(401, "auth", "unauthenticated"),
     refusals.Forbidden: Answering(403, "auth", "forbidden"),
     refusals.RouteNotFound: Answering(404, "permanent", "route_not_found"),
@@ -101,10 +101,10 @@ ANSWERS: dict[type[Exception], Answering] = {
 _DEFAULT_RETRY_AFTER_S = 1.0
 
 
-def answering(error: BaseException) -> Answering:
-    """Return how `error` is answered: by its own type or the nearest base in the table."""
-    for kind in type(error).__mro__:
-        found = ANSWERS.get(kind)
+def answering(kind: type[BaseException]) -> Answering:
+    """Return how an exception of this type is answered: by the type itself or its nearest base in the table."""
+    for each in kind.__mro__:
+        found = ANSWERS.get(each)
         if found is not None:
             return found
     return INTERNAL
@@ -141,6 +141,8 @@ def error_headers(error: BaseException, how: Answering) -> tuple[tuple[bytes, by
     wait_s = retry_after_s(error, how)
     if wait_s is not None:
         return ((b"retry-after", str(max(1, math.ceil(wait_s))).encode()),)
+    if isinstance(error, refusals.BodyTimedOut):
+        return ((b"connection", b"close"),)  # what still comes is the rest of this body
     if isinstance(error, refusals.MethodNotAllowed):
         return ((b"allow", ", ".join(error.details["allowed"]).encode()),)
     return ()

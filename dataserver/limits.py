@@ -17,10 +17,8 @@ class HttpLimits:
     """The largest request body; more is answered 413 while it still arrives."""
     body_timeout_s: float = 30.0
     """How long a request body may take to arrive; then 408."""
-    default_timeout_s: float = 30.0
-    """The deadline of a request that names none."""
     max_timeout_s: float = 300.0
-    """The latest deadline a request may name; a later one is cut to this."""
+    """The latest deadline a request may name, a later one is cut to this; one that names none gets storage's own."""
     default_page_count: int = 50
     """Rows of a page that names no `limit`."""
     max_page_count: int = 1_000

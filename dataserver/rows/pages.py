@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from dataserver.rows.keyset import ExactText, Order, Place, after, read_cursor, 
 
 _REPLACED = "\ufffd"
 _BLOB_NAME = "$base64"
+_BIG_INTEGER: Final = re.compile(r"-?[0-9]{16,19}", re.ASCII)
+"""What storage may have written for an integer that JavaScript can't hold, where its settings say so."""
 _ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ROW: Final = msgspec.json.Decoder(dict[str, Any])
 
@@ -113,7 +116,7 @@ def _exact(value: Any, *, nullable: bool) -> Any:
     if value is None:
         return _UNSURE if nullable else None
     if isinstance(value, str):
-        return _UNSURE if _REPLACED in value else value
+        return _UNSURE if _REPLACED in value or _BIG_INTEGER.fullmatch(value) else value
     if isinstance(value, float):
         return value if math.isfinite(value) else _UNSURE
     if isinstance(value, dict):

@@ -80,10 +80,10 @@ def delete(table: str, key: Key, values: tuple[Value, ...]) -> Statement:
     return Statement(f"DELETE FROM {quoted(table)} WHERE {key.where}", values)  # noqa: S608 - as above
 
 
-def point(table: str, key: Key, values: tuple[Value, ...]) -> Statement:
-    """Return the statement that reads the row with this key."""
+def point_sql(table: str, key: Key) -> str:
+    """Return the SQL that reads the row with a key, a question mark for each of the key's columns."""
     extra = "" if key.shown else "".join(f"{column.sql}, " for column in key.columns)
-    return Statement(f"SELECT {extra}* FROM {quoted(table)} WHERE {key.where}", values)  # noqa: S608 - as above
+    return f"SELECT {extra}* FROM {quoted(table)} WHERE {key.where}"  # noqa: S608 - names are quoted, values bound
 
 
 def _values(row: Mapping[str, Any]) -> tuple[Value, ...]:

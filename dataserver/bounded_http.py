@@ -1,0 +1,108 @@
+"""uvicorn's HTTP/1.1 with bounds on the head of a request and on connections, which it lacks.
+
+Its parser would collect header fields without end, and wait for them without end. What is refused here, and what is no
+HTTP, is answered in the shape of every other error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Final
+
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from dataserver.errors import ErrorBody, ErrorDetail
+from dataserver.wire import json_bytes
+
+MAX_CONNECTION_COUNT: Final = 8_192
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Beyond the piece of data it began in, which the event loop cuts at 256 KiB."""
+MAX_HEAD_FIELDS: Final = 100
+HEAD_TIMEOUT_S: Final = 10.0
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 with bounds on a request's head, and on connections."""
+
+    _head_open = False
+    _head_bytes = 0
+    _too_many_fields = False
+    _head_timer: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTION_COUNT:
+            self._refuse(503, "too_many_connections", f"{MAX_CONNECTION_COUNT} connections are open already")
+            return
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up_on_head)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget_timer()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._head_open:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(
+                    431, "head_too_large", f"the request's head is longer than {MAX_HEAD_BYTES} bytes"
+                )
+                return
+        super().data_received(data)
+        if self._head_open:
+            if self._head_timer is None:
+                self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up_on_head)
+        elif self._head_timer is not None:
+            self._forget_timer()
+
+    @override
+    def on_message_begin(self) -> None:
+        self._head_open = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._head_open = False
+        if len(self.headers) > MAX_HEAD_FIELDS:
+            self._too_many_fields = True
+            raise _TooManyFields
+        super().on_headers_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        if self._too_many_fields:
+            self._refuse(431, "head_too_large", f"the request has more than {MAX_HEAD_FIELDS} header fields")
+        else:
+            self._refuse(400, "invalid_http", "the request is no valid HTTP")
+
+    def _give_up_on_head(self) -> None:
+        self._head_timer = None
+        self._refuse(408, "head_timed_out", f"the request's head did not arrive in {HEAD_TIMEOUT_S:g} s")
+
+    def _forget_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        self._forget_timer()
+        if self.transport.is_closing():
+            return
+        answering = self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr] # it's None at first
+        if not answering:  # else an answer is under way: just close
+            body = json_bytes(ErrorBody(error=ErrorDetail(code=code, class_="permanent", message=message)))
+            self.transport.write(
+                b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
+                b"connection: close\r\n\r\n%b" % (status, HTTPStatus(status).phrase.encode(), len(body), body)
+            )
+        self.transport.close()
+
+
+class _TooManyFields(Exception):
+    """Ends the parsing of a request whose head has too many fields."""

@@ -1,0 +1,217 @@
+"""One request as a handler sees it, and what all handlers work on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+from starlette.datastructures import QueryParams
+
+from dataserver.refusals import (
+    BodyTooLarge,
+    InvalidBody,
+    InvalidParameter,
+    NotAcceptable,
+    UnsupportedMediaType,
+)
+from dataserver.wire import json_value
+
+if TYPE_CHECKING:
+    from dataserver.auth import Principal, TokenStore
+    from dataserver.departures import Departures, Visit
+    from dataserver.limits import HttpLimits
+    from dataserver.metrics import Metrics
+    from dataserver.routes.route import Route
+    from dataserver.schemas import Schemas
+    from storage import Databases
+
+TIMEOUT_HEADER: Final = b"request-timeout-ms"
+TIMEOUT_PARAMETER: Final = "timeout_ms"
+
+_T = TypeVar("_T")
+_TIMEOUT_NAME: Final = TIMEOUT_PARAMETER.encode()
+_JSON_TYPE: Final = b"application/json"
+_MAX_DIGITS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers work on; built once, by `app.py`."""
+
+    databases: Databases
+    tokens: TokenStore
+    metrics: Metrics
+    limits: HttpLimits
+    schemas: Schemas
+    departures: Departures
+    state: ServerState
+
+
+@dataclass(slots=True)
+class ServerState:
+    """What changes while the server runs."""
+
+    routes: tuple[Route, ...]
+    draining: bool = False
+    """Whether it stops: `/readyz` answers 503, everything else goes on."""
+
+
+class Exchange:
+    """One request, authenticated and routed."""
+
+    __slots__ = ("_query", "headers", "path", "principal", "raw_path", "scope", "services", "visit")
+
+    def __init__(
+        self,
+        services: Services,
+        visit: Visit,
+        *,
+        scope: MutableMapping[str, Any],
+        headers: dict[bytes, bytes],
+        principal: Principal | None,
+        path: Mapping[str, str],
+        raw_path: Mapping[str, bytes],
+    ) -> None:
+        self.services = services
+        self.scope = scope
+        self.headers = headers
+        self.visit = visit
+        self.principal = principal
+        self.path = path
+        """The path's parameters, decoded."""
+        self.raw_path = raw_path
+        """The same, as they were sent."""
+        self._query: QueryParams | None = None
+
+    @property
+    def query(self) -> QueryParams:
+        """The query's parameters, in their order."""
+        if self._query is None:
+            self._query = QueryParams(self.scope["query_string"])
+        return self._query
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long the client gives this request; None leaves it to storage's settings.
+
+        Raises:
+            InvalidParameter: It is no whole number of milliseconds above 0.
+        """
+        return requested_timeout_s(self.headers, self.scope["query_string"], self.services.limits)
+
+    async def body(self) -> bytes:
+        """Return the request's body.
+
+        Raises:
+            BodyTooLarge: It is longer than the limit; the rest is not read.
+        """
+        return await whole_body(self.visit, self.headers, self.services)
+
+    async def json(self, decoder: msgspec.json.Decoder[_T]) -> _T:
+        """Return the request's body as the decoder's type.
+
+        Raises:
+            UnsupportedMediaType: It says that it is something else than JSON.
+            InvalidBody: It is none, or not of that type.
+        """
+        check_content_type(self.headers)
+        return json_value(decoder, await self.body())
+
+
+def requested_timeout_s(headers: Mapping[bytes, bytes], query: bytes, limits: HttpLimits) -> float | None:
+    """Return the deadline that the query (or else a header) asks for, in seconds, cut to the limit; None without one.
+
+    Raises:
+        InvalidParameter: It is no whole number of milliseconds above 0.
+    """
+    text = headers.get(TIMEOUT_HEADER)
+    if _TIMEOUT_NAME in query:
+        named = QueryParams(query).get(TIMEOUT_PARAMETER)
+        text = text if named is None else named.encode()
+    if text is None:
+        return None
+    if not text.isdigit() or len(text) > _MAX_DIGITS or int(text) == 0:
+        raise InvalidParameter(
+            f"{TIMEOUT_PARAMETER} is {text.decode(errors='replace')!r}; a whole number above 0 is allowed"
+        )
+    return min(int(text) / 1000, limits.max_timeout_s)
+
+
+def check_content_type(headers: Mapping[bytes, bytes]) -> None:
+    """Let JSON pass, and a body that does not say what it is.
+
+    Raises:
+        UnsupportedMediaType: The body is something else.
+    """
+    sent = headers.get(b"content-type", _JSON_TYPE)
+    if sent != _JSON_TYPE and sent.partition(b";")[0].strip().lower() != _JSON_TYPE:
+        raise UnsupportedMediaType(
+            f"the body is {sent.decode(errors='replace')!r}; send application/json",
+            allowed=["application/json"],
+        )
+
+
+def accepts(headers: Mapping[bytes, bytes], media: bytes) -> bool:
+    """Tell whether the client takes an answer of the type `media`."""
+    wanted = headers.get(b"accept")
+    if wanted is None or b"*/*" in wanted:
+        return True
+    kind = media.partition(b";")[0]
+    family = kind.partition(b"/")[0] + b"/*"
+    for part in wanted.lower().split(b","):
+        name, *parameters = (piece.strip() for piece in part.split(b";"))
+        if name in {kind, family} and not any(p in {b"q=0", b"q=0.0"} for p in parameters):
+            return True
+    return False
+
+
+def check_accept(headers: Mapping[bytes, bytes], media: tuple[bytes, ...]) -> None:
+    """Let a client pass that takes one of the types in `media`.
+
+    Raises:
+        NotAcceptable: It takes none of them.
+    """
+    if not any(accepts(headers, each) for each in media):
+        allowed = [each.decode() for each in media]
+        raise NotAcceptable(f"this answers as {' or '.join(allowed)} only", allowed=allowed)
+
+
+async def whole_body(visit: Visit, headers: Mapping[bytes, bytes], services: Services) -> bytes:
+    """Return the body of a request; whoever sends it too slowly is cancelled by `departures`.
+
+    Raises:
+        BodyTooLarge: It is, or says that it is, longer than the limit; the rest is not read.
+        InvalidBody: The client left before it had sent all of it.
+    """
+    limits = services.limits
+    declared = headers.get(b"content-length")
+    if declared is not None and len(declared) <= _MAX_DIGITS and int(declared) > limits.max_body_bytes:
+        raise _too_large(limits)
+    services.departures.expect_body(visit, limits.body_timeout_s)
+    message = await visit.receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body", False):
+        parts = [body]
+        size_bytes = len(body)
+        while message.get("more_body", False):
+            message = await visit.receive()
+            piece = message.get("body", b"")
+            size_bytes += len(piece)
+            if size_bytes > limits.max_body_bytes:
+                raise _too_large(limits)
+            parts.append(piece)
+        body = b"".join(parts)
+    if message["type"] == "http.disconnect":
+        raise InvalidBody("the body ended early")
+    services.departures.body_came(visit)
+    if len(body) > limits.max_body_bytes:
+        raise _too_large(limits)
+    return body
+
+
+def _too_large(limits: HttpLimits) -> BodyTooLarge:
+    return BodyTooLarge(
+        f"the body is longer than {limits.max_body_bytes} bytes", limit_bytes=limits.max_body_bytes
+    )

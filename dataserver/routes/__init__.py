@@ -1,0 +1,19 @@
+"""All routes of the server, one module a resource."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dataserver.routes import databases, execute, export, operation, query, rows, tables, tokens
+from dataserver.routes.route import Route
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *databases.ROUTES,
+    *query.ROUTES,
+    *execute.ROUTES,
+    *tables.ROUTES,
+    *rows.ROUTES,
+    *export.ROUTES,
+    *tokens.ROUTES,
+    *operation.ROUTES,
+)

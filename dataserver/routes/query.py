@@ -1,0 +1,61 @@
+"""`/v1/databases/{db}/query`: SQL that reads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+import storage
+from dataserver.answers import AnyAnswer, BodyAnswer
+from dataserver.exchange import Exchange
+from dataserver.refusals import InvalidBody
+from dataserver.routes.route import Parameter, Route
+from dataserver.rows.writes import sql_params
+from dataserver.wire import QueryAnswer, QueryRequest
+
+DECODER: Final = msgspec.json.Decoder(QueryRequest)
+
+TIMEOUT: Final = Parameter(
+    name="timeout_ms",
+    type="integer",
+    says="The deadline of this request in milliseconds, waiting included; also as the header Request-Timeout-Ms.",
+)
+
+READ_REFUSALS: Final = (
+    storage.DatabaseNotFound,
+    storage.SqlError,
+    storage.NotReadOnly,
+    storage.NotAllowed,
+    storage.ParameterMismatch,
+    storage.ResultTooLarge,
+    storage.QueryTimedOut,
+    storage.StorageSaturated,
+)
+
+
+async def post_query(exchange: Exchange) -> AnyAnswer:
+    """Answer what the statement returns; the JSON is made by SQLite and not looked at here."""
+    asked = await exchange.json(DECODER)
+    database = exchange.services.databases.get(exchange.path["db"])
+    body = await database.query_body(
+        asked.sql, sql_params(asked.params), shape=asked.shape, envelope=True, timeout_s=exchange.timeout_s
+    )
+    return BodyAnswer(body)
+
+
+LABEL: Final = "POST /v1/databases/{db}/query"
+
+ROUTES = (
+    Route(
+        method="POST",
+        path="/v1/databases/{db}/query",
+        role="read",
+        handle=post_query,
+        says="Run one statement that reads.",
+        reads=QueryRequest,
+        answers=QueryAnswer,
+        parameters=(TIMEOUT,),
+        refuses=(*READ_REFUSALS, InvalidBody),
+    ),
+)

@@ -1,0 +1,295 @@
+"""`/v1/databases/{db}/tables/{table}/rows`: pages of rows, and rows one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+import storage
+from dataserver.answers import JSON, Answer, AnyAnswer, json_answer
+from dataserver.exchange import Exchange
+from dataserver.refusals import (
+    InvalidBody,
+    InvalidCursor,
+    InvalidParameter,
+    RowNotFound,
+    RowsReadOnly,
+    TableNotFound,
+    UnknownColumn,
+    UnknownOperator,
+)
+from dataserver.routes.execute import WRITE_REFUSALS, written_answer
+from dataserver.routes.query import TIMEOUT
+from dataserver.routes.route import Parameter, Route
+from dataserver.rows.filters import conditions
+from dataserver.rows.keys import Key, key_values
+from dataserver.rows.keyset import order_of
+from dataserver.rows.pages import (
+    Page,
+    key_in,
+    next_cursor,
+    page_end,
+    page_limit,
+    place_of,
+    place_read,
+    place_statement,
+)
+from dataserver.rows.writes import delete, insert, update
+from dataserver.schemas import Table
+from dataserver.wire import RowsAnswer, WrittenAnswer, json_bytes
+
+_T = TypeVar("_T")
+_ROW: Final = msgspec.json.Decoder(dict[str, Any])
+_ROWS: Final = msgspec.json.Decoder(dict[str, Any] | list[dict[str, Any]])
+
+
+async def get_rows(exchange: Exchange) -> AnyAnswer:
+    """Answer a page of rows, and where the next one begins."""
+    return await with_table(exchange, lambda table: _page(exchange, table))
+
+
+async def get_row(exchange: Exchange) -> AnyAnswer:
+    """Answer one row."""
+    return await with_table(exchange, lambda table: _row(exchange, table))
+
+
+async def post_rows(exchange: Exchange) -> AnyAnswer:
+    """Insert a row, or several of which all or none are kept."""
+    sent = await exchange.json(_ROWS)
+    return await with_table(exchange, lambda table: _insert(exchange, table, sent))
+
+
+async def patch_row(exchange: Exchange) -> AnyAnswer:
+    """Change the columns that the body names."""
+    sent = await exchange.json(_ROW)
+
+    async def change(table: Table) -> AnyAnswer:
+        key = writable_key(table)
+        values = key_values(key, exchange.raw_path["key"])
+        statement = update(table.info.name, table.columns, key, values, sent)
+        return await _one_row(exchange, statement.sql, statement.params)
+
+    return await with_table(exchange, change)
+
+
+async def delete_row(exchange: Exchange) -> AnyAnswer:
+    """Delete one row."""
+
+    async def remove(table: Table) -> AnyAnswer:
+        key = writable_key(table)
+        statement = delete(table.info.name, key, key_values(key, exchange.raw_path["key"]))
+        return await _one_row(exchange, statement.sql, statement.params)
+
+    return await with_table(exchange, remove)
+
+
+async def with_table(exchange: Exchange, act: Callable[[Table], Awaitable[_T]]) -> _T:
+    """Do `act` on the table that the path names."""
+    return await exchange.services.schemas.using(exchange.path["db"], exchange.path["table"], act)
+
+
+async def _page(exchange: Exchange, table: Table) -> AnyAnswer:
+    query, limits = exchange.query, exchange.services.limits
+    page = Page(
+        table=table.info.name,
+        key=table.key,
+        order=order_of(query.get("order"), table.columns, table.key),
+        conditions=tuple(conditions(query.multi_items(), table.columns)),
+        limit=page_limit(query.get("limit"), default=limits.default_page_count, most=limits.max_page_count),
+        after=query.get("after"),
+    )
+    database = exchange.services.databases.get(exchange.path["db"])
+    statement = page.statement
+    with await database.query_body(statement.sql, statement.params, timeout_s=exchange.timeout_s) as body:
+        if body.length > limits.max_page_bytes:
+            raise storage.ResultTooLarge(
+                f"the page has {body.length} bytes; at most {limits.max_page_bytes} are allowed: lower `limit`",
+                limit_bytes=limits.max_page_bytes,
+            )
+        rows = await body.read()
+    end = page_end(rows, page.limit)
+    cursor = None
+    if end.last is not None:
+        place = place_of(page.order, end.last) if page.order.total else ()
+        if place is None and page.key is not None:
+            exact = place_statement(page.table, page.key, page.order, key_in(page.key, end.last))
+            found = await database.query_one(exact.sql, exact.params, timeout_s=exchange.timeout_s)
+            if found is None:
+                raise storage.StorageBusy("the last row of the page was deleted meanwhile; ask again")
+            place = place_read(found)
+        cursor = next_cursor(page, place or ())
+    return Answer(b'{"rows":%b],"next":%b}' % (rows[: end.rows_bytes], json_bytes(cursor)))
+
+
+async def _row(exchange: Exchange, table: Table) -> AnyAnswer:
+    key = addressed_key(table)
+    values = key_values(key, exchange.raw_path["key"])
+    database = exchange.services.databases.get(exchange.path["db"])
+    rows = await database.query_json(table.point_sql, values, timeout_s=exchange.timeout_s)
+    return row_answer(rows, table, exchange.raw_path["key"])
+
+
+def row_answer(rows: bytes, table: Table, address: bytes) -> Answer:
+    """Return the one row of a JSON list as an answer.
+
+    Raises:
+        RowNotFound: The list is empty.
+    """
+    if len(rows) <= len(b"[]"):
+        raise RowNotFound(f"the table {table.info.name!r} has no row {address.decode(errors='replace')!r}")
+    return Answer(rows[1:-1], 200, JSON)
+
+
+async def _insert(exchange: Exchange, table: Table, sent: dict[str, Any] | list[dict[str, Any]]) -> AnyAnswer:
+    if table.info.kind != "table":
+        raise _read_only(table)
+    database = exchange.services.databases.get(exchange.path["db"])
+    name = table.info.name
+    if isinstance(sent, dict):
+        statement = insert(name, table.columns, sent)
+        done = await database.execute(statement.sql, statement.params, timeout_s=exchange.timeout_s)
+        address = _address_of(table.key, sent, done.last_insert_rowid)
+        location = () if address is None else ((b"location", exchange.scope["raw_path"] + b"/" + address),)
+        return json_answer(written_answer(done), status=201, headers=location)
+    most = exchange.services.limits.max_statement_count
+    if not 1 <= len(sent) <= most:
+        raise InvalidBody(f"there are {len(sent)} rows; 1 to {most} are allowed")
+    statements = [insert(name, table.columns, row) for row in sent]
+    results = await database.execute_batch(
+        [(statement.sql, statement.params) for statement in statements], timeout_s=exchange.timeout_s
+    )
+    return json_answer(
+        WrittenAnswer(
+            changes=sum(result.changes for result in results),
+            last_insert_rowid=results[-1].last_insert_rowid,
+            results=[written_answer(result) for result in results],
+        ),
+        status=201,
+    )
+
+
+def _address_of(key: Key | None, sent: dict[str, Any], rowid: int | None) -> bytes | None:
+    """Return the last part of a new row's address, if what was sent tells it."""
+    if key is None:
+        return None
+    if len(key.columns) == 1 and key.columns[0].affinity == "integer" and key.columns[0].name not in sent:
+        return None if rowid is None else b"%d" % rowid
+    values = [sent.get(column.name) for column in key.columns]
+    if any(not isinstance(value, int | str) or isinstance(value, bool) for value in values):
+        return None
+    return ",".join(quote(str(value), safe="") for value in values).encode()
+
+
+async def _one_row(exchange: Exchange, sql: str, params: tuple[Any, ...]) -> AnyAnswer:
+    database = exchange.services.databases.get(exchange.path["db"])
+    done = await database.execute(sql, params, timeout_s=exchange.timeout_s)
+    if done.changes == 0:
+        raise RowNotFound(f"the table {exchange.path['table']!r} has no row {exchange.path['key']!r}")
+    return json_answer(WrittenAnswer(changes=done.changes, last_insert_rowid=None))
+
+
+def addressed_key(table: Table) -> Key:
+    """Return the table's key.
+
+    Raises:
+        InvalidParameter: Its rows have none, so they have no addresses.
+    """
+    if table.key is None:
+        raise InvalidParameter(f"the rows of {table.info.name!r} have no key; filter a page of them instead")
+    return table.key
+
+
+def writable_key(table: Table) -> Key:
+    """Return the key of a table whose rows may be written.
+
+    Raises:
+        RowsReadOnly: It is a view.
+    """
+    if table.info.kind != "table":
+        raise _read_only(table)
+    return addressed_key(table)
+
+
+def _read_only(table: Table) -> RowsReadOnly:
+    return RowsReadOnly(f"{table.info.name!r} is a view; write to the tables under it")
+
+
+_PATH = "/v1/databases/{db}/tables/{table}/rows"
+_READ = (
+    storage.DatabaseNotFound,
+    TableNotFound,
+    storage.QueryTimedOut,
+    storage.StorageSaturated,
+    InvalidParameter,
+)
+_WRITE = (*WRITE_REFUSALS, TableNotFound, RowsReadOnly, InvalidBody, UnknownColumn)
+
+PAGE_PARAMETERS: Final = (
+    Parameter(name="order", says="Columns parted by commas, `-` before one for descending: `-age,id`."),
+    Parameter(name="limit", type="integer", says="The most rows to answer."),
+    Parameter(name="after", says="The `next` of the page before."),
+)
+LABEL: Final = f"GET {_PATH}/{{key}}"
+
+ROUTES = (
+    Route(
+        method="GET",
+        path=_PATH,
+        role="read",
+        handle=get_rows,
+        says=(
+            "Read a page of rows. Further parameters are filters: `COLUMN=value` or `COLUMN__OPERATOR=value` with "
+            "eq, ne, lt, lte, gt, gte, in (a,b), like (% and _), glob, isnull (0 or 1); all must hold."
+        ),
+        answers=RowsAnswer,
+        parameters=(*PAGE_PARAMETERS, TIMEOUT),
+        refuses=(*_READ, UnknownColumn, UnknownOperator, InvalidCursor, storage.ResultTooLarge),
+        open_ended=True,
+    ),
+    Route(
+        method="POST",
+        path=_PATH,
+        role="write",
+        handle=post_rows,
+        says="Insert a row (an object), or several (a list) of which all or none are kept.",
+        reads=dict[str, Any] | list[dict[str, Any]],
+        answers=WrittenAnswer,
+        status=201,
+        parameters=(TIMEOUT,),
+        refuses=_WRITE,
+    ),
+    Route(
+        method="GET",
+        path=f"{_PATH}/{{key}}",
+        role="read",
+        handle=get_row,
+        says="Read one row by its key; the values of a key of several columns are parted by commas.",
+        answers=dict[str, Any],
+        parameters=(TIMEOUT,),
+        refuses=(*_READ, RowNotFound),
+    ),
+    Route(
+        method="PATCH",
+        path=f"{_PATH}/{{key}}",
+        role="write",
+        handle=patch_row,
+        says="Change the columns that the body names, in one row.",
+        reads=dict[str, Any],
+        answers=WrittenAnswer,
+        parameters=(TIMEOUT,),
+        refuses=(*_WRITE, RowNotFound),
+    ),
+    Route(
+        method="DELETE",
+        path=f"{_PATH}/{{key}}",
+        role="write",
+        handle=delete_row,
+        says="Delete one row.",
+        answers=WrittenAnswer,
+        parameters=(TIMEOUT,),
+        refuses=(*_WRITE, RowNotFound),
+    ),
+)

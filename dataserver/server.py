@@ -1,0 +1,204 @@
+"""The one file that knows the ASGI servers, and makes them behave alike.
+
+Both are embedded: the listener is ours, the signals are our caller's, `stop` alone ends them. What differs:
+
+- uvicorn bounds neither the head of a request nor the time it takes to arrive: `BoundedHttp` does, and answers
+  what is no HTTP in the shape of every other error.
+- h2corn (2.0.0) does not see that a client is gone over HTTP/1.1 until it writes. Its sockets are ours to look at:
+  `Peers` asks the kernel whether the other end has closed, for those requests only whose handler waits to hear of it.
+- permessage-deflate is off in both: each connection's window costs more memory than a chat message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import socket
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol
+
+import anyio
+import structlog
+import uvicorn
+from typing_extensions import override
+
+from dataserver.bounded_http import (
+    HEAD_TIMEOUT_S,
+    MAX_CONNECTION_COUNT,
+    MAX_HEAD_BYTES,
+    MAX_HEAD_FIELDS,
+    BoundedHttp,
+)
+from dataserver.listener import open_listeners
+from dataserver.peers import Peers, Receive, Send
+
+AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+ServerName = Literal["uvicorn", "h2corn"]
+
+KEEP_ALIVE_S: Final = 65
+"""Above the 60 s after which the usual proxies drop an idle connection, so that it is they who do."""
+_LAST_TASKS_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Stop(Protocol):
+    """Something that is set once, like an event of anyio."""
+
+    async def wait(self) -> None:
+        """Return when it is set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the server listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The address as a browser takes it."""
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
+
+async def serve(
+    app: AsgiApp,
+    *,
+    host: str,
+    port: int,
+    server: ServerName = "uvicorn",
+    on_ready: Callable[[Address], None],
+    stop: Stop,
+    drain_s: float,
+) -> None:
+    """Serve `app` until `stop` is set; then let requests end for `drain_s`, and cancel those that have not.
+
+    Args:
+        app: The application; it gets the lifespan events of ASGI.
+        host: A name or an address; every address of a name is listened on.
+        port: 0 takes a free one.
+        server: Which server speaks HTTP.
+        on_ready: Called once, when connections are accepted.
+        stop: Ends the server; cancelling this coroutine ends it too, without the drain.
+        drain_s: How long running requests may take at the end.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
+    listeners = await open_listeners(host, port)
+    address = Address(*listeners[0].getsockname()[:2])
+    try:
+        if server == "uvicorn":
+            await _serve_uvicorn(app, listeners, lambda: on_ready(address), stop, drain_s)
+        else:
+            await _serve_h2corn(app, listeners, lambda: on_ready(address), stop, drain_s)
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+class _EmbeddedUvicorn(uvicorn.Server):
+    """uvicorn without its signal handlers, saying when it listens."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+
+async def _serve_uvicorn(
+    app: AsgiApp, listeners: list[socket.socket], on_ready: Callable[[], None], stop: Stop, drain_s: float
+) -> None:
+    config = uvicorn.Config(
+        app,
+        http=BoundedHttp,
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        interface="asgi3",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=math.ceil(drain_s),
+    )
+    server = _EmbeddedUvicorn(config, on_ready)
+
+    async def end_at_stop() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(end_at_stop)
+        await server.serve(sockets=listeners)
+        tasks.cancel_scope.cancel()
+    left = set(server.server_state.tasks)
+    if left:
+        _, stuck = await asyncio.wait(left, timeout=_LAST_TASKS_S)
+        if stuck:
+            _log.error("server.requests_abandoned", count=len(stuck))
+
+
+async def _serve_h2corn(
+    app: AsgiApp, listeners: list[socket.socket], on_ready: Callable[[], None], stop: Stop, drain_s: float
+) -> None:
+    import h2corn  # noqa: PLC0415 - an extra: only who asks for it needs it
+
+    config = h2corn.Config(
+        bind=tuple(f"fd://{listener.fileno()}" for listener in listeners),
+        lifespan="on",
+        access_log=False,
+        log_format="json",
+        limit_connections=MAX_CONNECTION_COUNT,
+        limit_request_head_size=MAX_HEAD_BYTES,
+        limit_request_fields=MAX_HEAD_FIELDS,
+        timeout_request_header=HEAD_TIMEOUT_S,
+        timeout_keep_alive=float(KEEP_ALIVE_S),
+        timeout_graceful_shutdown=drain_s,
+        websocket_per_message_deflate=False,
+    )
+    peers = Peers()
+
+    async def seeing_departures(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["http_version"] != "1.1":
+            await app(scope, receive, send)
+            return
+        peer = peers.meet(scope, receive, send)
+        await app(scope, peer.receive, peer.send)
+        if peer.left and not peer.begun:  # nobody reads it, but who just returns is logged as broken
+            await send({"type": "http.response.start", "status": 499, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+    server = h2corn.Server(seeing_departures, config)
+    serving = asyncio.ensure_future(server.serve())
+
+    async def end_at_stop() -> None:
+        await stop.wait()
+        server.shutdown()
+
+    try:
+        await server.wait_started()
+        on_ready()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(end_at_stop)
+            await asyncio.shield(serving)
+            tasks.cancel_scope.cancel()
+    finally:
+        if not serving.done():
+            server.shutdown()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({serving}, timeout=2 * drain_s + _LAST_TASKS_S)
+        peers.close()

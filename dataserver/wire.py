@@ -1,0 +1,176 @@
+"""Bodies of requests and answers: what msgspec checks on the way in, and what `/openapi.json` is made from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+
+from dataserver.auth import MAX_NAME_CHARACTERS, IssuedToken, Role, Token
+from dataserver.refusals import InvalidBody
+
+Shape = Literal["objects", "arrays"]
+Sql = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000_000)]
+Params = list[Any] | dict[str, Any]
+"""By place or by name; null, booleans, numbers and texts, and `{"$base64": TEXT}` for bytes."""
+
+
+class QueryRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A statement that reads."""
+
+    sql: Sql
+    params: Params = []
+    shape: Shape = "objects"
+
+
+class QueryAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the statement returned, in its order."""
+
+    columns: list[str]
+    rows: list[Any]
+    """Objects or lists, as `shape` asked; bytes are `{"$base64": TEXT}`."""
+
+
+class StatementRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One statement of several."""
+
+    sql: Sql
+    params: Params = []
+
+
+class ExecuteRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One statement (`sql` and `params`), or several (`statements`) of which all or none take effect."""
+
+    sql: Sql | None = None
+    params: Params = []
+    statements: list[StatementRequest] | None = None
+
+
+class WrittenAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a write did; it is on disk."""
+
+    changes: int
+    last_insert_rowid: int | None
+    results: list[WrittenAnswer] | None = None
+    """One for each of several statements, in their order."""
+
+
+class ExportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A statement that reads, for an answer of any size."""
+
+    sql: Sql
+    params: Params = []
+    format: Literal["csv", "ndjson"] | None = None
+
+
+class DatabaseAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One database."""
+
+    name: str
+    size_bytes: int
+    wal_bytes: int
+    table_count: int
+
+
+class DatabasesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of all databases, sorted."""
+
+    databases: list[str]
+
+
+class ColumnAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One column."""
+
+    name: str
+    type: str
+    not_null: bool
+    default: str | None
+    primary_key_position: int
+    """From 1; 0 when it is not part of the primary key."""
+
+
+class TableAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One table or view."""
+
+    name: str
+    kind: Literal["table", "view"]
+    columns: list[ColumnAnswer]
+    primary_key: list[str]
+    key: list[str]
+    """What `/rows/{key}` takes, in this order; empty where rows have no address."""
+    strict: bool
+    row_count_estimate: int | None
+
+
+class TablesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """All tables and views of a database."""
+
+    tables: list[TableAnswer]
+
+
+class RowsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of rows."""
+
+    rows: list[dict[str, Any]]
+    next: str | None
+    """What `?after=` takes for the next page; null on the last one."""
+
+
+class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A token to make."""
+
+    role: Role
+    name: Annotated[str, msgspec.Meta(max_length=MAX_NAME_CHARACTERS)] = ""
+
+
+class TokensAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """All tokens, without their texts."""
+
+    tokens: list[Token]
+
+
+TokenAnswer = IssuedToken
+
+
+class PoolHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """One pool of workers."""
+
+    kind: str
+    worker_count: int
+    alive_count: int
+
+
+class HealthAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The process runs and its event loop turns."""
+
+    status: Literal["ok"]
+    workers: dict[str, PoolHealth]
+
+
+class ReadyAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The server takes requests."""
+
+    status: Literal["ready"]
+
+
+_T = TypeVar("_T")
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return `value` as JSON."""
+    return _ENCODER.encode(value)
+
+
+def json_value(decoder: msgspec.json.Decoder[_T], body: bytes) -> _T:
+    """Return what `body` holds.
+
+    Raises:
+        InvalidBody: It is no JSON, or not what the decoder's type says; the text says where.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise InvalidBody(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidBody(f"the body is no valid JSON: {error}") from error
