@@ -49,6 +49,8 @@ class StorageSettings:
     """Streams a worker; the next one is told to come again."""
     stream_idle_s: float = 30.0
     """A stream that nobody asks for this long is closed: it holds the write-ahead log."""
+    stream_age_s: float = 600.0
+    """A stream that is still not at its end after this is closed."""
     stream_chunk_bytes: int = 128 * 1024
     """About how much of a stream comes in one piece."""
     json_big_integers: Literal["number", "string"] = "number"
@@ -63,7 +65,7 @@ class StorageSettings:
             value = getattr(self, name)
             if not isinstance(value, int) or not least <= value <= most:
                 raise ValueError(f"{name} is {value!r}; a whole number from {least} to {most} is allowed")
-        for name in ("query_timeout_s", "write_timeout_s", "busy_timeout_s", "stream_idle_s"):
+        for name in ("query_timeout_s", "write_timeout_s", "busy_timeout_s", "stream_idle_s", "stream_age_s"):
             value = getattr(self, name)
             if not 0 < value < float("inf"):
                 raise ValueError(f"{name} is {value!r}; a finite number of seconds above 0 is allowed")
@@ -78,6 +80,7 @@ class StorageSettings:
             "cache_bytes": self.cache_bytes,
             "max_open_streams": self.max_open_streams,
             "stream_idle_s": float(self.stream_idle_s),
+            "stream_age_s": float(self.stream_age_s),
             "stream_chunk_bytes": self.stream_chunk_bytes,
             "json_big_integers": self.json_big_integers,
         }

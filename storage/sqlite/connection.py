@@ -165,6 +165,7 @@ def open_reader(path: str, settings: ConnectionSettings, deadline: Deadline) -> 
     """
     connection = _opened(path, apsw.SQLITE_OPEN_READONLY, settings, deadline)
     connection.pragma("query_only", True)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the log is the writer's
     return connection
 
 

@@ -1,0 +1,315 @@
+"""One database for async code: reads by the pool of readers, writes by the one writer of the file.
+
+Nothing here runs SQL: calls go to workers, and what comes back is bytes. Cancelled, a read is interrupted in its
+worker; a write is taken back if it has not begun, and otherwise goes on unheard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+import anyio
+
+from storage.errors import DatabaseNotFound
+from storage.pool_errors import UNENCODABLE, failed_read, failed_write, refused_parameters
+from storage.tables import ColumnInfo, TableInfo
+from storage.values import bound, unpacked, wants_maps
+from workers import Body, WorkersError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+
+    from storage.settings import StorageSettings
+    from workers import Pool, Session
+
+    Params = Sequence[Any] | Mapping[str, Any]
+
+T = TypeVar("T")
+
+_CLOSE_STREAM_S = 5.0
+
+_stream_numbers = count(1)
+"""Given here and not by the worker, so that a stream can be closed whose opening was not waited for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """What a statement did, now on disk."""
+
+    changes: int
+    """Rows inserted, changed and deleted by the statement itself, not by its triggers."""
+    last_insert_rowid: int
+    """Of the row it inserted; without one, what an earlier statement left."""
+
+
+class Database:
+    """One database; made by `storage.open` or `Databases`, usable until these close."""
+
+    def __init__(
+        self,
+        path: str,
+        readers: Pool,
+        writers: Pool,
+        settings: StorageSettings,
+        *,
+        name: str = "",
+        generation: int = 0,
+    ) -> None:
+        self.name = name
+        self._path = path
+        self._readers = readers
+        self._writers = writers
+        self._settings = settings
+        self._generation = generation
+        self.is_dropped = False
+        """Its file is gone or about to be, and every call fails."""
+
+    @overload
+    async def query(
+        self, sql: str, params: Params = ..., *, timeout_s: float | None = ...
+    ) -> list[tuple[Any, ...]]: ...
+    @overload
+    async def query(
+        self, sql: str, params: Params = ..., *, into: type[T], timeout_s: float | None = ...
+    ) -> list[T]: ...
+    async def query(
+        self, sql: str, params: Params = (), *, into: type[T] | None = None, timeout_s: float | None = None
+    ) -> list[T] | list[tuple[Any, ...]]:
+        """Return all rows of `sql` as tuples, or as `into`: a struct, dataclass or the like by the columns' names.
+
+        Text that is not UTF-8 has U+FFFD where it is not. For more than some thousands of rows `query_body` and
+        `stream_json` are better: Python objects are made on the event loop's thread.
+
+        Raises:
+            StorageError: SqlError, NotReadOnly, NotAllowed, ParameterMismatch: mend the call. QueryTimedOut,
+                ResultTooLarge: ask for less. StorageSaturated, StorageUnavailable: call again.
+            RowMismatch: A row does not fit `into`.
+        """
+        return await unpacked(await self._rows(sql, params, into, 0, timeout_s), into)
+
+    @overload
+    async def query_one(
+        self, sql: str, params: Params = ..., *, timeout_s: float | None = ...
+    ) -> tuple[Any, ...] | None: ...
+    @overload
+    async def query_one(
+        self, sql: str, params: Params = ..., *, into: type[T], timeout_s: float | None = ...
+    ) -> T | None: ...
+    async def query_one(
+        self, sql: str, params: Params = (), *, into: type[T] | None = None, timeout_s: float | None = None
+    ) -> T | tuple[Any, ...] | None:
+        """Return the first row of `sql`, None if it has none; the others are not read.
+
+        Raises:
+            StorageError: As `query`.
+        """
+        rows = await unpacked(await self._rows(sql, params, into, 1, timeout_s), into)
+        return rows[0] if rows else None
+
+    async def query_json(
+        self,
+        sql: str,
+        params: Params = (),
+        *,
+        shape: Literal["objects", "arrays"] = "objects",
+        timeout_s: float | None = None,
+    ) -> bytes:
+        """Return all rows of `sql` as a JSON array of objects or arrays, written by SQLite.
+
+        A BLOB is `{"$base64": ...}`, an infinity null, an integer all its digits; of two columns of a name the
+        second is `name_2`. The rules stand in `storage.sqlite.json_results`.
+
+        Raises:
+            StorageError: As `query`.
+        """
+        result = await self._json(sql, params, shape, False, timeout_s)
+        if not isinstance(result, Body):
+            return result
+        with result:
+            return await result.read()
+
+    async def query_body(
+        self,
+        sql: str,
+        params: Params = (),
+        *,
+        shape: Literal["objects", "arrays"] = "objects",
+        envelope: bool = False,
+        timeout_s: float | None = None,
+    ) -> Body:
+        """Return the answer of `query_json` as a body, which the caller closes: a file when it is large.
+
+        With `envelope` it is `{"columns": [...], "rows": [...]}`.
+
+        Raises:
+            StorageError: As `query`.
+        """
+        result = await self._json(sql, params, shape, envelope, timeout_s)
+        return result if isinstance(result, Body) else Body((result,))
+
+    async def stream_json(
+        self,
+        sql: str,
+        params: Params = (),
+        *,
+        format: Literal["json", "ndjson", "csv"] = "json",  # noqa: A002 - what everybody calls it
+        timeout_s: float | None = None,
+    ) -> AsyncGenerator[bytes]:
+        """Yield the rows of `sql`, in pieces of whole rows of some 128 KiB, as of one moment.
+
+        The next piece is made when it is asked for, so memory is bounded however large the answer is. Close the
+        generator (`contextlib.aclosing`) to stop before the end. `timeout_s` is for each piece. A stream that nobody
+        asks for is closed after `stream_idle_s`, and any after `stream_age_s`: it holds back the write-ahead log.
+
+        Raises:
+            StorageError: As `query`; QueryTimedOut too when the stream was left waiting.
+        """
+        self._require_present()
+        limit_s = self._settings.query_timeout_s if timeout_s is None else timeout_s
+        number = next(_stream_numbers)
+        opening = [number, self._path, self._generation, sql, bound(params), format]
+        try:
+            async with self._readers.session(lane="scan") as session:
+                is_last = False
+                try:
+                    await _opened_stream(session, opening, limit_s)
+                    while not is_last:
+                        is_last, piece = await session.call("stream_next", [number], timeout_s=limit_s)
+                        if piece:
+                            yield piece
+                finally:
+                    if not is_last:
+                        await _close_stream(session, number)
+        except WorkersError as error:
+            raise failed_read(error) from error
+
+    async def execute(self, sql: str, params: Params = (), *, timeout_s: float | None = None) -> Written:
+        """Run one statement that writes; it is on disk when this returns.
+
+        Cancelled, it is either written whole or not at all.
+
+        Raises:
+            StorageError: ConstraintViolated, SqlError, NotAllowed, ParameterMismatch: mend the call.
+                StorageSaturated, StorageBusy, StorageUnavailable, WriteTimedOut: nothing was written, call again.
+                WriteOutcomeUnknown: look it up.
+        """
+        return Written(**await self._write("execute", [self._path, sql, bound(params)], timeout_s))
+
+    async def execute_batch(
+        self, statements: Iterable[tuple[str, Params]], *, timeout_s: float | None = None
+    ) -> list[Written]:
+        """Run statements in order, all or none of them; they are on disk when this returns.
+
+        Raises:
+            StorageError: As `execute`; nothing of the batch was kept.
+        """
+        pairs = [[sql, bound(params)] for sql, params in statements]
+        results = await self._write("execute_batch", [self._path, pairs], timeout_s)
+        return [Written(**each) for each in results]
+
+    async def tables(self) -> list[TableInfo]:
+        """Return the tables and views by name, without SQLite's own.
+
+        Raises:
+            StorageError: As `query`.
+        """
+        found = await self._read("tables", [self._path, self._generation], None, None)
+        return [_table(each) for each in found]
+
+    async def migrate(self, package: str) -> int:
+        """Apply the migrations of `package` (numbered .sql files) that are missing; return how many they were.
+
+        Raises:
+            MigrationFailed: One broke; the ones before it stay.
+            StorageError: As `execute`.
+        """
+        applied: int = await self._write("migrate", [self._path, package], None)
+        return applied
+
+    async def _rows(
+        self, sql: str, params: Params, into: type | None, max_count: int, timeout_s: float | None
+    ) -> bytes | Body:
+        most = self._settings.max_result_bytes
+        sent = [self._path, self._generation, sql, bound(params), wants_maps(into), max_count, most]
+        result: bytes | Body = await self._read("rows", sent, sql, timeout_s)
+        return result
+
+    async def _json(
+        self, sql: str, params: Params, shape: str, envelope: bool, timeout_s: float | None
+    ) -> bytes | Body:
+        most = self._settings.max_result_bytes
+        sent = [self._path, self._generation, sql, bound(params), shape, envelope, most]
+        result: bytes | Body = await self._read("json", sent, sql, timeout_s)
+        return result
+
+    async def _read(self, method: str, sent: list[Any], sql: str | None, timeout_s: float | None) -> Any:
+        self._require_present()
+        try:
+            return await self._readers.call(
+                method,
+                sent,
+                fingerprint=(self._path, sql),
+                timeout_s=self._settings.query_timeout_s if timeout_s is None else timeout_s,
+                idempotent=True,
+            )
+        except WorkersError as error:
+            raise failed_read(error) from error
+        except UNENCODABLE as error:
+            raise refused_parameters(error) from error
+
+    async def _write(self, method: str, sent: list[Any], timeout_s: float | None) -> Any:
+        self._require_present()
+        try:
+            return await self._writers.call(
+                method,
+                sent,
+                key=self._path,
+                timeout_s=self._settings.write_timeout_s if timeout_s is None else timeout_s,
+                idempotent=False,
+            )
+        except WorkersError as error:
+            raise failed_write(error) from error
+        except UNENCODABLE as error:
+            raise refused_parameters(error) from error
+
+    def _require_present(self) -> None:
+        if self.is_dropped:
+            raise DatabaseNotFound(f"the database {self.name!r} was dropped")
+
+
+async def _opened_stream(session: Session, opening: list[Any], timeout_s: float) -> None:
+    try:
+        await session.call("stream_open", opening, timeout_s=timeout_s)
+    except UNENCODABLE as error:
+        raise refused_parameters(error) from error
+
+
+async def _close_stream(session: Session, number: int) -> None:
+    """Let the worker let go of the snapshot, also when the caller was cancelled; a lost worker has done so already."""
+    with anyio.CancelScope(shield=True):
+        try:
+            await session.call("stream_close", [number], timeout_s=_CLOSE_STREAM_S)
+        except WorkersError:
+            return
+
+
+def _table(found: list[Any]) -> TableInfo:
+    name, is_view, has_rowid, strict, estimate, columns = found
+    infos = [
+        ColumnInfo(name=column, type=kind, not_null=not_null, default=default, primary_key_position=place)
+        for column, kind, not_null, default, place in columns
+    ]
+    key = sorted(
+        (info for info in infos if info.primary_key_position), key=lambda info: info.primary_key_position
+    )
+    return TableInfo(
+        name=name,
+        kind="view" if is_view else "table",
+        columns=infos,
+        primary_key=[info.name for info in key],
+        has_rowid=has_rowid,
+        row_count_estimate=estimate,
+        strict=strict,
+    )

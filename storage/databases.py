@@ -1,0 +1,332 @@
+"""Many named databases over one pool of readers and one pool of writers.
+
+A database is a file `NAME.db`. Its name is used again after a drop by another file, so each file has a generation: a
+worker whose open connection is of an older one opens the file anew. One process owns a folder (the server's lock is
+above this layer), which is why the names can be held in memory.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import anyio
+import structlog
+
+from storage.database import Database
+from storage.errors import DatabaseExists, DatabaseNotFound, InvalidDatabaseName
+from storage.imports import copy_database
+from storage.pool_errors import failed_write
+from storage.settings import StorageSettings
+from workers import PoolSettings, WorkersError, open_pool
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator
+
+    from workers import Kind, Pool, PoolStatistics
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("storage")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_SUFFIX = ".db"
+_BESIDE = ("-wal", "-shm", "-journal", "")
+"""What a database's files end in; the log goes before the file it belongs to, or a new file would get it."""
+_COUNT_TABLES = (
+    "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatabaseInfo:
+    """A database as it stands."""
+
+    name: str
+    size_bytes: int
+    wal_bytes: int
+    """Of the write-ahead log beside the file."""
+    table_count: int
+    """SQLite's own tables are not counted."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StorageStatistics:
+    """The two pools as they stand."""
+
+    reader: PoolStatistics
+    writer: PoolStatistics
+    kind: Kind
+    worker_count: int
+    """Readers and writers; 0 when SQL runs on the event loop."""
+
+
+class Databases:
+    """The databases of a folder; made by `open_databases`, usable until that is left."""
+
+    def __init__(self, folder: Path, pools: Pools, settings: StorageSettings, names: list[str]) -> None:
+        self._folder = folder
+        self._pools = pools
+        self._settings = settings
+        self._generations = count(1)
+        self._held = {name: self._database(name) for name in names}
+        self._reserved: set[str] = set()
+
+    def names(self) -> list[str]:
+        """Return the names in order."""
+        return sorted(self._held)
+
+    def get(self, name: str) -> Database:
+        """Return the database `name`; nothing is opened by this.
+
+        Raises:
+            InvalidDatabaseName: It can be no name.
+            DatabaseNotFound: There is no such database.
+        """
+        held = self._held.get(name)
+        if held is not None:
+            return held
+        _require_name(name)
+        raise DatabaseNotFound(f"there is no database {name!r}")
+
+    async def create(self, name: str) -> Database:
+        """Make an empty database and return it; its file is on disk when this returns.
+
+        Raises:
+            InvalidDatabaseName: It can be no name.
+            DatabaseExists: There is one of that name, or one is being made.
+            StorageError: As `Database.execute`.
+        """
+        self._reserve(name)
+        try:
+            database = self._database(name)
+            await _remove(self._path(name), _BESIDE[:-1])  # what a crash during a drop may have left
+            await self._pools.create(str(self._path(name)), timeout_s=self._settings.write_timeout_s)
+            self._held[name] = database
+        finally:
+            self._reserved.discard(name)
+        return database
+
+    async def copy_in(self, name: str, source: Path) -> Database:
+        """Make the database `name` a copy of the SQLite file `source`, whole or not at all.
+
+        Raises:
+            InvalidDatabaseName, DatabaseExists: As `create`.
+            DatabaseNotFound: `source` can't be opened.
+            DatabaseCorrupt: `source` is no SQLite database, or a damaged one.
+            StorageFull: No space for the copy.
+        """
+        self._reserve(name)
+        try:
+            database = self._database(name)
+            await _remove(self._path(name), _BESIDE[:-1])
+            await copy_database(source, self._path(name), self._settings)
+            self._held[name] = database
+        finally:
+            self._reserved.discard(name)
+        return database
+
+    async def drop(self, name: str) -> None:
+        """Delete the database `name` with its files; reads under way end on what they have begun with.
+
+        Raises:
+            InvalidDatabaseName, DatabaseNotFound: As `get`.
+            StorageError: As `Database.execute`; the database is still there.
+        """
+        database = self.get(name)
+        self._reserve(name, is_there=True)
+        try:
+            database.is_dropped = True  # first, or a call that comes meanwhile would open the file again
+            try:
+                await self._pools.close_database(
+                    str(self._path(name)), timeout_s=self._settings.write_timeout_s
+                )
+            except BaseException:
+                database.is_dropped = False
+                raise
+            del self._held[name]
+            with anyio.CancelScope(shield=True):
+                await _remove(self._path(name), _BESIDE)
+        finally:
+            self._reserved.discard(name)
+
+    async def describe(self, name: str) -> DatabaseInfo:
+        """Return what the database `name` is like.
+
+        Raises:
+            InvalidDatabaseName, DatabaseNotFound: As `get`.
+            StorageError: As `Database.query`.
+        """
+        found = await self.get(name).query_one(_COUNT_TABLES)
+        return DatabaseInfo(
+            name=name,
+            size_bytes=await _size_bytes(self._path(name)),
+            wal_bytes=await _size_bytes(f"{self._path(name)}-wal"),
+            table_count=found[0] if found else 0,
+        )
+
+    def statistics(self) -> StorageStatistics:
+        """Return how the pools stand."""
+        return self._pools.statistics()
+
+    def _database(self, name: str) -> Database:
+        return self._pools.database(self._path(name), name=name, generation=next(self._generations))
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}{_SUFFIX}"
+
+    def _reserve(self, name: str, *, is_there: bool = False) -> None:
+        _require_name(name)
+        if name in self._reserved or (not is_there and name in self._held):
+            raise DatabaseExists(f"there is a database {name!r}, or one is being made or dropped")
+        self._reserved.add(name)
+
+
+class Pools:
+    """The pool of readers and the pool of writers of one storage."""
+
+    def __init__(self, readers: Pool, writers: Pool, settings: StorageSettings) -> None:
+        self._readers = readers
+        self._writers = writers
+        self._settings = settings
+
+    def database(self, path: str | os.PathLike[str], *, name: str = "", generation: int = 0) -> Database:
+        """Return the face of the database at `path`; nothing is opened by this."""
+        return Database(
+            str(path), self._readers, self._writers, self._settings, name=name, generation=generation
+        )
+
+    async def create(self, path: str, *, timeout_s: float) -> None:
+        """Make the file at `path` a database in WAL mode, whether or not it is there.
+
+        Raises:
+            StorageError: As `Database.execute`.
+        """
+        await self._write("create", path, timeout_s)
+
+    async def close_database(self, path: str, *, timeout_s: float) -> None:
+        """Make the writers close the file at `path`, after the writes that are under way.
+
+        Raises:
+            StorageError: As `Database.execute`.
+        """
+        await self._write("close_database", path, timeout_s)
+
+    def statistics(self) -> StorageStatistics:
+        """Return how they stand."""
+        reader, writer = self._readers.statistics(), self._writers.statistics()
+        is_inline = reader.kind == "inline"
+        return StorageStatistics(
+            reader=reader,
+            writer=writer,
+            kind=reader.kind,
+            worker_count=0 if is_inline else reader.worker_count + writer.worker_count,
+        )
+
+    async def _write(self, method: str, path: str, timeout_s: float) -> None:
+        try:
+            await self._writers.call(method, [path], key=path, timeout_s=timeout_s, idempotent=False)
+        except WorkersError as error:
+            raise failed_write(error) from error
+
+
+@asynccontextmanager
+async def open(  # noqa: A001 - it reads as storage.open, like io.open
+    path: str | os.PathLike[str],
+    settings: StorageSettings | None = None,
+    *,
+    migrations: str | None = None,
+) -> AsyncIterator[Database]:
+    """Open one database file, making it if it is not there, with a pool of its own.
+
+    `migrations` names a package whose numbered .sql files are applied first.
+
+    Raises:
+        StorageError: It can't be opened, or a migration failed.
+    """
+    settings = settings or StorageSettings()
+    async with _open_pools(settings) as pools:
+        database = pools.database(path)
+        await pools.create(str(path), timeout_s=settings.write_timeout_s)
+        if migrations is not None:
+            await database.migrate(migrations)
+        yield database
+
+
+@asynccontextmanager
+async def open_databases(
+    folder: str | os.PathLike[str], settings: StorageSettings | None = None
+) -> AsyncIterator[Databases]:
+    """Open a folder of databases, making it if it is not there; this process must be its only owner.
+
+    Raises:
+        StorageError: The workers can't start.
+    """
+    settings = settings or StorageSettings()
+    place = anyio.Path(folder)
+    await place.mkdir(parents=True, exist_ok=True)
+    names = [
+        found.name.removesuffix(_SUFFIX)
+        async for found in place.glob(f"*{_SUFFIX}")
+        if _NAME.fullmatch(found.name.removesuffix(_SUFFIX))
+    ]
+    async with _open_pools(settings) as pools:
+        yield Databases(Path(folder), pools, settings, names)
+
+
+@asynccontextmanager
+async def _open_pools(settings: StorageSettings) -> AsyncIterator[Pools]:
+    kind: Literal["process", "thread", "inline"] = settings.kind if settings.use_workers else "inline"
+    options = settings.service_options()
+    writers = PoolSettings(
+        kind=kind,
+        worker_count=settings.writer_count,
+        max_waiting_count=settings.max_queue_size,
+        default_timeout_s=settings.write_timeout_s,
+    )
+    readers = PoolSettings(
+        kind=kind,
+        worker_count=settings.worker_count,
+        max_waiting_count=settings.max_queue_size,
+        default_timeout_s=settings.query_timeout_s,
+    )
+    async with (  # the writers close last: who closes a file last leaves no log behind
+        open_pool(
+            "storage.sqlite.writer:WriterService", options, writers, name="writers", has_lanes=False
+        ) as writing,
+        open_pool("storage.sqlite.service:ReaderService", options, readers, name="readers") as reading,
+    ):
+        pools = Pools(reading, writing, settings)
+        facts = pools.statistics()
+        if facts.kind == "inline":
+            _log.warning(
+                "storage.opened_without_workers", reason=facts.reader.fallback_reason or "use_workers is off"
+            )
+        else:
+            _log.info("storage.opened", kind=facts.kind, worker_count=facts.worker_count)
+        try:
+            yield pools
+        finally:
+            _log.info("storage.closing", kind=facts.kind, worker_count=facts.worker_count)
+
+
+def _require_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidDatabaseName(
+            f"{name!r} can't name a database; 1 to 63 of a-z, 0-9, _ and - can, beginning with a letter or digit"
+        )
+
+
+async def _remove(path: Path, endings: tuple[str, ...]) -> None:
+    for ending in endings:
+        await anyio.Path(f"{path}{ending}").unlink(missing_ok=True)
+
+
+async def _size_bytes(path: str | os.PathLike[str]) -> int:
+    try:
+        return (await anyio.Path(path).stat()).st_size
+    except FileNotFoundError:
+        return 0

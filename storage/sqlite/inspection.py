@@ -1,0 +1,152 @@
+"""What SQLite makes of a caller's text, before it is run: one statement that only reads, its columns, its parameters.
+
+The text is prepared alone and never stepped. Only what stood this test is put inside other SQL (`json_results`), so a
+text can't close the parenthesis around it: it would not have been a statement by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from storage.errors import NotAllowed, NotReadOnly, ParameterMismatch, SqlError
+from storage.sqlite.connection import MAX_SQL_BYTES
+from storage.sqlite.errors import translation
+from storage.sqlite.json_results import Column, Origin
+from storage.sqlite.statements import is_blank
+
+if TYPE_CHECKING:
+    from storage.sqlite.schema import Schema
+    from storage.sqlite.untrusted import ReadAuthorizer
+
+_TABLES_WITH_MARKED_TEXT = frozenset({"json_each", "json_tree", "jsonb_each", "jsonb_tree"})
+
+
+NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]  # noqa: SLF001 - as apsw.ext.query_info does
+"""Parameters for a statement that is prepared and not run."""
+_BLANKS = " \t\n\f\r"
+"""SQLite's; to it others are letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement that only reads."""
+
+    sql: str
+    """Its text without what ends it."""
+    columns: tuple[Column, ...]
+    parameter_names: tuple[str | None, ...]
+    is_select: bool
+    """It may stand where a table does; PRAGMA and EXPLAIN may not."""
+
+
+def inspected(sql: str, connection: apsw.Connection, authorizer: ReadAuthorizer, schema: Schema) -> Statement:
+    """Return what `sql` is.
+
+    Raises:
+        SqlError: SQLite does not understand it, or it is not one statement.
+        NotReadOnly: It writes.
+        NotAllowed: It does what callers may not do.
+    """
+    found: list[_Found] = []
+    start = 0
+
+    def look(cursor: apsw.Cursor, text: str, _: apsw.Bindings | None) -> bool:
+        nonlocal start
+        if not cursor.has_vdbe and not is_blank(sql[start + len(text) :]):
+            start += len(text)
+            return True  # only a semicolon or a comment so far
+        found.append(
+            _Found(
+                text=text,
+                rest=sql[start + len(text) :],
+                is_empty=not cursor.has_vdbe,
+                is_readonly=cursor.is_readonly,
+                is_explain=cursor.is_explain != 0,
+                columns=cursor.description_full,
+                parameter_names=cursor.bindings_names,
+            )
+        )
+        return False
+
+    authorizer.reset()
+    cursor = connection.cursor()
+    cursor.exec_trace = look
+    try:
+        cursor.execute(sql, NO_VALUES)
+    except apsw.ExecTraceAbort:
+        pass
+    except apsw.AuthError as error:
+        raise NotAllowed(
+            authorizer.refused or "the statement does something that callers may not do"
+        ) from error
+    except apsw.TooBigError as error:
+        raise SqlError(f"the statement is longer than {MAX_SQL_BYTES} bytes") from error
+    except apsw.Error as error:
+        raise translation(error) or error from error
+    except ValueError as error:  # a NUL, or half of a surrogate pair
+        raise SqlError("the statement holds a character that SQL can't hold") from error
+    finally:
+        cursor.close(True)
+    return _judged(found[0], sql, start, authorizer, schema)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    text: str
+    rest: str
+    is_empty: bool
+    is_readonly: bool
+    is_explain: bool
+    columns: tuple[tuple[str, str | None, str | None, str | None, str | None], ...]
+    parameter_names: tuple[str | None, ...]
+
+
+def _judged(found: _Found, sql: str, start: int, authorizer: ReadAuthorizer, schema: Schema) -> Statement:
+    if found.is_empty:
+        raise SqlError("there is no statement in the text", offset=0)
+    if not is_blank(found.rest):
+        offset = len(sql[: start + len(found.text)].encode())
+        raise SqlError("there is more than one statement in the text", offset=offset)
+    if not found.is_readonly:
+        raise NotReadOnly("the statement writes, and this is for reading")
+    text = found.text.strip(_BLANKS)
+    if len(text.encode()) > MAX_SQL_BYTES:
+        raise SqlError(f"the statement is longer than {MAX_SQL_BYTES} bytes")
+    is_marked = not _TABLES_WITH_MARKED_TEXT.isdisjoint(authorizer.tables)
+    is_simple = authorizer.select_count == 1 and not is_marked
+    unknown = Origin.MARKED if is_marked else Origin.COMPUTED
+    columns = []
+    for name, _, database, table, origin in found.columns:
+        if not is_simple or table is None or origin is None:
+            columns.append(Column(name, unknown))
+        elif database == "main" and origin in schema.blob_free_columns(table):
+            columns.append(Column(name, Origin.PROVEN))
+        else:
+            columns.append(Column(name, Origin.STORED))
+    return Statement(
+        sql=text.removesuffix(";"),
+        columns=tuple(columns),
+        parameter_names=found.parameter_names,
+        is_select=authorizer.select_count > 0 and not found.is_explain,
+    )
+
+
+def mismatch(
+    statement: Statement, given: list[object] | dict[str, object], cause: Exception
+) -> ParameterMismatch:
+    """Return in our words why SQLite did not take the parameters `given`."""
+    names = statement.parameter_names
+    if isinstance(cause, KeyError):
+        return ParameterMismatch(f"no value is given for the parameter {cause.args[0]!r}")
+    if isinstance(given, dict) and None in names:
+        return ParameterMismatch("the statement's parameters have no names, but a mapping is given")
+    if isinstance(cause, apsw.BindingsError):
+        return ParameterMismatch(f"the statement has {len(names)} parameters, and {len(given)} are given")
+    if isinstance(cause, OverflowError):
+        return ParameterMismatch("an integer has more than 64 bits")
+    if isinstance(cause, UnicodeError):
+        return ParameterMismatch("a text holds half of a surrogate pair")
+    return ParameterMismatch("a parameter is of a type that SQLite does not store")

@@ -1,0 +1,134 @@
+"""What a reading worker runs; `storage.sqlite.writer` has the writing one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from storage.sqlite.connection import (
+    ConnectionCache,
+    ConnectionSettings,
+    Deadline,
+    prepare_library,
+    refuse_event_loop,
+)
+from storage.sqlite.json_results import JsonRules
+from storage.sqlite.reader import Reader
+from storage.sqlite.streams import Streams, StreamSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from workers import Body, Call
+
+
+class ReaderService:
+    """Reads databases; keeps their connections and the streams begun in this worker.
+
+    Parameters of its methods, after `path, generation`: `json` takes `sql, params, shape, envelope, max_bytes`, `rows`
+    `sql, params, as_maps, max_count, max_bytes`, `tables` nothing more; `stream_open` takes `number, path, generation,
+    sql, params, format`, `stream_next` and `stream_close` the number alone. A path whose generation is another than that of the open connection is opened anew:
+    the database was dropped and made again under the same name.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._settings = ConnectionSettings.from_options(options)
+        refuse_event_loop(self._settings)
+        prepare_library(heap_limit_bytes=options.get("heap_limit_bytes", 0))
+        self._rules = JsonRules(big_integers_as_strings=options.get("json_big_integers") == "string")
+        self._deadline = Deadline()
+        self._readers: ConnectionCache[Reader] = ConnectionCache(
+            options.get("max_open_connections", 64), self._opened
+        )
+        self._streams = Streams(
+            StreamSettings(
+                max_count=options.get("max_open_streams", 8),
+                idle_s=options.get("stream_idle_s", 30.0),
+                age_s=options.get("stream_age_s", 600.0),
+                chunk_bytes=options.get("stream_chunk_bytes", 128 * 1024),
+            )
+        )
+        self._generation = 0
+        self._connection: apsw.Connection | None = None
+        self._methods: dict[str, Callable[[Any], Any]] = {
+            "json": self._json,
+            "rows": self._rows,
+            "stream_open": self._stream_open,
+            "stream_next": self._stream_next,
+            "stream_close": self._stream_close,
+            "tables": self._tables,
+        }
+
+    def run(self, call: Call) -> Any:
+        """See `workers.Service`.
+
+        Raises:
+            StorageError: What became of the read.
+        """
+        self._deadline.at = call.deadline
+        self._deadline.stopped = False
+        if self._streams:
+            self._streams.drop_idle()
+        return self._methods[call.method](call.params)
+
+    def interrupt(self) -> None:
+        """See `workers.Service`."""
+        self._deadline.stopped = True
+        connection = self._connection
+        if connection is not None:
+            try:
+                connection.interrupt()
+            except apsw.ConnectionClosedError:
+                return  # it was closed since; what runs next looks at the deadline
+
+    def close(self) -> None:
+        """See `workers.Service`."""
+        self._connection = None
+        self._streams.close_all()
+        self._readers.close()
+
+    def _reader(self, path: str, generation: int) -> Reader:
+        self._generation = generation
+        reader = self._readers.get(path)
+        if reader.generation != generation:
+            self._connection = None
+            self._readers.discard(path)
+            reader = self._readers.get(path)
+        self._connection = reader.connection
+        return reader
+
+    def _opened(self, path: str) -> Reader:
+        return Reader(path, self._generation, self._settings, self._deadline, self._rules)
+
+    def _json(self, params: Any) -> bytes | Body:
+        path, generation, sql, values, shape, envelope, max_bytes = params
+        return self._reader(path, generation).json(sql, values, shape, envelope, max_bytes)
+
+    def _rows(self, params: Any) -> bytes | Body:
+        path, generation, sql, values, as_maps, max_count, max_bytes = params
+        return self._reader(path, generation).rows(sql, values, as_maps, max_count, max_bytes)
+
+    def _stream_open(self, params: Any) -> None:
+        number, path, generation, sql, values, form = params
+        self._generation = generation
+
+        def opened() -> Reader:
+            reader = self._opened(path)
+            self._connection = reader.connection
+            return reader
+
+        self._streams.open(number, opened, sql, values, form)
+
+    def _stream_next(self, params: Any) -> list[Any]:
+        (number,) = params
+        self._connection = self._streams.connection(number)
+        return self._streams.next(number)
+
+    def _stream_close(self, params: Any) -> None:
+        (number,) = params
+        self._streams.close(number)
+
+    def _tables(self, params: Any) -> list[list[Any]]:
+        path, generation = params
+        return self._reader(path, generation).tables()

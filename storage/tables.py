@@ -1,0 +1,35 @@
+"""What a database holds, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ColumnInfo:
+    """One column of a table or view."""
+
+    name: str
+    type: str
+    """The declared type, "" if none."""
+    not_null: bool
+    default: str | None
+    """The text of the default's expression."""
+    primary_key_position: int
+    """From 1; 0 when the column is not part of the primary key."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TableInfo:
+    """One table or view; SQLite's own tables and the shadows of virtual ones are left out."""
+
+    name: str
+    kind: Literal["table", "view"]
+    columns: list[ColumnInfo]
+    primary_key: list[str]
+    """Names in the order of the key; empty when there is none but the rowid."""
+    has_rowid: bool
+    row_count_estimate: int | None
+    """From the last ANALYZE; None if there was none."""
+    strict: bool
