@@ -1,0 +1,102 @@
+"""A server in a process group of its own, for as long as a `with` block lasts: it answers at its start, and ends after."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_STOP_S = 20.0
+_LOOK_EVERY_S = 0.05
+_LOG_TAIL_CHARS = 3_000
+
+
+class ServerFailed(Exception):
+    """A server did not start or ended by itself; the text holds the end of its log."""
+
+
+@dataclass(kw_only=True)
+class RunningServer:
+    """A context manager that starts `command` and waits until it listens on `port`."""
+
+    name: str
+    command: Sequence[str]
+    port: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    start_s: float = 30.0
+    """How long it may take until it listens."""
+
+    def __enter__(self) -> Self:
+        self._log: IO[bytes] = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(  # noqa: S603 - our own command lines
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env={**os.environ, **self.environment},
+            start_new_session=True,
+        )
+        try:
+            self._wait_until_it_listens()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._log.close()
+
+    @property
+    def pid(self) -> int:
+        """The server's process, the root of its tree."""
+        return self._process.pid
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def stop(self) -> int:
+        """Ask it to end, and end it with all its children if it does not; return its exit code. May be called again."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            return self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            return self._process.wait(_STOP_S)
+
+    def log(self) -> str:
+        """Return the end of what it wrote."""
+        self._log.seek(0)
+        return self._log.read().decode(errors="replace")[-_LOG_TAIL_CHARS:]
+
+    def _wait_until_it_listens(self) -> None:
+        until = time.monotonic() + self.start_s
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                raise ServerFailed(f"{self.name} ended with {self._process.returncode}: {self.log()}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                select.select([], [], [], _LOOK_EVERY_S)
+            else:
+                return
+        raise ServerFailed(f"{self.name} does not answer after {self.start_s:g} s: {self.log()}")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,62 @@
+"""The run of the benchmark as pytest sees it: its option, its files, and the one table at its end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.benchmarks import machine, rows_file, table
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.sizes import FULL, QUICK
+from tests.benchmarks.web import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_BENCH = pytest.StashKey[Bench]()
+_MACHINE = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick", action="store_true", help="small sizes: shows that the table prints, measures nothing"
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> None:
+    """Leave the guard of the tests out: nothing here runs on a loop of this process."""
+
+
+@pytest.fixture(scope="session")
+def bench(pytestconfig: pytest.Config) -> Iterator[Bench]:
+    sizes = QUICK if pytestconfig.getoption("--quick") else FULL
+    folder = pytestconfig.rootpath / ".benchmarks" / f"files-{os.getpid()}"
+    folder.mkdir(parents=True)
+    try:
+        pytestconfig.stash[_MACHINE] = machine.facts(folder, load_generator=f"HTTP by {load.generator()}")
+        source = folder / "bench.db"
+        rows_file.create(source, item_count=sizes.item_count, growth_counts=sizes.growth_counts)
+        bench = Bench(sizes=sizes, folder=folder, source=source)
+        pytestconfig.stash[_BENCH] = bench
+        yield bench
+    finally:
+        shutil.rmtree(folder)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    bench = config.stash.get(_BENCH, None)
+    if bench is not None and bench.rows:
+        terminalreporter.ensure_newline()
+        terminalreporter.write(table.render(config.stash[_MACHINE], bench.rows))
+
+
+def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:  # noqa: ARG001 - the hook's own signature
+    bench = config.stash.get(_BENCH, None)
+    if bench is not None:
+        output_json["machine"] = config.stash[_MACHINE]
+        output_json["table"] = [asdict(row) | {"verdict": row.verdict} for row in bench.rows]

@@ -1,0 +1,56 @@
+"""How much is measured: a full run (under ten minutes on two cores) and a quick one that shows that the table prints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """The numbers of one run; every load has one."""
+
+    round_count: int
+    seconds: float
+    """How long a candidate is loaded in one round."""
+    item_count: int
+    large_count: int
+    """Rows of a large answer."""
+    growth_counts: tuple[int, ...]
+    lone_count: int
+    scan_read_count: int
+    scan_read_every_s: float
+    scan_steps: int
+    """Numbers that one scan counts; about 3 s in a full run."""
+    web_round_count: int
+    web_seconds: int
+    session_limit_s: int
+
+
+FULL = Sizes(
+    round_count=5,
+    seconds=0.5,
+    item_count=200_000,
+    large_count=100_000,
+    growth_counts=(10_000, 100_000, 1_000_000),
+    lone_count=500,
+    scan_read_count=300,
+    scan_read_every_s=0.008,
+    scan_steps=30_000_000,
+    web_round_count=3,
+    web_seconds=2,
+    session_limit_s=600,
+)
+QUICK = Sizes(
+    round_count=1,
+    seconds=0.05,
+    item_count=4_000,
+    large_count=2_000,
+    growth_counts=(1_000, 4_000),
+    lone_count=20,
+    scan_read_count=20,
+    scan_read_every_s=0.002,
+    scan_steps=500_000,
+    web_round_count=1,
+    web_seconds=1,
+    session_limit_s=60,
+)
