@@ -170,7 +170,7 @@ def open_reader(path: str, settings: ConnectionSettings, deadline: Deadline) -> 
 
 
 def open_writer(
-    path: str, settings: ConnectionSettings, deadline: Deadline, *, create: bool
+    path: str, settings: ConnectionSettings, deadline: Callable[[], bool], *, create: bool
 ) -> apsw.Connection:
     """Return a connection to `path` in WAL mode whose commits are on the disk when they return.
 
@@ -193,7 +193,9 @@ def open_writer(
     return connection
 
 
-def _opened(path: str, flags: int, settings: ConnectionSettings, deadline: Deadline) -> apsw.Connection:
+def _opened(
+    path: str, flags: int, settings: ConnectionSettings, deadline: Callable[[], bool]
+) -> apsw.Connection:
     refuse_event_loop(settings)
     connection = apsw.Connection(path, flags=flags, statementcachesize=settings.statement_cache_count)
     try:
