@@ -1,0 +1,72 @@
+"""A database's file appears and disappears as a whole, also when the machine stops in the middle.
+
+A new file is empty until its writer has put it into WAL mode, and an empty file is a valid, empty database: a crash
+between the two leaves one of those. The folder is synced, since a file without an entry on the disk is lost with all
+that was acknowledged in it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.errors import DatabaseExists, DatabaseNotFound, StorageError, StorageFull
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_COMPANIONS = ("-wal", "-shm", "-journal")
+
+
+def make_empty(path: str) -> None:
+    """Make the empty file `path`, durably, and clear away what an earlier one of that name left beside it.
+
+    Raises:
+        DatabaseExists: There is a file `path`.
+        StorageFull: No space for it.
+        StorageError: The folder does not take it.
+    """
+    with _translated():
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        for suffix in _COMPANIONS:
+            Path(path + suffix).unlink(missing_ok=True)
+        _sync_folder(path)
+
+
+def remove(path: str) -> None:
+    """Remove the file `path` and what belongs to it; no connection of this process may have it open.
+
+    Raises:
+        DatabaseNotFound: There is none.
+        StorageError: The folder does not give it up.
+    """
+    with _translated():
+        Path(path).unlink()
+        for suffix in _COMPANIONS:
+            Path(path + suffix).unlink(missing_ok=True)
+        _sync_folder(path)
+
+
+def _sync_folder(path: str) -> None:
+    folder = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError as error:
+        raise DatabaseExists("a database of that name is there already") from error
+    except FileNotFoundError as error:
+        raise DatabaseNotFound("there is no such database") from error
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFull("the disk is full") from error
+        raise StorageError("the disk refused the file") from error
