@@ -56,9 +56,9 @@ class Admission:
         self.counts[lane] += 1
         self.held_bytes += size_bytes
 
-    def release(self, lane: Lane, size_bytes: int) -> None:
-        """Count a call out that was answered, or given up."""
-        self.counts[lane] -= 1
+    def release(self, lane: Lane, count: int, size_bytes: int) -> None:
+        """Count out `count` calls that hold `size_bytes` together and were answered, or given up."""
+        self.counts[lane] -= count
         self.held_bytes -= size_bytes
 
     def moved(self, lane: Lane, to_lane: Lane) -> None:

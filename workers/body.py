@@ -26,10 +26,11 @@ _WRITE_PARTS_COUNT = 512
 class Body:
     """Bytes of a known length, read in slices; close it when done (it is its own context manager)."""
 
-    __slots__ = ("_fd", "_parts", "length")
+    __slots__ = ("_fd", "length", "parts")
 
     def __init__(self, parts: Sequence[bytes]) -> None:
-        self._parts: Sequence[bytes] = parts
+        self.parts: Sequence[bytes] = parts
+        """What is in memory; empty when a file holds it, or when it is closed."""
         self._fd: int | None = None
         self.length = sum(map(len, parts))
 
@@ -63,9 +64,9 @@ class Body:
                 offset += len(piece)
                 yield piece
             return
-        if self.length and not self._parts:
+        if self.length and not self.parts:
             raise ValueError("the body is closed")
-        for part in self._parts:
+        for part in self.parts:
             if len(part) <= size_bytes:
                 yield part
             else:
@@ -75,8 +76,8 @@ class Body:
 
     async def read(self) -> bytes:
         """Return all of it, letting the event loop turn between slices."""
-        if self._fd is None and len(self._parts) == 1:
-            return self._parts[0]
+        if self._fd is None and len(self.parts) == 1:
+            return self.parts[0]
         if self.length <= SLICE_BYTES:
             return b"".join(self.chunks())
         from anyio.lowlevel import checkpoint  # noqa: PLC0415 - a worker process must not import anyio
@@ -89,7 +90,7 @@ class Body:
 
     def close(self) -> None:
         """Give the memory or the file back; calling again does nothing."""
-        self._parts = ()
+        self.parts = ()
         fd, self._fd = self._fd, None
         if fd is not None:
             os.close(fd)
@@ -120,7 +121,7 @@ def spilled(body: Body) -> int:
         with tempfile.TemporaryFile() as file:
             fd = os.dup(file.fileno())
     try:
-        pending = [memoryview(part) for part in body._parts if part]
+        pending = [memoryview(part) for part in body.parts if part]
         while pending:
             written = os.writev(fd, pending[:_WRITE_PARTS_COUNT])
             while pending and written >= len(pending[0]):

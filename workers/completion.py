@@ -120,7 +120,7 @@ class _TrioFuture:
                 return trio.lowlevel.Abort.SUCCEEDED
 
             self._task = trio.lowlevel.current_task()
-            yield from trio.lowlevel.wait_task_rescheduled(abort).__await__()
+            yield from trio.lowlevel.wait_task_rescheduled(abort).__await__()  # noqa: ASYNC105 - awaited by hand
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -138,14 +138,14 @@ class _TrioLoop:
     def create_future(self) -> _TrioFuture:
         return _TrioFuture()
 
-    def call_soon(self, callback: Callable[[], object], /) -> object:
-        return self._token.run_sync_soon(callback)
+    def call_soon(self, callback: Callable[[], object], /) -> None:
+        self._token.run_sync_soon(callback)
 
-    def call_soon_threadsafe(self, callback: Callable[[], object], /) -> object:
+    def call_soon_threadsafe(self, callback: Callable[[], object], /) -> None:
         import trio  # noqa: PLC0415
 
         try:
-            return self._token.run_sync_soon(callback)
+            self._token.run_sync_soon(callback)
         except trio.RunFinishedError as error:
             raise RuntimeError("the loop is closed") from error
 

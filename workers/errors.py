@@ -13,7 +13,7 @@ PortableError            the root of what services raise on purpose; the caller 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 
 class WorkersError(Exception):
@@ -68,20 +68,14 @@ class PortableError(Exception):
     pool the parent makes the error anew from its class name, so the class must be imported there too.
     """
 
-    _known: ClassVar[dict[str, type[PortableError]]] = {}
-
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         self.details = details
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        PortableError._known[f"{cls.__module__}:{cls.__qualname__}"] = cls
 
-
-def portable_name(error: PortableError) -> str:
-    """Return the name under which `restored` finds the class of `error`."""
-    return f"{type(error).__module__}:{type(error).__qualname__}"
+def portable_name(kind: type[PortableError]) -> str:
+    """Return the name under which `restored` finds `kind`."""
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def restored(name: str, message: str, details: dict[str, Any]) -> Exception:
@@ -90,5 +84,10 @@ def restored(name: str, message: str, details: dict[str, Any]) -> Exception:
     A name that no imported subclass of `PortableError` bears gives `TaskFailed`: a worker can name a class, but
     it can't make the parent import one.
     """
-    known = PortableError._known.get(name)
-    return TaskFailed(message) if known is None else known(message, **details)
+    kinds = [PortableError]
+    while kinds:
+        kind = kinds.pop()
+        if portable_name(kind) == name:
+            return kind(message, **details)
+        kinds += kind.__subclasses__()
+    return TaskFailed(message)

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import structlog
 
+from workers.backends.inline import InlineBackend
+from workers.backends.processes import ProcessBackend
+from workers.backends.threads import ThreadBackend
 from workers.completion import running_loop
+from workers.errors import ServiceUnavailable
 from workers.pool import Pool
 from workers.settings import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from workers.completion import Loop
-    from workers.pool import Backend
     from workers.settings import Kind, PoolSettings
+    from workers.worker import Backend
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 
@@ -45,32 +49,12 @@ async def open_pool(
         ServiceUnavailable: The service could not be built.
     """
     loop = running_loop()
-    fallback_reason: str | None = None
-    pool: Pool | None = None
-    for kind in KINDS[KINDS.index(settings.kind) :]:
-        pool = Pool(
-            _backend(kind, service, options, loop, settings, name),
-            settings,
-            loop,
-            name=name,
-            fallback_reason=fallback_reason,
-            has_lanes=has_lanes,
-        )
-        try:
-            await pool.start_workers()
-            break
-        except OSError as error:
-            if kind == KINDS[-1]:
-                raise
-            fallback_reason = f"{kind} workers can't run here: {error}"
-            _log.warning("workers.kind_unavailable", pool=name, kind=kind, reason=str(error))
-    assert pool is not None  # noqa: S101 - KINDS is not empty
-    statistics = pool.statistics()
-    _log.info("workers.pool_opened", pool=name, kind=pool.kind, worker_count=statistics.worker_count)
+    pool = await _started(service, options, settings, loop, name=name, has_lanes=has_lanes)
+    _log.info("workers.pool_opened", pool=name, kind=pool.kind, worker_count=pool.worker_count)
     failure: BaseException | None = None
     async with anyio.create_task_group() as keepers:
-        for index in range(statistics.worker_count):
-            keepers.start_soon(pool.keep_alive, index)
+        for keep in pool.keepers():
+            keepers.start_soon(keep)
         try:
             yield pool
         except BaseException as error:  # noqa: BLE001 - raised again below, outside the group, which would wrap it
@@ -79,22 +63,28 @@ async def open_pool(
             await pool.drain(drain_s)
             keepers.cancel_scope.cancel()
             await pool.stop()
-    _log.info("workers.pool_closed", pool=name, kind=pool.kind, worker_count=statistics.worker_count)
+    _log.info("workers.pool_closed", pool=name, kind=pool.kind, worker_count=pool.worker_count)
     if failure is not None:
         raise failure
 
 
-def _backend(
-    kind: Kind, service: str, options: dict[str, Any], loop: Loop, settings: PoolSettings, name: str
-) -> Backend:
-    if kind == "inline":
-        from workers.backends.inline import InlineBackend  # noqa: PLC0415 - only what is used
-
-        return InlineBackend(service, options, loop)
-    if kind == "thread":
-        from workers.backends.threads import ThreadBackend  # noqa: PLC0415
-
-        return ThreadBackend(service, options, loop, settings, name)
-    from workers.backends.processes import ProcessBackend  # noqa: PLC0415
-
-    return ProcessBackend(service, options, loop, settings, name)
+async def _started(
+    service: str, options: dict[str, Any], settings: PoolSettings, loop: Loop, *, name: str, has_lanes: bool
+) -> Pool:
+    makers: dict[Kind, Callable[[], Backend]] = {
+        "process": lambda: ProcessBackend(service, options, loop, settings, name),
+        "thread": lambda: ThreadBackend(service, options, loop, settings, name),
+        "inline": lambda: InlineBackend(service, options, loop),
+    }
+    reason: str | None = None
+    for kind in KINDS[KINDS.index(settings.kind) :]:
+        backend = makers[kind]()
+        pool = Pool(backend, settings, loop, name=name, has_lanes=has_lanes, fallback_reason=reason)
+        try:
+            await pool.start()
+        except OSError as error:
+            reason = f"{kind} workers can't run here: {error}"
+            _log.warning("workers.kind_unavailable", pool=name, kind=kind, reason=str(error))
+        else:
+            return pool
+    raise ServiceUnavailable(reason or "no kind of worker was tried")

@@ -19,9 +19,11 @@ from workers.errors import PortableError, portable_name
 from workers.protocol import CANCELLED, FAILED, FIRST, LAST, STARTED_NS, TIMED_OUT, Failure, Reply, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, MutableSequence
+    from collections.abc import Callable, Iterable
 
     from workers.service import BatchService, Call, Service
+
+    Page = list[int] | memoryview[int]
 
 MAX_BATCH_COUNT = 1_024
 """The most calls that a batch service gets at once."""
@@ -36,7 +38,7 @@ class Runner:
         *,
         emit: Callable[[Reply], None],
         log: Callable[[str, str, dict[str, Any]], None],
-        page: MutableSequence[int],
+        page: Page,
     ) -> None:
         self._service = service
         self._emit = emit
@@ -174,7 +176,7 @@ class Runner:
     def _failure(self, call: Call, error: Exception, began_ns: int) -> Failure:
         run_us = (time.monotonic_ns() - began_ns) // 1000
         if isinstance(error, PortableError):
-            return Failure(call.seq, run_us, portable_name(error), str(error), error.details)
+            return Failure(call.seq, run_us, portable_name(type(error)), str(error), error.details)
         trace = "".join(traceback.format_exception(error))
         self._log("error", "workers.task_failed", {"method": call.method, "traceback": trace})
         return Failure(call.seq, run_us, FAILED, f"{call.method} failed with {type(error).__name__}", {})

@@ -22,11 +22,9 @@ class Histogram:
 
     def add(self, duration_us: int) -> None:
         """Count one duration; below zero counts as zero, beyond the last bucket as the last."""
+        duration_us = max(0, duration_us)
         self.total_us += duration_us
-        try:
-            self.counts[duration_us.bit_length()] += 1
-        except IndexError:
-            self.counts[-1] += 1
+        self.counts[min(duration_us.bit_length(), BUCKETS_COUNT - 1)] += 1
 
     def frozen(self) -> Durations:
         """Return the counts as they stand."""
@@ -49,6 +47,26 @@ class Durations:
             if count and seen >= rank:
                 return int(2**power)
         return 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a pool counts as it goes; see `PoolStatistics` for the meanings."""
+
+    completed_count: int = 0
+    failed_count: int = 0
+    timed_out_count: int = 0
+    cancelled_count: int = 0
+    demoted_count: int = 0
+    recalled_count: int = 0
+    interrupted_count: int = 0
+    restarts_count: int = 0
+    abandoned_count: int = 0
+    deaths_in_a_row_count: int = 0
+    """Workers that died without an answer since the last answer of any."""
+    wait_us: Histogram = field(default_factory=Histogram)
+    run_us: Histogram = field(default_factory=Histogram)
+    interrupt_us: Histogram = field(default_factory=Histogram)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

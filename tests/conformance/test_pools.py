@@ -37,17 +37,24 @@ BATCHES = "tests.support.services:BatchBench"
 
 @pytest.fixture(params=["inline", "thread", "process"])
 def kind(request: pytest.FixtureRequest) -> Kind:
-    return request.param
+    chosen: Kind = request.param
+    return chosen
 
 
 @pytest.fixture(params=["thread", "process"])
 def isolated(request: pytest.FixtureRequest) -> Kind:
     """The kinds in which calls run beside the loop."""
-    return request.param
+    chosen: Kind = request.param
+    return chosen
 
 
 def opened(
-    kind: Kind, options: dict[str, Any] | None = None, *, service: str = SERVICE, drain_s: float = 5.0, **numbers: Any
+    kind: Kind,
+    options: dict[str, Any] | None = None,
+    *,
+    service: str = SERVICE,
+    drain_s: float = 5.0,
+    **numbers: Any,
 ) -> AbstractAsyncContextManager[Pool]:
     settings = PoolSettings(kind=kind, **{"worker_count": 2, **numbers})
     return open_pool(service, options or {}, settings, name="bench", drain_s=drain_s)
@@ -61,7 +68,9 @@ async def answer(pool: Pool, into: list[Any], method: str, params: Any = None, *
         into.append(error)
 
 
-def begin(group: anyio.abc.TaskGroup, pool: Pool, into: list[Any], method: str, params: Any = None, **how: Any) -> None:
+def begin(
+    group: anyio.abc.TaskGroup, pool: Pool, into: list[Any], method: str, params: Any = None, **how: Any
+) -> None:
     """Start a call whose outcome goes `into` a list."""
     group.start_soon(partial(answer, pool, into, method, params, **how))
 
@@ -69,7 +78,9 @@ def begin(group: anyio.abc.TaskGroup, pool: Pool, into: list[Any], method: str, 
 # -- results ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("value", [None, True, -(2**63), 2**63 - 1, 1.5, "é\x00", b"\x00\xff", [1, [2]], {"a": [None]}])
+@pytest.mark.parametrize(
+    "value", [None, True, -(2**63), 2**63 - 1, 1.5, "é\x00", b"\x00\xff", [1, [2]], {"a": [None]}]
+)
 async def test_a_value_comes_back_as_it_went(kind: Kind, value: Any) -> None:
     async with opened(kind) as pool:
         assert await pool.call("echo", value) == value
@@ -258,7 +269,10 @@ async def test_a_write_that_has_begun_at_its_deadline_still_gives_its_answer(iso
 
 
 async def test_ten_thousand_calls_that_give_up_while_waiting_leave_no_trace(isolated: Kind) -> None:
-    async with opened(isolated, worker_count=1, max_waiting_count=20_000) as pool, anyio.create_task_group() as group:
+    async with (
+        opened(isolated, worker_count=1, max_waiting_count=20_000) as pool,
+        anyio.create_task_group() as group,
+    ):
         begin(group, pool, [], "wait", 60.0)
         await until(lambda: pool.statistics().in_flight_count == 1)
         async with anyio.create_task_group() as impatient:
@@ -391,7 +405,7 @@ async def test_writes_whose_worker_died_are_told_apart_by_whether_they_had_begun
         assert [one.begun for one in answers] == [True]
 
 
-async def test_workers_that_die_at_every_start_open_the_breaker(tmp_path: Path) -> None:
+async def test_workers_that_die_at_every_start_open_the_breaker() -> None:
     async with opened("process", worker_count=1, breaker_count=2, max_restart_delay_s=0.05) as pool:
         errors: list[Any] = []
         while not any(isinstance(one, ServiceUnavailable) for one in errors):
@@ -426,10 +440,9 @@ async def test_a_closing_pool_lets_what_it_took_finish(kind: Kind) -> None:
 
 async def test_a_closing_pool_stops_what_does_not_end_in_time(isolated: Kind) -> None:
     answers: list[Any] = []
-    async with anyio.create_task_group() as group:
-        async with opened(isolated, drain_s=0.05) as pool:
-            begin(group, pool, answers, "wait", 60.0)
-            await until(lambda: pool.statistics().in_flight_count == 1)
+    async with anyio.create_task_group() as group, opened(isolated, drain_s=0.05) as pool:
+        begin(group, pool, answers, "wait", 60.0)
+        await until(lambda: pool.statistics().in_flight_count == 1)
     assert [type(one) for one in answers] == [PoolClosed]
 
 
@@ -484,7 +497,9 @@ async def test_where_no_process_can_start_threads_take_over_and_the_reason_is_ke
         assert await pool.call("echo", 1) == 1
 
 
-async def test_where_no_thread_can_start_either_the_loop_itself_runs_the_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_no_thread_can_start_either_the_loop_itself_runs_the_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise RuntimeError("can't start new thread")
 

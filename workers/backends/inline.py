@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.completion import Loop
-    from workers.pool import Events, Pending
     from workers.protocol import Reply
     from workers.settings import Kind
+    from workers.worker import Events, Pending
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 

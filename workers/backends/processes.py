@@ -55,9 +55,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.completion import Loop
-    from workers.pool import Events, Pending
     from workers.protocol import Reply
     from workers.settings import Kind, PoolSettings
+    from workers.worker import Events, Pending
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 
@@ -127,7 +127,7 @@ def _spawned(loop: Loop, events: Events, name: str) -> ProcessWorker:
         undo.pop_all()
     data.setblocking(False)
     control.setblocking(False)
-    return ProcessWorker(loop, events, process, data, control, memory, name)
+    return ProcessWorker(loop, events, process=process, data=data, control=control, memory=memory, name=name)
 
 
 def _page_file() -> int:
@@ -147,6 +147,7 @@ class ProcessWorker:
         self,
         loop: Loop,
         events: Events,
+        *,
         process: subprocess.Popen[bytes],
         data: socket.socket,
         control: socket.socket,
@@ -333,9 +334,10 @@ class ProcessWorker:
         while self._read_data():
             pass
         self._ended = True
-        if not self.started.is_set() and self.start_failure is None:
-            self._on_control()
-            self.start_failure = self.start_failure or f"it {_ending(code)} while starting"
+        if not self.started.is_set():
+            self._on_control()  # it may have said why
+        if not self.started.is_set():
+            self.start_failure = f"it {_ending(code)} while starting"
             self.started.set()
         for outlet in (self._data, self._control):
             outlet.close()

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.completion import Loop
-    from workers.pool import Events, Pending
     from workers.protocol import Reply
     from workers.settings import Kind, PoolSettings
+    from workers.worker import Events, Pending
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 
@@ -109,7 +109,7 @@ class ThreadWorker:
         self._replies: list[tuple[Reply, Any]] = []
         self._delivery_is_due = False
         self._flushed_at = 0.0
-        self._ending = False
+        self._ending = threading.Event()
         self._left = False
 
     # -- on the loop's thread -------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ class ThreadWorker:
 
     def terminate(self) -> None:
         """See `Worker`."""
-        self._ending = True
+        self._ending.set()
         self._wake.put(None)
 
     def kill(self) -> bool:
@@ -180,16 +180,17 @@ class ThreadWorker:
         try:
             built = built_service(service, options)
         except Exception as error:  # noqa: BLE001 - the border: a service may raise anything while it is built
-            self._post(lambda text=f"{type(error).__name__}: {error}": on_started(text))
+            failure = f"{type(error).__name__}: {error}"
+            self._post(lambda: on_started(failure))
             return
         runner = Runner(built, emit=self._emit, log=self._note, page=self.page)
         self._runner = runner
         self.is_batched = runner.is_batched
         self._post(lambda: on_started(None))
         try:
-            while not self._ending:
+            while not self._ending.is_set():
                 self._wake.get()
-                while not self._ending and runner.run_next():
+                while not self._ending.is_set() and runner.run_next():
                     if time.monotonic() - self._flushed_at > FLUSH_AFTER_S:
                         self._flush()
                 self._flush()
@@ -204,16 +205,17 @@ class ThreadWorker:
     def _flush(self) -> None:
         self._flushed_at = time.monotonic()
         with self._lock:
-            is_due = bool(self._replies) and not self._delivery_is_due
-            self._delivery_is_due = self._delivery_is_due or is_due
-        if is_due:
+            becomes_due = bool(self._replies) and not self._delivery_is_due
+            if becomes_due:
+                self._delivery_is_due = True
+        if becomes_due:
             self._post(self._deliver)
 
     def _post(self, callback: Any) -> None:
         try:
             self._loop.call_soon_threadsafe(callback)
         except RuntimeError:
-            self._ending = True  # the loop is closed: nobody waits for anything
+            self._ending.set()  # the loop is closed: nobody waits for anything
 
     def _note(self, level: str, event: str, facts: dict[str, Any]) -> None:
         getattr(_log, level)(event, **facts)

@@ -1,0 +1,124 @@
+"""Which worker gets which waiting call.
+
+Calls with a key go where others of the key are; scans go to workers other than the reserved one, one at a time;
+short calls go to the least busy worker (or to each in turn) that runs neither a scan nor anything slow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workers.slots import load_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workers.settings import Balance
+    from workers.slots import Slot
+    from workers.waiting import Waiting
+
+
+class HandingOut:
+    """Assigns waiting calls to slots; sending them is the dispatcher's part."""
+
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        waiting: Waiting,
+        *,
+        reserved: Slot | None,
+        window_count: int,
+        balance: Balance,
+    ) -> None:
+        self._slots = slots
+        self._waiting = waiting
+        self._reserved = reserved
+        self._window_count = window_count
+        self._balance = balance
+        self._turn = 0
+
+    def run(self) -> None:
+        """Assign what can be assigned."""
+        waiting = self._waiting
+        for slot in self._slots:
+            if slot.pinned:
+                self._pinned(slot)
+        if waiting.keyed:
+            self._keyed()
+        if waiting.scans:
+            self._scans()
+        if waiting.short:
+            self._short()
+
+    def _pinned(self, slot: Slot) -> None:
+        while slot.pinned and slot.takes_calls(self._window_count):
+            pending = slot.pinned.popleft()
+            if pending.settled:
+                self._waiting.met_stale()
+            else:
+                slot.assign(pending)
+
+    def _keyed(self) -> None:
+        waiting = self._waiting
+        for key in list(waiting.keyed):
+            queue = waiting.keyed[key]
+            slot = waiting.owner_of(key)
+            if slot is None:
+                free = [each for each in self._slots if each.takes_calls(self._window_count)]
+                if not free:
+                    return
+                slot = min(free, key=load_of)
+            while queue and slot.takes_calls(self._window_count):
+                pending = queue.popleft()
+                if pending.settled:
+                    waiting.met_stale()
+                else:
+                    slot.assign(pending)
+                    waiting.key_sent(key, slot)
+            if queue:
+                waiting.keyed.move_to_end(key)
+            else:
+                del waiting.keyed[key]
+
+    def _scans(self) -> None:
+        queue = self._waiting.scans
+        for slot in sorted(self._slots, key=load_of):
+            if slot is self._reserved or slot.slow:
+                continue
+            while queue and not slot.scan_count and slot.takes_calls(self._window_count):
+                pending = queue.popleft()
+                if pending.settled:
+                    self._waiting.met_stale()
+                else:
+                    slot.assign(pending)
+
+    def _short(self) -> None:
+        queue, window_count = self._waiting.short, self._window_count
+        free = [
+            slot
+            for slot in self._slots
+            if not slot.scan_count and not slot.slow and slot.takes_calls(window_count)
+        ]
+        while queue and free:
+            if self._balance == "least-busy":
+                slot = min(free, key=load_of)
+                share = max(1, len(queue) // len(free))
+            else:
+                self._turn += 1
+                slot, share = free[self._turn % len(free)], 1
+            # `Slot.assign` in line: this loop runs once a call
+            in_flight, outgoing, seq = slot.in_flight, slot.outgoing, slot.next_seq
+            for _ in range(min(share, window_count - len(in_flight))):
+                pending = queue.popleft()
+                if pending.settled:
+                    self._waiting.met_stale()
+                    continue
+                pending.seq = seq
+                pending.slot = slot
+                pending.sends_count += 1
+                in_flight[seq] = pending
+                outgoing.append(pending)
+                seq += 1
+            slot.next_seq = seq
+            if len(in_flight) >= window_count:
+                free.remove(slot)

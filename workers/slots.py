@@ -1,0 +1,64 @@
+"""A place for a worker and the calls that are at it; the worker in a slot changes when one dies."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from workers.worker import Pending, Worker
+
+
+class Slot:
+    """What a pool knows of one worker."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.worker: Worker | None = None
+        """None from a worker's death until its successor is ready."""
+        self.in_flight: dict[int, Pending] = {}
+        """By `seq`, in the order they were sent."""
+        self.outgoing: list[Pending] = []
+        """Assigned in this turn, sent at its end."""
+        self.pinned: deque[Pending] = deque()
+        """Calls of sessions, which wait for this worker only."""
+        self.next_seq = 1
+        self.scan_count = 0
+        self.session_count = 0
+        self.slow = False
+        """What runs takes long: nothing short is sent behind it."""
+        self.recalled_first = 0
+        self.stop_stage = 0
+        """0 none, 1 SIGTERM was sent, 2 SIGKILL; from 1 on it is terminating and gets no more calls."""
+        self.stop_at = 0.0
+        self.served_count = 0
+        self.death_reason = ""
+        self.gone = anyio.Event()
+
+    def takes_calls(self, window_count: int) -> bool:
+        """Return whether any call may be sent to it now."""
+        return self.worker is not None and not self.stop_stage and len(self.in_flight) < window_count
+
+    def assign(self, pending: Pending) -> None:
+        """Put a call among those that leave at the end of this turn."""
+        pending.seq = self.next_seq
+        self.next_seq += 1
+        pending.slot = self
+        pending.sends_count += 1
+        self.in_flight[pending.seq] = pending
+        self.outgoing.append(pending)
+        if pending.lane == "scan" and pending.pinned is None:
+            self.scan_count += 1
+
+    def unassign(self, pending: Pending) -> None:
+        """Take note that a call, already out of `in_flight`, is not here any more."""
+        pending.slot = None
+        if pending.lane == "scan" and pending.pinned is None:
+            self.scan_count -= 1
+
+
+def load_of(slot: Slot) -> int:
+    """Return how many calls are at the worker: the least busy one is the next to get some."""
+    return len(slot.in_flight)

@@ -1,0 +1,95 @@
+"""The calls that wait in the parent, where they can still be cancelled, expire, or be put in another lane."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
+
+    from workers.slots import Slot
+    from workers.worker import Pending
+
+_STALE_SLACK_COUNT = 1_024
+
+
+class Waiting:
+    """Queues by lane, by key and by pinned slot; calls that were settled while they waited stay until met."""
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self.short: deque[Pending] = deque()
+        self.scans: deque[Pending] = deque()
+        self.keyed: OrderedDict[Hashable, deque[Pending]] = OrderedDict()
+        self._slots = slots
+        self._owners: dict[Hashable, tuple[Slot, int]] = {}
+        self._stale_count = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.short or self.scans or self.keyed)
+
+    def __iter__(self) -> Iterator[Pending]:
+        for queue in self._queues():
+            yield from queue
+
+    def add(self, pending: Pending) -> None:
+        """Let a call wait behind the others of its lane, key or slot."""
+        if pending.pinned is not None:
+            pending.pinned.pinned.append(pending)
+        elif pending.key is not None:
+            self.keyed.setdefault(pending.key, deque()).append(pending)
+        elif pending.lane == "short":
+            self.short.append(pending)
+        else:
+            self.scans.append(pending)
+
+    def add_first(self, returned: Sequence[Pending]) -> None:
+        """Put calls that came back from a worker, given in order, before those that wait."""
+        for pending in reversed(returned):
+            if pending.pinned is not None:
+                pending.pinned.pinned.appendleft(pending)
+            elif pending.key is not None:
+                self.keyed.setdefault(pending.key, deque()).appendleft(pending)
+            elif pending.lane == "short":
+                self.short.appendleft(pending)
+            else:
+                self.scans.appendleft(pending)
+
+    def clear(self) -> None:
+        """Forget all."""
+        for queue in self._queues():
+            queue.clear()
+        self.keyed.clear()
+
+    def owner_of(self, key: Hashable) -> Slot | None:
+        """Return the slot that has calls of `key`, which must get the next ones too."""
+        owner = self._owners.get(key)
+        return None if owner is None else owner[0]
+
+    def key_sent(self, key: Hashable, slot: Slot) -> None:
+        """Take note that a call of `key` went to `slot`."""
+        owner = self._owners.get(key)
+        self._owners[key] = (slot, 1 if owner is None else owner[1] + 1)
+
+    def key_answered(self, key: Hashable) -> None:
+        """Take note that a call of `key` is at no worker any more."""
+        slot, count = self._owners.pop(key)
+        if count > 1:
+            self._owners[key] = (slot, count - 1)
+
+    def met_stale(self) -> None:
+        """Take note that a settled call was taken from a queue."""
+        self._stale_count -= 1
+
+    def became_stale(self) -> None:
+        """Take note that a call was settled while it waited; once there are many, sweep them out."""
+        self._stale_count += 1
+        if self._stale_count > _STALE_SLACK_COUNT:
+            self._stale_count = 0
+            for queue in self._queues():
+                live = [pending for pending in queue if not pending.settled]
+                queue.clear()
+                queue.extend(live)
+
+    def _queues(self) -> list[deque[Any]]:
+        return [self.short, self.scans, *self.keyed.values(), *(slot.pinned for slot in self._slots)]
