@@ -64,8 +64,8 @@ async def open_house(folder: DataFolder, settings: StorageSettings) -> AsyncIter
 
 
 def own_settings(settings: StorageSettings) -> StorageSettings:
-    """Return the settings of the server's own small database: one reader, of the kind that is set."""
-    return replace(settings, worker_count=1)
+    """Return the settings of the server's own small database: threads, for tokens are read from memory."""
+    return replace(settings, kind="thread", worker_count=1, writer_count=1)
 
 
 @asynccontextmanager
@@ -112,7 +112,7 @@ async def _reached(
             alone = replace(
                 settings, kind="thread", worker_count=1
             )  # quick to start, and nobody else is here
-            return _Direct(await stack.enter_async_context(open_house(folder, alone)))
+            return DirectDoor(await stack.enter_async_context(open_house(folder, alone)))
 
 
 async def _knocked(stack: AsyncExitStack, folder: DataFolder) -> Door | None:
@@ -124,7 +124,7 @@ async def _knocked(stack: AsyncExitStack, folder: DataFolder) -> Door | None:
     return _Remote(await stack.enter_async_context(stream))
 
 
-class _Direct:
+class DirectDoor:
     """The folder is this process's own."""
 
     def __init__(self, house: House) -> None:

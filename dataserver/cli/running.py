@@ -73,9 +73,10 @@ def failing_in_words(*foreseen: type[Exception]) -> Iterator[None]:
     Raises:
         click.ClickException: It failed.
     """
+    expected: tuple[type[Exception], ...] = (*_FORESEEN, *foreseen)
     try:
         yield
-    except (*_FORESEEN, *foreseen) as error:
+    except expected as error:
         raise click.ClickException(str(error)) from error
 
 

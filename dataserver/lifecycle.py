@@ -1,0 +1,143 @@
+"""A server from its first word to its last: own the folder, open it, listen, serve, drain, close.
+
+The first SIGTERM or SIGINT is a wish: `/readyz` answers 503, requests that run may end, the write-ahead logs go back
+into their files, exit code 0. The second one is an order: what runs is cancelled, and the exit code is 1. What was
+acknowledged is on disk either way.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+import structlog
+from anyio.abc import TaskStatus
+
+from dataserver.app import build_application
+from dataserver.auth import IssuedToken
+from dataserver.commands import EnsureDatabase, House
+from dataserver.control import control_socket
+from dataserver.door import DirectDoor, done, open_house
+from dataserver.folder import DataFolder, Hold, hold
+from dataserver.server import Address, serve
+from dataserver.settings import Settings
+
+ALWAYS_THERE: Final = ("global", "shared")
+"""Databases that every server has; others are made as they are needed."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greeting:
+    """What the person who started the server is told once."""
+
+    address: Address
+    first_token: IssuedToken | None
+    """The admin token of the very first start; it is stored nowhere in the clear."""
+
+
+class StoppedHard(Exception):
+    """A second signal came before the server had drained; what ran was cancelled."""
+
+
+async def run_server(
+    settings: Settings,
+    *,
+    command: str,
+    greet: Callable[[Greeting], None],
+    prepare: Callable[[House], Awaitable[None]] | None = None,
+) -> None:
+    """Serve the data folder of `settings` until a signal comes; `prepare` is called before anybody can connect.
+
+    Raises:
+        FolderInUse: Another process owns the folder.
+        FolderError: It cannot be used.
+        OSError: The address cannot be listened on.
+        StoppedHard: A second signal came.
+    """
+    folder = DataFolder(settings.server.data_dir)
+    with hold(folder, command=command) as held:
+        async with open_house(folder, settings.storage) as house:
+            for name in ALWAYS_THERE:
+                await done(DirectDoor(house), EnsureDatabase(database=name))
+            if prepare is not None:
+                await prepare(house)
+            first_token = await house.tokens.create_first_admin()
+            async with control_socket(folder.socket, house):
+                await _serve(settings, house, held, first_token, greet)
+        _log.info("server.stopped", **_workers(settings, house))
+
+
+async def _serve(
+    settings: Settings,
+    house: House,
+    held: Hold,
+    first_token: IssuedToken | None,
+    greet: Callable[[Greeting], None],
+) -> None:
+    application = build_application(house.databases, house.tokens, settings=settings.http)
+    stop = anyio.Event()
+
+    def ready(address: Address) -> None:
+        held.announce(address.url)
+        greet(Greeting(address=address, first_token=first_token))
+        _log.info(
+            "server.started",
+            url=address.url,
+            port=address.port,
+            server=settings.server.server,
+            data_dir=str(settings.server.data_dir),
+            pid=os.getpid(),
+            **_workers(settings, house),
+        )
+        if not settings.storage.use_workers:
+            _log.warning(
+                "storage.workers_off",
+                consequence="SQLite runs on the event loop: one slow query holds up every request",
+                switch="USE_SQLITE_WORKERS=1",
+            )
+
+    stopped_hard = False
+    async with anyio.create_task_group() as tasks:
+
+        async def heed_signals(*, task_status: TaskStatus[None]) -> None:
+            nonlocal stopped_hard
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                task_status.started()
+                async for number in signals:
+                    if stop.is_set():
+                        stopped_hard = True
+                        _log.warning("server.stopped_hard", signal=number.name)
+                        tasks.cancel_scope.cancel()
+                        return
+                    _log.info("server.stopping", signal=number.name, drain_s=settings.server.drain_s)
+                    application.drain()
+                    stop.set()
+
+        await tasks.start(heed_signals)
+        await serve(
+            application,
+            host=settings.server.host,
+            port=settings.server.port,
+            server=settings.server.server,
+            on_ready=ready,
+            stop=stop,
+            drain_s=settings.server.drain_s,
+        )
+        tasks.cancel_scope.cancel()
+    if stopped_hard:
+        raise StoppedHard("stopped by a second signal; what ran was cancelled")
+
+
+def _workers(settings: Settings, house: House) -> dict[str, object]:
+    statistics = house.databases.statistics()
+    return {
+        "use_workers": settings.storage.use_workers,
+        "worker_kind": statistics.kind,
+        "worker_count": statistics.worker_count,
+    }

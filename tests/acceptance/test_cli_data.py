@@ -1,0 +1,178 @@
+"""`dataserver query` and `dataserver token`: data on stdout, everything else elsewhere, with a server and without."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.command_line import COMMAND, LIMIT_S, run, serving, surroundings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder with the database `shop`, made by the command line itself."""
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"id":1,"name":"caf\u00e9 \U0001f980"}\n{"id":2,"name":null}\n', encoding="utf-8")
+    made = run(
+        "import", "jsonl", rows, "shop", "goods", "--primary-key", "id", "--data-dir", tmp_path / "data"
+    )
+    assert made.returncode == 0, made.stderr
+    return tmp_path / "data"
+
+
+@pytest.fixture(params=["alone", "through a server"])
+def reached(request: pytest.FixtureRequest, folder: Path) -> Iterator[Path]:
+    """The same folder, with nobody on it or with a server."""
+    if request.param == "alone":
+        yield folder
+    else:
+        with serving(folder):
+            yield folder
+
+
+def test_a_query_in_a_pipe_is_json_and_nothing_else(reached: Path) -> None:
+    done = run("query", "shop", "SELECT * FROM goods ORDER BY id", "--data-dir", reached)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == [{"id": 1, "name": "caf\u00e9 \U0001f980"}, {"id": 2, "name": None}]
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("json", '[{"id":1},{"id":2}]\n'),
+        ("ndjson", '{"id":1}\n{"id":2}\n'),
+        ("csv", "id\r\n1\r\n2\r\n"),
+    ],
+)
+def test_a_query_comes_in_the_form_asked_for(reached: Path, form: str, expected: str) -> None:
+    done = run("query", "shop", "SELECT id FROM goods ORDER BY id", "--format", form, "--data-dir", reached)
+    assert done.stdout.replace("\r\n", "\n").replace(" ", "") == expected.replace("\r\n", "\n")
+
+
+def test_parameters_are_bound_not_pasted(reached: Path) -> None:
+    done = run("query", "shop", "SELECT ? AS a, ? AS b", "-p", "x'); --", "-p", "2", "--data-dir", reached)
+    assert json.loads(done.stdout) == [{"a": "x'); --", "b": "2"}]
+
+
+def test_an_answer_larger_than_any_one_message_arrives_whole(reached: Path) -> None:
+    sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) SELECT i, 'x' || i FROM n"
+    rows = json.loads(run("query", "shop", sql, "--data-dir", reached).stdout)
+    assert len(rows) == 400_000
+    assert rows[-1] == {"i": 400_000, "'x' || i": "x400000"}
+
+
+@pytest.mark.parametrize(
+    ("database", "sql", "complaint"),
+    [
+        ("shop", "SELEC 1", "syntax error"),
+        ("shop", "SELECT * FROM nothing", "no such table"),
+        ("shop", "DELETE FROM goods", "read"),
+        ("none", "SELECT 1", "none"),
+        ("../x", "SELECT 1", "name"),
+    ],
+)
+def test_a_query_that_fails_says_why_and_exits_1(
+    reached: Path, database: str, sql: str, complaint: str
+) -> None:
+    failed = run("query", database, sql, "--data-dir", reached)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert complaint in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+def test_a_query_past_its_time_is_stopped(reached: Path) -> None:
+    forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    stopped = run("query", "shop", forever, "--timeout", "0.2", "--data-dir", reached)
+    assert stopped.returncode == 1
+    assert run("query", "shop", "SELECT 1", "--data-dir", reached).returncode == 0
+
+
+def test_on_a_terminal_a_query_is_a_table(folder: Path) -> None:
+    parent, child = pty.openpty()
+    with subprocess.Popen(  # noqa: S603 - our own command
+        [*COMMAND, "query", "shop", "SELECT * FROM goods", "--data-dir", str(folder)],
+        stdout=child,
+        stderr=subprocess.PIPE,
+        env=surroundings(),
+    ) as process:
+        os.close(child)
+        seen = b""
+        try:
+            while piece := os.read(parent, 65_536):
+                seen += piece
+        except OSError:  # how Linux says that the other end of a terminal is closed
+            pass
+        assert process.wait(LIMIT_S) == 0
+    os.close(parent)
+    text = seen.decode()
+    assert "caf\u00e9" in text
+    assert "name" in text
+    assert '{"id"' not in text
+
+
+def test_a_new_token_is_alone_on_stdout_and_counts_at_once(folder: Path) -> None:
+    with serving(folder) as server:
+        made = run("token", "create", "--role", "read", "--name", "ci", "--data-dir", folder)
+        token = made.stdout.strip()
+        assert made.stdout == f"{token}\n"
+        assert token.startswith("dst_")
+        assert token not in made.stderr
+        headers = {"Authorization": f"Bearer {token}"}
+        assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
+        assert httpx2.put(f"{server.url}/v1/databases/x", headers=headers).status_code == 403
+        [listed] = [
+            each
+            for each in json.loads(run("token", "list", "--data-dir", folder).stdout)
+            if each["name"] == "ci"
+        ]
+        assert listed["role"] == "read"
+        assert run("token", "revoke", listed["id"], "--data-dir", folder).returncode == 0
+        assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 401
+
+
+def test_a_token_made_without_a_server_works_on_the_next_one(folder: Path) -> None:
+    token = run("token", "create", "--role", "admin", "--data-dir", folder).stdout.strip()
+    with serving(folder) as server:
+        headers = {"Authorization": f"Bearer {token}"}
+        assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
+
+
+def test_a_token_that_does_not_exist_cannot_be_revoked(reached: Path) -> None:
+    failed = run("token", "revoke", "nonsense", "--data-dir", reached)
+    assert failed.returncode == 1
+    assert "nonsense" in failed.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["frobnicate"],
+        ["query"],
+        ["query", "shop"],
+        ["token", "create"],
+        ["token", "create", "--role", "god"],
+        ["import", "csv", "no-such-file", "shop", "t"],
+        ["import", "parquet", "x", "y"],
+        ["query", "shop", "SELECT 1", "--timeout", "-1"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_use_exits_2_and_says_nothing_on_stdout(arguments: list[str]) -> None:
+    refused = run(*arguments)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "Usage" in refused.stderr
+
+
+def test_a_variable_with_a_slip_is_wrong_use_for_every_command(tmp_path: Path) -> None:
+    for arguments in (["query", "x", "SELECT 1"], ["token", "list"], ["doctor"], ["serve"]):
+        refused = run(*arguments, "--data-dir", tmp_path, environment={"SQLITE_WORKER_COUNTS": "2"})
+        assert refused.returncode == 2
+        assert "Did you mean SQLITE_WORKER_COUNT" in refused.stderr

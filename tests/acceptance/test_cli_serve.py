@@ -1,0 +1,175 @@
+"""`dataserver serve` as an operator meets it: first start, one per folder, stop, second signal."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.command_line import RunningServer, run, serving, start
+
+FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+def event(server: RunningServer, name: str) -> dict[str, object]:
+    [found] = [each for each in server.events if each["event"] == name]
+    return found
+
+
+def query(server: RunningServer, token: str, database: str, sql: str) -> httpx2.Response:
+    return httpx2.post(
+        f"{server.url}/v1/databases/{database}/query",
+        headers={"Authorization": f"Bearer {token}"},
+        json={"sql": sql},
+        timeout=30,
+    )
+
+
+def test_the_first_start_prints_a_token_that_works_and_the_second_prints_none(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        assert server.process.stdout is not None
+        token = server.process.stdout.readline().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
+        assert httpx2.get(f"{server.url}/v1/databases").status_code == 401
+        assert server.stop() == 0
+    with serving(tmp_path) as server:
+        assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        stdout, stderr = server.process.communicate()
+        assert stdout == ""
+        assert token not in stderr
+
+
+@pytest.mark.parametrize("server_name", ["uvicorn", "h2corn"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_a_signal_stops_it_cleanly_and_leaves_no_write_ahead_log(
+    tmp_path: Path, number: int, server_name: str
+) -> None:
+    with serving(tmp_path, "--server", server_name) as server:
+        assert server.process.stdout is not None
+        token = server.process.stdout.readline().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        url = f"{server.url}/v1/databases/shop"
+        assert httpx2.put(url, headers=headers).status_code in {200, 201}
+        for sql in ("CREATE TABLE t (a INTEGER)", "INSERT INTO t VALUES (1)"):
+            assert httpx2.post(f"{url}/execute", headers=headers, json={"sql": sql}).status_code == 200
+        assert server.stop(number) == 0
+        started, stopped = event(server, "server.started"), event(server, "server.stopped")
+        for fact in ("worker_kind", "worker_count"):
+            assert started[fact] == stopped[fact]
+    left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["server.db", "server.lock", "shop.db"]
+
+
+def test_a_second_server_on_the_folder_is_refused_and_told_the_pid_of_the_first(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        refused = run("serve", "--data-dir", tmp_path, "--port", "0")
+        assert refused.returncode == 1
+        assert f"pid {server.process.pid}" in refused.stderr
+        assert "one server per data folder" in refused.stderr
+        assert refused.stdout == ""
+        assert httpx2.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_a_server_that_was_killed_leaves_a_folder_that_serves_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        server.process.kill()
+        server.process.wait()
+    assert (tmp_path / "server.sock").exists()
+    assert run("token", "list", "--data-dir", tmp_path).returncode == 0
+    with serving(tmp_path) as server:
+        assert server.stop() == 0
+
+
+def test_a_second_signal_stops_what_a_first_one_lets_end(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path, environment={"DATASERVER_DRAIN_S": "3600"}) as server,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        assert server.process.stdout is not None
+        assert server.process.stderr is not None
+        token = server.process.stdout.readline().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        httpx2.put(f"{server.url}/v1/databases/shop", headers=headers)
+        endless = pool.submit(_answer_or_none, server, token)
+        metrics = f"{server.url}/metrics"
+        while (
+            "dataserver_requests_open 2" not in httpx2.get(metrics, headers=headers).text
+        ):  # it and this one
+            assert not endless.done()
+        server.process.send_signal(signal.SIGTERM)
+        while "server.stopping" not in server.process.stderr.readline():
+            assert server.process.poll() is None
+        server.process.send_signal(signal.SIGTERM)
+        assert server.wait() == 1
+        assert endless.result() != 200
+
+
+def _answer_or_none(server: RunningServer, token: str) -> int | None:
+    try:
+        return query(server, token, "shop", FOREVER).status_code
+    except httpx2.HTTPError:
+        return None
+
+
+def test_workers_that_are_off_are_said_loudly(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers", "off") as server:
+        assert server.stop() == 0
+    assert event(server, "server.started")["worker_kind"] == "inline"
+    assert event(server, "storage.workers_off")["level"] == "warning"
+
+
+@pytest.mark.parametrize("kind", ["process", "thread"])
+def test_the_flag_chooses_what_a_worker_is(tmp_path: Path, kind: str) -> None:
+    with serving(tmp_path, "--workers", kind, environment={"USE_SQLITE_WORKERS": "0"}) as server:
+        assert server.stop() == 0
+    assert event(server, "server.started")["worker_kind"] == kind
+
+
+def test_a_file_of_settings_is_heeded_and_a_mistake_in_it_is_wrong_use(tmp_path: Path) -> None:
+    config = tmp_path / "settings.toml"
+    config.write_text("[storage]\nworker_count = 1\nkind = 'thread'\n")
+    with serving(tmp_path / "data", "--config", config, environment={"SQLITE_WORKER_COUNT": "3"}) as server:
+        assert server.stop() == 0
+    assert event(server, "server.started")["worker_count"] == 3
+    config.write_text("[storage]\nworkers = 1\n")
+    refused = run("serve", "--data-dir", tmp_path / "data", "--config", config)
+    assert refused.returncode == 2
+    assert "storage.workers is not a setting" in refused.stderr
+
+
+def test_a_port_that_is_taken_is_a_failure_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        failed = run("serve", "--data-dir", tmp_path, "--port", str(taken.getsockname()[1]))
+    assert failed.returncode == 1
+    assert "Traceback" not in failed.stderr
+    assert "in use" in failed.stderr
+
+
+def test_a_flag_with_a_bad_value_is_wrong_use(tmp_path: Path) -> None:
+    for arguments in (["--port", "70000"], ["--port", "x"], ["--workers", "many"], ["--frobnicate"]):
+        refused = run("serve", "--data-dir", tmp_path, *arguments)
+        assert refused.returncode == 2, arguments
+        assert refused.stderr
+
+
+def test_a_server_does_not_start_into_a_folder_that_a_command_works_on(tmp_path: Path) -> None:
+    big = tmp_path / "big.csv"
+    big.write_text("a\n" + "1\n" * 300_000)
+    folder = tmp_path / "data"
+    importing = start(
+        "import", "csv", big, "shop", "t", "--data-dir", folder, environment={"DATASERVER_LOG_LEVEL": "debug"}
+    )
+    assert importing.stderr is not None
+    while "import.batch_stored" not in importing.stderr.readline():
+        assert importing.poll() is None
+    refused = run("serve", "--data-dir", folder, "--port", "0")
+    importing.kill()
+    importing.communicate()
+    assert refused.returncode == 1
+    assert f"`dataserver import` (pid {importing.pid})" in refused.stderr

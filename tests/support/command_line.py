@@ -1,0 +1,118 @@
+"""The real command line in real processes: one-shot commands, and servers that say where they listen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+COMMAND = [sys.executable, "-m", "dataserver"]
+LIMIT_S = 50.0
+"""Below the suite's limit for a test, so that a hanging command fails with what it said."""
+_OURS = ("DATASERVER_", "SQLITE_", "USE_SQLITE")
+
+
+def surroundings(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return this process's environment without settings of ours (but for the flag the suite runs under)."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    for flag in ("USE_SQLITE_WORKERS", "SQLITE_WORKER_KIND"):
+        if flag in os.environ:
+            kept[flag] = os.environ[flag]
+    return kept | dict(extra or {})
+
+
+def run(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end; its output is text."""
+    return subprocess.run(  # noqa: S603 - our own command
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+        env=surroundings(environment),
+    )
+
+
+def start(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start a command with pipes to its output."""
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=surroundings(environment),
+    )
+
+
+@dataclass
+class RunningServer:
+    """A `dataserver serve` (or `demo`) that has said that it listens."""
+
+    process: subprocess.Popen[str]
+    url: str
+    said: list[str]
+    """The lines on stderr until it listened."""
+    events: list[dict[str, Any]] = field(default_factory=list)
+    """What it logged so far; the rest after `stop`."""
+
+    def stop(self, with_signal: int = signal.SIGTERM) -> int:
+        """Stop it and return its exit code."""
+        self.process.send_signal(with_signal)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end and return its exit code."""
+        _, rest = self.process.communicate(timeout=LIMIT_S)
+        self.events.extend(events_of(rest))
+        return self.process.returncode
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate(timeout=LIMIT_S)
+
+
+def events_of(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the log events among the lines of `text`."""
+    for line in text.splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+@contextmanager
+def serving(
+    data_dir: Path,
+    *arguments: str | Path,
+    command: str = "serve",
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[RunningServer]:
+    """Serve `data_dir` on a free port while the block runs."""
+    process = start(command, "--data-dir", data_dir, "--port", "0", *arguments, environment=environment)
+    events: list[dict[str, Any]] = []
+    said: list[str] = []
+    assert process.stderr is not None
+    for line in process.stderr:
+        said.append(line)
+        events.extend(events_of(line))
+        if events and events[-1]["event"] == "server.started":
+            break
+    else:
+        process.communicate(timeout=LIMIT_S)
+        raise AssertionError(f"no server, exit code {process.returncode}:\n{''.join(said)}")
+    with RunningServer(process, events[-1]["url"], said, events) as server:
+        yield server
