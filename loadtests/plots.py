@@ -130,15 +130,15 @@ def latency_by_name(summaries: Sequence[Summary]) -> str:
                     or latency.p99_ms is None
                 ):
                     continue
-                label = summary.label if row == 0 else None
                 axes.plot(
                     [latency.p50_ms, latency.p99_ms], [row + offset] * 2,
                     color=colour, linewidth=5, alpha=0.35, solid_capstyle="round",
                 )  # fmt: skip
                 axes.plot(
                     [latency.p50_ms, latency.p95_ms, latency.p99_ms], [row + offset] * 3,
-                    "o", color=colour, markersize=5, label=label,
+                    "o", color=colour, markersize=5,
                 )  # fmt: skip
+            axes.plot([], [], "o", color=colour, markersize=5, label=summary.label)
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(axis="y", length=0, labelcolor="#0f172a")
         axes.grid(visible=False, axis="y")

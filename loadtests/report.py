@@ -147,22 +147,23 @@ def _table(summaries: Sequence[Summary]) -> str:
     head = "<thead><tr><th>request</th><th class='name'>run</th><th>asked</th><th>per s</th><th>p50</th><th>p95</th><th>p99</th><th>worst</th><th>refused</th><th>failed</th></tr></thead>"
     rows: list[str] = []
     for name in names:
-        for number, summary in enumerate(summaries):
+        shown = name
+        for side, summary in zip(("first", "second"), summaries, strict=True):
             latency = {each.name: each for each in (summary.small, summary.total, *summary.by_name)}.get(name)
             if latency is not None:
-                rows.append(_table_row(latency, summary.label, is_first=number == 0))
+                rows.append(_table_row(latency, summary.label, shown=shown, side=side))
+                shown = ""
     return f"<table>{head}<tbody>{''.join(rows)}</tbody></table>"
 
 
-def _table_row(latency: Latency, label: str, *, is_first: bool) -> str:
-    side = "first" if is_first else "second"
+def _table_row(latency: Latency, label: str, *, shown: str, side: str) -> str:
     times = "".join(
         f"<td>{milliseconds(value)}</td>"
         for value in (latency.p50_ms, latency.p95_ms, latency.p99_ms, latency.worst_ms)
     )
     failed = f"<td class='{'bad' if latency.failed_count else ''}'>{latency.failed_count}</td>"
     return (
-        f"<tr class='{'apart' if is_first else ''}'><td>{escape(latency.name) if is_first else ''}</td>"
+        f"<tr class='{'apart' if shown else ''}'><td>{escape(shown)}</td>"
         f"<td class='name {side}'>{escape(label)}</td><td>{latency.request_count:,}</td>"
         f"<td>{latency.per_s:,.1f}</td>{times}<td>{latency.refused_count}</td>{failed}</tr>"
     )
