@@ -6,13 +6,15 @@ worker; a write is taken back if it has not begun, and otherwise goes on unheard
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import anyio
+import anyio.to_thread
 
 from storage.errors import DatabaseNotFound
+from storage.migrations import load
 from storage.pool_errors import UNENCODABLE, failed_read, failed_write, refused_parameters
 from storage.tables import ColumnInfo, TableInfo
 from storage.values import bound, unpacked, wants_maps
@@ -41,7 +43,10 @@ class Written:
     changes: int
     """Rows inserted, changed and deleted by the statement itself, not by its triggers."""
     last_insert_rowid: int
-    """Of the row it inserted; without one, what an earlier statement left."""
+    """Of the row it inserted; 0 without one."""
+    columns: tuple[str, ...] = ()
+    """Of what RETURNING gave."""
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 class Database:
@@ -195,7 +200,7 @@ class Database:
                 StorageSaturated, StorageBusy, StorageUnavailable, WriteTimedOut: nothing was written, call again.
                 WriteOutcomeUnknown: look it up.
         """
-        return Written(**await self._write("execute", [self._path, sql, bound(params)], timeout_s))
+        return _written(*await self._write("execute", [self._path, sql, bound(params)], timeout_s))
 
     async def execute_batch(
         self, statements: Iterable[tuple[str, Params]], *, timeout_s: float | None = None
@@ -207,7 +212,7 @@ class Database:
         """
         pairs = [[sql, bound(params)] for sql, params in statements]
         results = await self._write("execute_batch", [self._path, pairs], timeout_s)
-        return [Written(**each) for each in results]
+        return [_written(*each) for each in results]
 
     async def tables(self) -> list[TableInfo]:
         """Return the tables and views by name, without SQLite's own.
@@ -225,7 +230,9 @@ class Database:
             MigrationFailed: One broke; the ones before it stay.
             StorageError: As `execute`.
         """
-        applied: int = await self._write("migrate", [self._path, package], None)
+        found = await anyio.to_thread.run_sync(load, package)
+        sent = [self._path, [migration.as_params() for migration in found]]
+        applied: int = await self._write("migrate", sent, None)
         return applied
 
     async def _rows(
@@ -293,6 +300,17 @@ async def _close_stream(session: Session, number: int) -> None:
             await session.call("stream_close", [number], timeout_s=_CLOSE_STREAM_S)
         except WorkersError:
             return
+
+
+def _written(
+    changes: int, last_insert_rowid: int, columns: Sequence[str] = (), rows: Sequence[Sequence[Any]] = ()
+) -> Written:
+    return Written(
+        changes=changes,
+        last_insert_rowid=last_insert_rowid,
+        columns=tuple(columns),
+        rows=[tuple(row) for row in rows],
+    )
 
 
 def _table(found: list[Any]) -> TableInfo:

@@ -34,8 +34,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("storage")
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SUFFIX = ".db"
-_BESIDE = ("-wal", "-shm", "-journal", "")
-"""What a database's files end in; the log goes before the file it belongs to, or a new file would get it."""
+_MAY_EXIST = True
 _COUNT_TABLES = (
     "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')"
 )
@@ -103,8 +102,7 @@ class Databases:
         self._reserve(name)
         try:
             database = self._database(name)
-            await _remove(self._path(name), _BESIDE[:-1])  # what a crash during a drop may have left
-            await self._pools.create(str(self._path(name)), timeout_s=self._settings.write_timeout_s)
+            await self._pools.maintain("create", self._path(name))
             self._held[name] = database
         finally:
             self._reserved.discard(name)
@@ -122,7 +120,6 @@ class Databases:
         self._reserve(name)
         try:
             database = self._database(name)
-            await _remove(self._path(name), _BESIDE[:-1])
             await copy_database(source, self._path(name), self._settings)
             self._held[name] = database
         finally:
@@ -141,15 +138,11 @@ class Databases:
         try:
             database.is_dropped = True  # first, or a call that comes meanwhile would open the file again
             try:
-                await self._pools.close_database(
-                    str(self._path(name)), timeout_s=self._settings.write_timeout_s
-                )
+                await self._pools.maintain("drop", self._path(name))
             except BaseException:
                 database.is_dropped = False
                 raise
             del self._held[name]
-            with anyio.CancelScope(shield=True):
-                await _remove(self._path(name), _BESIDE)
         finally:
             self._reserved.discard(name)
 
@@ -199,21 +192,16 @@ class Pools:
             str(path), self._readers, self._writers, self._settings, name=name, generation=generation
         )
 
-    async def create(self, path: str, *, timeout_s: float) -> None:
-        """Make the file at `path` a database in WAL mode, whether or not it is there.
+    async def maintain(self, method: str, path: str | os.PathLike[str], *more: object) -> None:
+        """Have the writer of the file at `path` run `method`, after the writes that wait.
 
         Raises:
             StorageError: As `Database.execute`.
         """
-        await self._write("create", path, timeout_s)
-
-    async def close_database(self, path: str, *, timeout_s: float) -> None:
-        """Make the writers close the file at `path`, after the writes that are under way.
-
-        Raises:
-            StorageError: As `Database.execute`.
-        """
-        await self._write("close_database", path, timeout_s)
+        try:
+            await self._writers.call(method, [str(path), *more], key=str(path), idempotent=False)
+        except WorkersError as error:
+            raise failed_write(error) from error
 
     def statistics(self) -> StorageStatistics:
         """Return how they stand."""
@@ -225,12 +213,6 @@ class Pools:
             kind=reader.kind,
             worker_count=0 if is_inline else reader.worker_count + writer.worker_count,
         )
-
-    async def _write(self, method: str, path: str, timeout_s: float) -> None:
-        try:
-            await self._writers.call(method, [path], key=path, timeout_s=timeout_s, idempotent=False)
-        except WorkersError as error:
-            raise failed_write(error) from error
 
 
 @asynccontextmanager
@@ -250,7 +232,7 @@ async def open(  # noqa: A001 - it reads as storage.open, like io.open
     settings = settings or StorageSettings()
     async with _open_pools(settings) as pools:
         database = pools.database(path)
-        await pools.create(str(path), timeout_s=settings.write_timeout_s)
+        await pools.maintain("create", path, _MAY_EXIST)
         if migrations is not None:
             await database.migrate(migrations)
         yield database
@@ -318,11 +300,6 @@ def _require_name(name: str) -> None:
         raise InvalidDatabaseName(
             f"{name!r} can't name a database; 1 to 63 of a-z, 0-9, _ and - can, beginning with a letter or digit"
         )
-
-
-async def _remove(path: Path, endings: tuple[str, ...]) -> None:
-    for ending in endings:
-        await anyio.Path(f"{path}{ending}").unlink(missing_ok=True)
 
 
 async def _size_bytes(path: str | os.PathLike[str]) -> int:

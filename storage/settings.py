@@ -39,6 +39,8 @@ class StorageSettings:
     """How long to wait for a lock that another process holds."""
     max_result_bytes: int = 64 * MIB
     """The largest answer held in one piece, and the largest value in a row; a stream may be of any size."""
+    worker_heap_bytes: int = 512 * MIB
+    """What SQLite may allocate in one worker process, sorting included; threads have no such bound."""
     max_open_connections: int = 64
     """Open databases a worker; the one unused for longest is closed for another."""
     statement_cache_count: int = 256
@@ -72,9 +74,12 @@ class StorageSettings:
 
     def service_options(self) -> dict[str, Any]:
         """Return what the services inside workers have to know, as MessagePack carries it."""
+        kind = self.kind if self.use_workers else "inline"
         return {
             "busy_timeout_s": float(self.busy_timeout_s),
             "max_result_bytes": self.max_result_bytes,
+            "worker_kind": kind,
+            "heap_limit_bytes": self.worker_heap_bytes if kind == "process" else 0,
             "max_open_connections": self.max_open_connections,
             "statement_cache_count": self.statement_cache_count,
             "cache_bytes": self.cache_bytes,
@@ -91,6 +96,7 @@ _WHOLE_NUMBERS = (
     ("writer_count", 1, 16),
     ("max_queue_size", 1, 1_000_000),
     ("max_result_bytes", 1024, 1_000 * MIB),
+    ("worker_heap_bytes", 64 * MIB, 1024 * 1024 * MIB),
     ("max_open_connections", 1, 10_000),
     ("statement_cache_count", 0, 512),
     ("cache_bytes", 0, 1024 * MIB),

@@ -16,6 +16,7 @@ Decisions (2026-11, 2 cores):
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -65,12 +66,12 @@ class ConnectionSettings:
     statement_cache_count: int = 256
     progress_steps: int = PROGRESS_STEPS_GUARDED
     allow_on_loop: bool = False
-    """Only the inline pool may say so."""
+    """Only the inline pool may say so (`worker_kind` in the options of a service)."""
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> ConnectionSettings:
         """Return what `StorageSettings.service_options` says; a key that is missing has its default."""
-        on_loop = bool(options.get("allow_on_loop", False))
+        on_loop = options.get("worker_kind") == "inline"
         return cls(
             busy_timeout_s=options.get("busy_timeout_s", 2.0),
             max_value_bytes=options.get(
@@ -238,10 +239,17 @@ class ConnectionCache(Generic[C]):
     It belongs to the thread that made it, which is where its connections were allowed to run.
     """
 
-    def __init__(self, limit: int, opened: Callable[[str], C]) -> None:
+    def __init__(self, limit: int, opened: Callable[[str], C], *, checks_files: bool = False) -> None:
+        """Make an empty cache; with `checks_files` a file that another one has replaced is opened anew.
+
+        Looking costs a microsecond or two each time. It is for writers: a write to a file that was dropped by
+        another worker would be acknowledged and lost.
+        """
         self._limit = limit
         self._opened = opened
         self._open: OrderedDict[str, C] = OrderedDict()
+        self._checks_files = checks_files
+        self._files: dict[str, tuple[int, int]] = {}
         self._owner = threading.get_ident()
 
     def __len__(self) -> int:
@@ -257,21 +265,35 @@ class ConnectionCache(Generic[C]):
             raise OnEventLoop("a connection may only run on the thread that opened it")
         held = self._open.get(path)
         if held is not None:
-            self._open.move_to_end(path)
-            return held
+            if not self._checks_files or self._files[path] == _file_id(path):
+                self._open.move_to_end(path)
+                return held
+            self.discard(path)
         while len(self._open) >= self._limit:
-            self._open.popitem(last=False)[1].close()
+            self.discard(next(iter(self._open)))
         held = self._opened(path)
         self._open[path] = held
+        if self._checks_files:
+            self._files[path] = _file_id(path)
         return held
 
     def discard(self, path: str) -> None:
         """Close what `path` is open as, if it is."""
         held = self._open.pop(path, None)
+        self._files.pop(path, None)
         if held is not None:
             held.close()
 
     def close(self) -> None:
         """Close all."""
-        while self._open:
-            self._open.popitem()[1].close()
+        for path in list(self._open):
+            self.discard(path)
+
+
+def _file_id(path: str) -> tuple[int, int]:
+    """Return what no other file has while this one is open; zeros if there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a Path costs more than the question
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino

@@ -10,6 +10,7 @@ beside the bytes, and the caller's side unpacks them straight into what it asked
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import apsw
@@ -192,6 +193,8 @@ class Reader:
         rows: Iterator[Sequence[Any]] = iter(self._cursor.execute(plan.sql or "", params))
         if plan.form == "bytes":
             rows = map(_decoded, rows)
+        if max_count:
+            rows = islice(rows, max_count)
         names = plan.names
         blocks: list[bytearray] = []
         total_bytes = 0
@@ -205,9 +208,8 @@ class Reader:
                     raise ResultTooLarge(f"the answer has more than {max_bytes} bytes", limit_bytes=max_bytes)
                 blocks.append(_headed(block, count))
                 block, count = bytearray(_ARRAY_HEADER_BYTES), 0
-            if count == max_count:
-                self._reset()
-                break
+        if max_count:
+            self._reset()  # the statement may not be at its end
         if total_bytes + len(block) > max_bytes:
             raise ResultTooLarge(f"the answer has more than {max_bytes} bytes", limit_bytes=max_bytes)
         blocks.append(_headed(block, count))

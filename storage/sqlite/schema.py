@@ -21,9 +21,9 @@ _TABLE = "SELECT wr, strict FROM pragma_table_list(?) WHERE schema = 'main' AND 
 _COLUMNS = "SELECT name, type, pk FROM pragma_table_xinfo(?)"
 _KEY_INDEXES = "SELECT count(*) FROM pragma_index_list(?) WHERE origin = 'pk'"
 
-_TABLES = r"""
+_TABLES = """
 SELECT name, type, wr, strict FROM pragma_table_list
-WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite\_%' ESCAPE '\'
+WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') AND substr(name, 1, 7) <> 'sqlite_'
 ORDER BY name
 """
 _ALL_COLUMNS = (
