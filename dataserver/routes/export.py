@@ -25,7 +25,6 @@ from dataserver.routes.query import READ_REFUSALS, TIMEOUT
 from dataserver.routes.route import Parameter, Route
 from dataserver.rows.filters import conditions
 from dataserver.rows.keyset import order_of
-from dataserver.rows.pages import select
 from dataserver.rows.writes import sql_params
 from dataserver.wire import ExportRequest
 
@@ -45,7 +44,7 @@ async def get_export(exchange: Exchange) -> AnyAnswer:
     order = (
         order_of(query["order"], table.columns, table.key) if "order" in query else order_of(None, {}, None)
     )
-    statement = select(name, table.key, conditions(query.multi_items(), table.columns), order)
+    statement = export(name, table.key, conditions(query.multi_items(), table.columns), order)
     wanted = query.get("format")
     if wanted not in {None, "csv", "ndjson"}:
         raise InvalidParameter(f"format is {wanted!r}; allowed are csv and ndjson", allowed=list(_MEDIA))

@@ -15,7 +15,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -45,7 +45,8 @@ class Term:
         return f"{self.column.sql} DESC" if self.descending else self.column.sql
 
 
-class ExactText(msgspec.Struct, frozen=True, array_like=True, tag=True):
+@dataclass(frozen=True, slots=True)
+class ExactText:
     """Text by its bytes: what is no valid UTF-8 still compares exactly."""
 
     data: bytes
@@ -58,7 +59,8 @@ Place = tuple[Value | ExactText, ...]
 class _Cursor(msgspec.Struct, frozen=True, array_like=True):
     version: int
     mark: bytes
-    values: list[int | float | str | bytes | ExactText | None]
+    values: list[Any]
+    """As they are bound; a text by its bytes is a list of them alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,55 +115,94 @@ def _up_to_key(terms: list[Term], key: Key) -> tuple[Term, ...]:
     return tuple(terms)
 
 
-def after(order: Order, place: Place) -> Condition:
-    """Return the condition that holds for exactly the rows behind `place` in a total order."""
-    return _behind(order.terms, place)
+def after(order: Order, place: Place) -> list[Condition]:
+    """Return conditions of which exactly one holds for each row behind `place` in a total order.
+
+    There are two where NULLs follow values or values follow NULLs: as one condition with OR between them they'd cost
+    a sort of all that follows, as two statements joined by UNION ALL each seeks in the index and SQLite merges them.
+    """
+    steps = [_Step(term, value) for term, value in zip(order.terms, place, strict=True)]
+    first = steps[0]
+    column = first.term.column.sql
+    if first.value is None and not first.term.descending and first.term.column.nullable:
+        return [_tied(first, steps[1:]), Condition(f"{column} IS NOT NULL")]
+    if first.value is not None and first.nulls_follow:
+        return [
+            _behind([_Step(first.term, first.value, nulls_apart=True), *steps[1:]]),
+            Condition(f"{column} IS NULL"),
+        ]
+    return [_behind(steps)]
 
 
-def _behind(terms: tuple[Term, ...], place: Place) -> Condition:
-    if len({term.descending for term in terms}) == 1 and not any(term.column.nullable for term in terms):
-        return _row_value(terms, place)
-    (term, *rest), (value, *values) = terms, place
-    strictly = _strictly_behind(term, value)
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A term of the order, and its value at the place."""
+
+    term: Term
+    value: Value | ExactText
+    nulls_apart: bool = False
+    """Whether rows with NULL are another condition's business."""
+
+    @property
+    def nulls_follow(self) -> bool:
+        """Whether rows with NULL in this column may stand behind the value."""
+        return self.term.descending and self.term.column.nullable and not self.nulls_apart
+
+
+def _behind(steps: list[_Step]) -> Condition:
+    first, *rest = steps
+    plain = all(step.value is not None and not step.nulls_follow for step in steps)
+    if plain and len({step.term.descending for step in steps}) == 1:
+        return _row_value(steps)
+    strictly = _strictly_behind(first)
     if not rest:
-        return strictly
-    deeper = _behind(tuple(rest), tuple(values))
-    column = term.column.sql
-    if value is None:
-        tied = Condition(f"({column} IS NULL AND {deeper.sql})", deeper.params)
-        return _either(strictly, tied)
-    mark, bind = _bound(value)
-    tied = Condition(f"({column} = {mark} AND {deeper.sql})", (bind, *deeper.params))
-    either = _either(strictly, tied)
-    if term.descending and term.column.nullable:
-        return either  # NULLs come after every value: no single bound holds for all that follows
-    operator = "<=" if term.descending else ">="
-    return Condition(f"({column} {operator} {mark} AND {either.sql})", (bind, *either.params))
+        return strictly or _NEVER
+    tied = _tied(first, rest)
+    if strictly is None:
+        return tied
+    either = Condition(f"({strictly.sql} OR {tied.sql})", (*strictly.params, *tied.params))
+    if first.value is None or first.nulls_follow:
+        return either
+    operator = "<=" if first.term.descending else ">="
+    mark, bind = _bound(first.value)
+    return Condition(f"({first.term.column.sql} {operator} {mark} AND {either.sql})", (bind, *either.params))
 
 
-def _row_value(terms: tuple[Term, ...], place: Place) -> Condition:
-    operator = "<" if terms[0].descending else ">"
-    marks, binds = zip(*(_bound(value) for value in place), strict=True)
-    if len(terms) == 1:
-        return Condition(f"{terms[0].column.sql} {operator} {marks[0]}", binds)
-    names = ", ".join(term.column.sql for term in terms)
+_NEVER: Final = Condition("0")
+
+
+def _row_value(steps: list[_Step]) -> Condition:
+    operator = "<" if steps[0].term.descending else ">"
+    marks, binds = zip(*(_bound(step.value) for step in steps), strict=True)
+    if len(steps) == 1:
+        return Condition(f"{steps[0].term.column.sql} {operator} {marks[0]}", binds)
+    names = ", ".join(step.term.column.sql for step in steps)
     return Condition(f"({names}) {operator} ({', '.join(marks)})", binds)
 
 
-def _strictly_behind(term: Term, value: Value | ExactText) -> Condition:
-    column = term.column.sql
-    if value is None:
-        return Condition("0" if term.descending else f"{column} IS NOT NULL")
-    mark, bind = _bound(value)
-    if not term.descending:
+def _strictly_behind(step: _Step) -> Condition | None:
+    """Return what holds for rows behind the value in this column alone; None where no row can be."""
+    column = step.term.column.sql
+    if step.value is None:
+        return None if step.term.descending else Condition(f"{column} IS NOT NULL")
+    mark, bind = _bound(step.value)
+    if not step.term.descending:
         return Condition(f"{column} > {mark}", (bind,))
-    if not term.column.nullable:
-        return Condition(f"{column} < {mark}", (bind,))
-    return Condition(f"({column} < {mark} OR {column} IS NULL)", (bind,))
+    if step.nulls_follow:
+        return Condition(f"({column} < {mark} OR {column} IS NULL)", (bind,))
+    return Condition(f"{column} < {mark}", (bind,))
 
 
-def _either(one: Condition, other: Condition) -> Condition:
-    return Condition(f"({one.sql} OR {other.sql})", (*one.params, *other.params))
+def _tied(step: _Step, rest: list[_Step]) -> Condition:
+    """Return what holds for rows that equal the value in this column and stand behind the place in the others."""
+    column = step.term.column.sql
+    if not rest:
+        return _NEVER
+    deeper = _behind(rest)
+    if step.value is None:
+        return Condition(f"({column} IS NULL AND {deeper.sql})", deeper.params)
+    mark, bind = _bound(step.value)
+    return Condition(f"({column} = {mark} AND {deeper.sql})", (bind, *deeper.params))
 
 
 def _bound(value: Value | ExactText) -> tuple[str, Value]:
@@ -172,7 +213,8 @@ def _bound(value: Value | ExactText) -> tuple[str, Value]:
 
 def write_cursor(order: Order, place: Place) -> str:
     """Return `place` as the opaque text that a client sends back in `after`."""
-    packed = msgspec.msgpack.encode(_Cursor(_VERSION, order.mark, list(place)))
+    values = [[value.data] if isinstance(value, ExactText) else value for value in place]
+    packed = msgspec.msgpack.encode(_Cursor(_VERSION, order.mark, values))
     return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
@@ -196,6 +238,16 @@ def read_cursor(order: Order, text: str) -> Place:
     width = len(order.terms) if order.total else 1
     if cursor.version != _VERSION or cursor.mark != order.mark or len(cursor.values) != width:
         raise InvalidCursor("`after` belongs to another order or table: start again without it")
-    if any(isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER for value in cursor.values):
-        raise InvalidCursor("`after` holds a number that no row has: start again without it")
-    return tuple(cursor.values)
+    return tuple(_read(value) for value in cursor.values)
+
+
+def _read(value: Any) -> Value | ExactText:
+    match value:
+        case [bytes() as data]:
+            return ExactText(data)
+        case int() if not MIN_INTEGER <= value <= MAX_INTEGER:
+            raise InvalidCursor("`after` holds a number that no row has: start again without it")
+        case None | int() | float() | str() | bytes():
+            return value
+        case _:
+            raise InvalidCursor("`after` holds what no row has: start again without it")

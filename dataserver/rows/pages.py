@@ -62,25 +62,34 @@ class Page:
     @property
     def statement(self) -> Statement:
         """The statement that reads the page and one row more."""
-        conditions = list(self.conditions)
+        arms: list[list[Condition]] = [[]]
         if self.after is not None and self.order.total:
-            conditions.append(after(self.order, read_cursor(self.order, self.after)))
-        selected = select(self.table, self.key, conditions, self.order)
-        sql, params = f"{selected.sql} LIMIT ?", (*selected.params, self.limit + 1)
+            arms = [[arm] for arm in after(self.order, read_cursor(self.order, self.after))]
+        selected = [select(self.table, self.key, [*self.conditions, *arm]) for arm in arms]
+        sql = " UNION ALL ".join(each.sql for each in selected) + _ordered(self.order) + " LIMIT ?"
+        params = (*(param for each in selected for param in each.params), self.limit + 1)
         if self.offset:
             return Statement(f"{sql} OFFSET ?", (*params, self.offset))
         return Statement(sql, params)
 
 
-def select(table: str, key: Key | None, conditions: list[Condition], order: Order) -> Statement:
-    """Return the statement for all rows of `table` that meet the `conditions`, in `order`."""
+def export(table: str, key: Key | None, conditions: list[Condition], order: Order | None) -> Statement:
+    """Return the statement for all rows of `table` that meet the `conditions`; as they are stored without an order."""
+    selected = select(table, key, conditions)
+    return selected if order is None else Statement(selected.sql + _ordered(order), selected.params)
+
+
+def select(table: str, key: Key | None, conditions: list[Condition]) -> Statement:
+    """Return the statement for all rows of `table` that meet the `conditions`, with a key that isn't among its columns."""
     extra = "" if key is None or key.shown else "".join(f"{column.sql}, " for column in key.columns)
     sql = f"SELECT {extra}* FROM {quoted(table)}"  # noqa: S608 - names are quoted, values bound
     if conditions:
         sql += " WHERE " + " AND ".join(condition.sql for condition in conditions)
-    if order.terms:
-        sql += f" ORDER BY {order.sql}"
     return Statement(sql, tuple(param for condition in conditions for param in condition.params))
+
+
+def _ordered(order: Order) -> str:
+    return f" ORDER BY {order.sql}" if order.terms else ""
 
 
 @dataclass(frozen=True, slots=True)
