@@ -25,6 +25,7 @@ from dataserver.routes.query import READ_REFUSALS, TIMEOUT
 from dataserver.routes.route import Parameter, Route
 from dataserver.rows.filters import conditions
 from dataserver.rows.keyset import order_of
+from dataserver.rows.pages import export
 from dataserver.rows.writes import sql_params
 from dataserver.wire import ExportRequest
 
@@ -41,9 +42,7 @@ async def get_export(exchange: Exchange) -> AnyAnswer:
     if name is None:
         raise InvalidParameter("`table` is missing: which one is to be exported")
     table = await exchange.services.schemas.table(exchange.path["db"], name)
-    order = (
-        order_of(query["order"], table.columns, table.key) if "order" in query else order_of(None, {}, None)
-    )
+    order = order_of(query["order"], table.columns, table.key) if "order" in query else None
     statement = export(name, table.key, conditions(query.multi_items(), table.columns), order)
     wanted = query.get("format")
     if wanted not in {None, "csv", "ndjson"}:

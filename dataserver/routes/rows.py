@@ -26,16 +26,15 @@ from dataserver.routes.query import TIMEOUT
 from dataserver.routes.route import Parameter, Route
 from dataserver.rows.filters import conditions
 from dataserver.rows.keys import Key, key_values
-from dataserver.rows.keyset import order_of
+from dataserver.rows.keyset import Place, order_of
 from dataserver.rows.pages import (
     Page,
-    key_in,
     next_cursor,
     page_end,
     page_limit,
     place_of,
     place_read,
-    place_statement,
+    place_statements,
 )
 from dataserver.rows.writes import delete, insert, update
 from dataserver.schemas import Table
@@ -113,15 +112,25 @@ async def _page(exchange: Exchange, table: Table) -> AnyAnswer:
     end = page_end(rows, page.limit)
     cursor = None
     if end.last is not None:
-        place = place_of(page.order, end.last) if page.order.total else ()
-        if place is None and page.key is not None:
-            exact = place_statement(page.table, page.key, page.order, key_in(page.key, end.last))
-            found = await database.query_one(exact.sql, exact.params, timeout_s=exchange.timeout_s)
-            if found is None:
-                raise storage.StorageBusy("the last row of the page was deleted meanwhile; ask again")
-            place = place_read(found)
-        cursor = next_cursor(page, place or ())
+        place = await _place(page, end.last, database, exchange.timeout_s)
+        cursor = None if place is None else next_cursor(page, place)
     return Answer(b'{"rows":%b],"next":%b}' % (rows[: end.rows_bytes], json_bytes(cursor)))
+
+
+async def _place(
+    page: Page, last: dict[str, Any], database: storage.Database, timeout_s: float | None
+) -> Place | None:
+    """Return where `page` ended; None if all that followed is gone meanwhile."""
+    if not page.order.total:
+        return ()
+    place = place_of(page.order, last)
+    if place is not None:
+        return place
+    for statement in place_statements(page, last):
+        found = await database.query_one(statement.sql, statement.params, timeout_s=timeout_s)
+        if found is not None:
+            return place_read(found)
+    return None
 
 
 async def _row(exchange: Exchange, table: Table) -> AnyAnswer:

@@ -9,7 +9,6 @@ with a replacement character, NULL that may have been an infinity), the caller r
 from __future__ import annotations
 
 import base64
-import math
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -62,15 +61,19 @@ class Page:
     @property
     def statement(self) -> Statement:
         """The statement that reads the page and one row more."""
+        rows = self.rows
+        sql, params = f"{rows.sql} LIMIT ?", (*rows.params, self.limit + 1)
+        return Statement(f"{sql} OFFSET ?", (*params, self.offset)) if self.offset else Statement(sql, params)
+
+    @property
+    def rows(self) -> Statement:
+        """The statement for the rows of this page and all that follow."""
         arms: list[list[Condition]] = [[]]
         if self.after is not None and self.order.total:
             arms = [[arm] for arm in after(self.order, read_cursor(self.order, self.after))]
         selected = [select(self.table, self.key, [*self.conditions, *arm]) for arm in arms]
-        sql = " UNION ALL ".join(each.sql for each in selected) + _ordered(self.order) + " LIMIT ?"
-        params = (*(param for each in selected for param in each.params), self.limit + 1)
-        if self.offset:
-            return Statement(f"{sql} OFFSET ?", (*params, self.offset))
-        return Statement(sql, params)
+        sql = " UNION ALL ".join(each.sql for each in selected) + _ordered(self.order)
+        return Statement(sql, tuple(param for each in selected for param in each.params))
 
 
 def export(table: str, key: Key | None, conditions: list[Condition], order: Order | None) -> Statement:
@@ -114,40 +117,43 @@ def page_end(rows: bytes, limit: int) -> PageEnd:
 
 def place_of(order: Order, row: dict[str, Any]) -> Place | None:
     """Return the place of `row` in `order`; None if its JSON may not say exactly what the table holds."""
-    values = tuple(_exact(row[term.column.name], nullable=term.column.nullable) for term in order.terms)
-    return None if any(value is _UNSURE for value in values) else values
+    values = tuple(row[term.column.name] for term in order.terms)
+    return tuple(map(_plain, values)) if all(map(_is_exact, values)) else None
 
 
-_UNSURE: Any = object()
+def place_statements(page: Page, row: dict[str, Any]) -> list[Statement]:
+    """Return statements for the exact place of `row`, the last of `page`; the next is for when one finds nothing.
 
-
-def _exact(value: Any, *, nullable: bool) -> Any:
-    if value is None:
-        return _UNSURE if nullable else None
-    if isinstance(value, str):
-        return _UNSURE if _REPLACED in value or _BIG_INTEGER.fullmatch(value) else value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else _UNSURE
-    if isinstance(value, dict):
-        return base64.b64decode(value[_BLOB_NAME]) if value.keys() == {_BLOB_NAME} else _UNSURE
-    return value
-
-
-def key_in(key: Key, row: dict[str, Any]) -> tuple[Value, ...]:
-    """Return the key of `row`, for a statement that finds the row again."""
-    return tuple(
-        base64.b64decode(value[_BLOB_NAME]) if isinstance(value, dict) else value
-        for value in (row[column.name] for column in key.columns)
-    )
-
-
-def place_statement(table: str, key: Key, order: Order, values: tuple[Value, ...]) -> Statement:
-    """Return the statement for the exact place of one row: for each term its type, and its value or its bytes."""
-    columns = ", ".join(
+    The first finds the row by its key, if that is exact; the second by its position, which other writes may shift.
+    """
+    exact = ", ".join(
         f"typeof({name}), CASE typeof({name}) WHEN 'text' THEN CAST({name} AS BLOB) ELSE {name} END"
-        for name in (term.column.sql for term in order.terms)
+        for name in (term.column.sql for term in page.order.terms)
     )
-    return Statement(f"SELECT {columns} FROM {quoted(table)} WHERE {key.where}", values)  # noqa: S608 - as above
+    rows = page.rows
+    by_position = Statement(
+        f"SELECT {exact} FROM ({rows.sql} LIMIT 1 OFFSET ?)",  # noqa: S608 - names are quoted, values bound
+        (*rows.params, page.limit - 1),
+    )
+    if page.key is None:
+        return [by_position]
+    values = tuple(row[column.name] for column in page.key.columns)
+    if not all(map(_is_exact, values)):
+        return [by_position]
+    by_key = f"SELECT {exact} FROM {quoted(page.table)} WHERE {page.key.where}"  # noqa: S608 - as above
+    return [Statement(by_key, tuple(map(_plain, values))), by_position]
+
+
+def _is_exact(value: Any) -> bool:
+    """Tell whether JSON says all of a value: not so for infinities (null), broken UTF-8, integers written as text."""
+    if isinstance(value, str):
+        return _REPLACED not in value and not _BIG_INTEGER.fullmatch(value)
+    return value is not None
+
+
+def _plain(value: Any) -> Value:
+    """Return the value that JSON stands for."""
+    return base64.b64decode(value[_BLOB_NAME]) if isinstance(value, dict) else value
 
 
 def place_read(fields: tuple[Any, ...]) -> Place:
