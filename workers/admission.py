@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MIN_RETRY_AFTER_S = 0.05
 MAX_RETRY_AFTER_S = 30.0
 _RATE_WEIGHT = 0.2
+_MOMENT_S = 0.001
 
 
 class Admission:
@@ -67,8 +68,8 @@ class Admission:
         self.counts[to_lane] += 1
 
     def observe_rate(self, completed_count: int, elapsed_s: float) -> None:
-        """Learn how quickly calls are answered, for `retry_after_s`."""
-        if elapsed_s > 0:
+        """Learn how quickly calls are answered, for `retry_after_s`; a moment too short says nothing."""
+        if elapsed_s >= _MOMENT_S:
             self._rate_per_s += _RATE_WEIGHT * (completed_count / elapsed_s - self._rate_per_s)
 
     def retry_after_s(self) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -132,3 +132,9 @@ def spilled(body: Body) -> int:
         os.close(fd)
         raise
     return fd
+
+
+def discard(value: Any) -> None:
+    """Close a result that nobody takes, where it is one that must be closed."""
+    if hasattr(value, "close"):
+        value.close()

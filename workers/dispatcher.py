@@ -13,16 +13,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from workers.body import Body, discard
 from workers.errors import TaskCancelled, TaskFailed, TaskTimedOut, WorkerDied, restored
 from workers.fingerprints import SlowFingerprints
 from workers.handing_out import HandingOut
-from workers.ledger import Ledger, discard
-from workers.protocol import CANCELLED, FAILED, FIRST, LAST, TIMED_OUT, Failure
+from workers.ledger import Ledger
+from workers.protocol import CANCELLED, FAILED, FIRST, LAST, TIMED_OUT, Failure, LargeResponse, SmallBody
 from workers.slots import Slot
 from workers.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from workers.admission import Admission
     from workers.completion import Loop
@@ -115,11 +116,15 @@ class Dispatcher:
         """Return what the worker of `slot` speaks to."""
         return SlotEvents(self, slot)
 
-    def on_replies(self, slot: Slot, replies: Iterable[tuple[Reply, Any]]) -> None:
-        """Give callers their answers."""
+    def on_replies(self, slot: Slot, replies: Iterable[Reply], file_of: Callable[[], int]) -> None:
+        """Give callers their answers; `file_of` gives the next descriptor that came with large ones."""
         now = time.monotonic()
-        for pending, reply, value in self.ledger.take_common(slot.in_flight, replies, now):
-            self._on_uncommon(slot, pending, reply, value, now)
+        for pending, reply in self.ledger.take_common(slot.in_flight, replies, now):
+            value = _value_of(reply, file_of)
+            if pending is None:
+                discard(value)
+            else:
+                self._on_uncommon(slot, pending, reply, value, now)
         slot.slow = False
         slot.recalled_first = 0
         slot.served_count += 1
@@ -221,9 +226,9 @@ class SlotEvents:
         self._dispatcher = dispatcher
         self._slot = slot
 
-    def replied(self, replies: Iterable[tuple[Reply, Any]]) -> None:
+    def replied(self, replies: Iterable[Reply], file_of: Callable[[], int]) -> None:
         """See `Events`."""
-        self._dispatcher.on_replies(self._slot, replies)
+        self._dispatcher.on_replies(self._slot, replies, file_of)
 
     def recalled(self, seqs: Sequence[int]) -> None:
         """See `Events`."""
@@ -232,6 +237,14 @@ class SlotEvents:
     def died(self, reason: str) -> None:
         """See `Events`."""
         self._dispatcher.on_death(self._slot, reason)
+
+
+def _value_of(reply: Reply, file_of: Callable[[], int]) -> Any:
+    if isinstance(reply, LargeResponse):
+        return Body.from_file(file_of(), reply.length)
+    if isinstance(reply, SmallBody):
+        return Body((reply.value,))
+    return None if isinstance(reply, Failure) else reply.value
 
 
 def _error_of(pending: Pending, failure: Failure) -> Exception:

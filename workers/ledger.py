@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from workers.body import Body, discard
 from workers.errors import TaskTimedOut
-from workers.protocol import Failure
+from workers.protocol import Response, SmallBody
 from workers.statistics import Tally
 
 if TYPE_CHECKING:
@@ -32,29 +33,34 @@ class Ledger:
         self._idle: anyio.Event | None = None
 
     def take_common(
-        self, in_flight: dict[int, Pending], replies: Iterable[tuple[Reply, Any]], now: float
-    ) -> list[tuple[Pending, Reply, Any]]:
-        """Settle all plain results of short calls and return the rest, taken out of `in_flight` too.
+        self, in_flight: dict[int, Pending], replies: Iterable[Reply], now: float
+    ) -> list[tuple[Pending | None, Reply]]:
+        """Settle all plain results of short calls and return the rest, taken out of `in_flight` too, in order.
 
         This is the hot path, once a call: everything is in line, and sums are added up at the end.
         """
-        rest: list[tuple[Pending, Reply, Any]] = []
+        rest: list[tuple[Pending | None, Reply]] = []
         admission, tally = self.admission, self.tally
         run_counts, wait_counts = tally.run_us.counts, tally.wait_us.counts
         run_total_us = wait_total_us = count = size_bytes = 0
-        for reply, value in replies:
+        for reply in replies:
             pending = in_flight.pop(reply.seq, None)
-            if pending is None:
-                discard(value)
+            kind = type(reply)
+            if kind is Response:
+                value = reply.value  # type: ignore[union-attr]  # mypy does not narrow by `type() is`
+            elif kind is SmallBody:
+                value = Body((reply.value,))  # type: ignore[union-attr]
+            else:
+                rest.append((pending, reply))
                 continue
             if (
-                pending.lane != "short"
+                pending is None
+                or pending.lane != "short"
                 or pending.key is not None
                 or pending.settled
                 or pending.cancel_sent_at
-                or type(reply) is Failure
             ):
-                rest.append((pending, reply, value))
+                rest.append((pending, reply))
                 continue
             pending.slot = None
             pending.settled = pending.released = True
@@ -122,9 +128,3 @@ class Ledger:
     def _note_idle(self) -> None:
         if self._idle is not None and not self.admission.outstanding_count:
             self._idle.set()
-
-
-def discard(value: Any) -> None:
-    """Close a result that nobody takes, where it is one that must be closed."""
-    if hasattr(value, "close"):
-        value.close()

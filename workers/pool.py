@@ -234,7 +234,10 @@ class Pool:
             idempotent,
             pinned,
         )
-        self._waiting.add(pending)
+        if lane == "short" and key is None and pinned is None:
+            self._waiting.short.append(pending)
+        else:
+            self._waiting.add(pending)
         watch = self._watch
         watch.soonest_deadline = min(watch.soonest_deadline, deadline)
         if not watch.is_on:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from workers.protocol import Reply
     from workers.settings import Kind, Lane
@@ -76,8 +76,8 @@ class Worker(Protocol):
 class Events(Protocol):
     """What a worker tells its pool, on the loop's thread."""
 
-    def replied(self, replies: Iterable[tuple[Reply, Any]]) -> None:
-        """Calls were answered; each reply comes with its value (a body for a large one)."""
+    def replied(self, replies: Iterable[Reply], file_of: Callable[[], int]) -> None:
+        """Calls were answered; `file_of` gives the descriptor of each `LargeResponse`, in their order."""
 
     def recalled(self, seqs: Sequence[int]) -> None:
         """These calls come back unbegun."""

@@ -25,3 +25,12 @@ def built_service(name: str, options: dict[str, Any]) -> Service | BatchService:
         found = getattr(found, part)
     service: Service | BatchService = found(options)
     return service
+
+
+def no_file() -> int:
+    """Stand in for the descriptors of large replies where bodies stay in memory.
+
+    Raises:
+        LookupError: Always.
+    """
+    raise LookupError("a reply of this kind of worker has no file")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from workers.backends.building import built_service
+from workers.backends.building import built_service, no_file
 from workers.errors import ServiceUnavailable
 from workers.protocol import PAGE_BYTES
 from workers.runner import Runner
@@ -57,7 +57,7 @@ class InlineWorker:
         self.page: list[int] = [0] * (PAGE_BYTES // 8)
         self._loop = loop
         self._events = events
-        self._replies: list[tuple[Reply, Any]] = []
+        self._replies: list[Reply] = []
         self._runner = Runner(
             built_service(service, options), emit=self._emit, log=self._note, page=self.page
         )
@@ -105,10 +105,10 @@ class InlineWorker:
             self._loop.call_soon(self._turn)
         replies, self._replies = self._replies, []
         if replies:
-            self._events.replied(replies)
+            self._events.replied(replies, no_file)
 
     def _emit(self, reply: Reply) -> None:
-        self._replies.append((reply, getattr(reply, "value", None)))
+        self._replies.append(reply)
 
     def _note(self, level: str, event: str, facts: dict[str, Any]) -> None:
         getattr(_log, level)(event, **facts)

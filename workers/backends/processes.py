@@ -29,20 +29,17 @@ import anyio.to_thread
 import msgspec
 import structlog
 
-from workers.body import Body
 from workers.errors import ServiceUnavailable
 from workers.frames import FrameBuffer, FrameError, frame
 from workers.protocol import (
     PAGE_BYTES,
     PAGE_WORDS_COUNT,
     Cancel,
-    LargeResponse,
     Log,
     Ready,
     Recall,
     Recalled,
     Shutdown,
-    SmallBody,
     Start,
     StartFailed,
     encoded_call,
@@ -55,7 +52,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.completion import Loop
-    from workers.protocol import Reply
     from workers.settings import Kind, PoolSettings
     from workers.worker import Events, Pending
 
@@ -267,21 +263,11 @@ class ProcessWorker:
         self._replies.filled(count)
         try:
             for payload in self._replies.frames():
-                self._deliver(reply_decoder.decode(payload))
+                self._events.replied(reply_decoder.decode(payload), self._fds.popleft)
         except (FrameError, msgspec.MsgspecError) as error:
             self._fail_protocol(str(error))
             return False
         return True
-
-    def _deliver(self, replies: list[Reply]) -> None:
-        self._events.replied([(reply, self._value_of(reply)) for reply in replies])
-
-    def _value_of(self, reply: Reply) -> Any:
-        if type(reply) is SmallBody:
-            return Body((reply.value,))
-        if type(reply) is LargeResponse:
-            return Body.from_file(self._fds.popleft(), reply.length)
-        return getattr(reply, "value", None)
 
     def _on_control(self) -> None:
         try:

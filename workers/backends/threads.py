@@ -16,7 +16,8 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from workers.backends.building import built_service
+from workers.backends.building import built_service, no_file
+from workers.body import discard
 from workers.errors import ServiceUnavailable
 from workers.protocol import PAGE_BYTES
 from workers.runner import Runner
@@ -106,7 +107,7 @@ class ThreadWorker:
         self._runner: Runner | None = None
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._replies: list[tuple[Reply, Any]] = []
+        self._replies: list[Reply] = []
         self._delivery_is_due = False
         self._flushed_at = 0.0
         self._ending = threading.Event()
@@ -161,11 +162,10 @@ class ThreadWorker:
             replies, self._replies = self._replies, []
             self._delivery_is_due = False
         if self._left:
-            for _, value in replies:
-                if hasattr(value, "close"):
-                    value.close()
+            for reply in replies:
+                discard(getattr(reply, "value", None))
         elif replies:
-            self._events.replied(replies)
+            self._events.replied(replies, no_file)
 
     def _on_end(self) -> None:
         self._deliver()
@@ -200,7 +200,7 @@ class ThreadWorker:
 
     def _emit(self, reply: Reply) -> None:
         with self._lock:
-            self._replies.append((reply, getattr(reply, "value", None)))
+            self._replies.append(reply)
 
     def _flush(self) -> None:
         self._flushed_at = time.monotonic()

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workers.keeper import restart_delay_s
+
+
+@given(st.integers(-5, 10**9), st.floats(0.01, 1e6))
+def test_the_delay_is_never_negative_and_never_above_its_cap(failures_count: int, cap_s: float) -> None:
+    assert 0 <= restart_delay_s(failures_count, cap_s) <= cap_s
+
+
+def test_the_first_replacement_comes_at_once_and_later_ones_ever_later() -> None:
+    delays_s = [restart_delay_s(count, 5.0) for count in range(10)]
+    assert delays_s[0] == 0
+    assert delays_s == sorted(delays_s)
