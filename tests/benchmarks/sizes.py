@@ -23,6 +23,8 @@ class Sizes:
     """Numbers that one scan counts; about 3 s in a full run."""
     web_round_count: int
     web_seconds: int
+    installs_peers: bool
+    """Whether a peer that is not there is installed, outside the repository."""
     session_limit_s: int
 
 
@@ -38,6 +40,7 @@ FULL = Sizes(
     scan_steps=30_000_000,
     web_round_count=3,
     web_seconds=2,
+    installs_peers=True,
     session_limit_s=600,
 )
 QUICK = Sizes(
@@ -52,5 +55,6 @@ QUICK = Sizes(
     scan_steps=500_000,
     web_round_count=1,
     web_seconds=1,
+    installs_peers=False,
     session_limit_s=60,
 )

@@ -82,12 +82,16 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 def _summary(rows: Sequence[Row]) -> list[str]:
     verdicts = [row.verdict for row in rows]
-    below = [row.what for row in rows if row.verdict == "BELOW"]
+    below = [
+        f"{row.group}: {row.what} against {row.peer_name or 'its limit'}"
+        for row in rows
+        if row.verdict == "BELOW"
+    ]
     missing = sum(1 for row in rows if row.ours is None)
     lines = [
         f"goals met: {verdicts.count('goal')}, floors met: {verdicts.count('floor')}, below: {len(below)}"
     ]
     if missing:
         lines.append(f"not measured: {missing}")
-    lines.extend(f"below its floor: {what}" for what in below)
+    lines.extend(f"BELOW: {what}" for what in below)
     return lines

@@ -6,9 +6,10 @@ Started as `python -m tests.benchmarks.subjects NAME FILE`; ends at the end of i
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 import uvloop
@@ -24,26 +25,32 @@ _CANDIDATES = {  # imported by name: a candidate's process holds its own SQLite 
 }
 
 
-async def _answer(name: str, path: str) -> None:
+async def _answer(name: str, path: str, answers: IO[bytes]) -> None:
     base, _, options = name.partition(":")
     module, _, attribute = _CANDIDATES[base].partition(":")
     make = getattr(import_module(f"tests.benchmarks.subjects.{module}"), attribute)
     candidate: Any = make(options) if options else make()
     await candidate.open(path)
     loop = asyncio.get_running_loop()
-    _say({"ready": name})
+    _say(answers, {"ready": name})
     try:
         while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
             order = msgspec.json.decode(line)
-            _say(await WORKLOADS[order.pop("workload")](candidate, **order))
+            _say(answers, await WORKLOADS[order.pop("workload")](candidate, **order))
     finally:
         await candidate.close()
 
 
-def _say(what: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(what) + b"\n")
-    sys.stdout.buffer.flush()
+def _say(answers: IO[bytes], what: dict[str, Any]) -> None:
+    answers.write(msgspec.json.encode(what) + b"\n")
+    answers.flush()
+
+
+def _main(name: str, path: str) -> None:
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as answers:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a candidate logs is no answer
+        uvloop.run(_answer(name, path, answers))
 
 
 if __name__ == "__main__":
-    uvloop.run(_answer(sys.argv[1], sys.argv[2]))
+    _main(sys.argv[1], sys.argv[2])

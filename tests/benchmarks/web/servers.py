@@ -25,6 +25,35 @@ class Contender(RunningServer):
     token: str | None = None
 
 
+def ours(file: Path, server: str) -> Contender:
+    """Return this project's server on a data folder that holds `file`, with a token of its own."""
+    folder = file.parent
+    (folder / "data").mkdir()
+    file.rename(folder / "data" / file.name)
+    program = [sys.executable, "-m", "dataserver"]
+    made = subprocess.run(  # noqa: S603 - our own command line
+        [*program, "token", "create", "--role", "admin", "--data-dir", str(folder)],
+        capture_output=True,
+        check=True,
+        timeout=60,
+        text=True,
+    )
+    port = free_port()
+    rows = f"/v1/databases/{file.stem}/tables/items/rows"
+    return Contender(
+        name=f"ours on {server}",
+        command=[
+            *program, "serve", "--data-dir", str(folder), "--host", "127.0.0.1", "--port", str(port),
+            "--server", server,
+        ],
+        port=port,
+        row=rows + "/{key}",
+        page=rows + "?limit=50&id__gt={key}",
+        token=made.stdout.strip(),
+        environment={"DATASERVER_LOG_LEVEL": "warning"},
+    )  # fmt: skip
+
+
 def empty(server: str) -> Contender:
     """Return the server of that name with an application that does nothing."""
     port = free_port()
@@ -32,10 +61,10 @@ def empty(server: str) -> Contender:
     return Contender(name=f"{server}, empty answer", command=command, port=port)
 
 
-def starlette(file: Path) -> Contender:
-    """Return Starlette with aiosqlite on uvicorn."""
+def starlette(file: Path, way: str) -> Contender:
+    """Return Starlette with aiosqlite on uvicorn; `way` is `cursor` or `fetchall`."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.benchmarks.web.starlette_peer", str(file), str(port)]
+    command = [sys.executable, "-m", "tests.benchmarks.web.starlette_peer", str(file), str(port), way]
     return Contender(
         name="Starlette+aiosqlite", command=command, port=port, row="/rows/{key}", page="/rows?after={key}"
     )

@@ -60,7 +60,7 @@ def test_what_missed_its_floor_is_named_again_at_the_end() -> None:
         group="g", what="slow thing", ours=[1.0], peer_name="p", peer=[1.0], unit="/s", floor=Bound(limit=2)
     )
     assert render(MACHINE, [row]).endswith(
-        "goals met: 0, floors met: 0, below: 1\nbelow its floor: slow thing\n"
+        "goals met: 0, floors met: 0, below: 1\nBELOW: g: slow thing against p\n"
     )
 
 
