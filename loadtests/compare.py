@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _HERE = Path(__file__).parent
-_PROGRAM = Path(sys.executable).with_name("dataserver")
+_PROGRAM = (sys.executable, "-m", "dataserver")
 _FILL_S = 180.0
 _BESIDE_RUN_S = 120.0  # what Locust may take beyond the run: its start, the survey, its end
 
@@ -111,7 +111,7 @@ def table(summaries: Sequence[Summary]) -> str:
 def _fill(folder: Path) -> str:
     """Let the demo fill the folder, and return where its tables come from as it says itself."""
     port = free_port()
-    command = [str(_PROGRAM), "demo", "--data-dir", str(folder), "--port", str(port)]
+    command = [*_PROGRAM, "demo", "--data-dir", str(folder), "--port", str(port)]
     with RunningServer(name="dataserver demo", command=command, port=port, start_s=_FILL_S) as server:
         server.stop()
         said = [
@@ -122,7 +122,7 @@ def _fill(folder: Path) -> str:
 
 def _token(folder: Path) -> str:
     command = [
-        str(_PROGRAM),
+        *_PROGRAM,
         "token",
         "create",
         "--role",
@@ -141,7 +141,7 @@ def _token(folder: Path) -> str:
 def _run(folder: Path, token: str, options: argparse.Namespace, *, label: str, flag: str) -> Run:
     port = free_port()
     command = [
-        str(_PROGRAM), "serve", "--data-dir", str(folder), "--host", "127.0.0.1", "--port", str(port),
+        *_PROGRAM, "serve", "--data-dir", str(folder), "--host", "127.0.0.1", "--port", str(port),
         "--server", options.server,
     ]  # fmt: skip
     environment = {"USE_SQLITE_WORKERS": flag, "SQLITE_WORKER_KIND": options.workers}

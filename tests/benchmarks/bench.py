@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import ExitStack, contextmanager
+import time
 from typing import TYPE_CHECKING
+
+import apsw
 
 from tests.benchmarks.ratios import versus
 from tests.benchmarks.subject_process import SubjectProcess
+from tests.benchmarks.subjects.protocol import SCAN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 Figures = dict[str, float]
 
+_PROBE_STEPS = 1_000_000
+
 
 class Bench:
     """One run of the benchmark: its sizes, its files, and the rows so far."""
@@ -27,6 +32,9 @@ class Bench:
     def __init__(self, *, sizes: Sizes, folder: Path, source: Path) -> None:
         self.sizes = sizes
         self.rows: list[Row] = []
+        self._candidates: dict[str, SubjectProcess] = {}
+        self.scan_steps = _scan_steps(sizes.scan_s)
+        """Numbers that one scan counts."""
         self._folder = folder
         self._source = source
 
@@ -39,27 +47,49 @@ class Bench:
         shutil.copyfile(self._source, copy)
         return copy
 
-    @contextmanager
-    def candidates(self, *names: str) -> Iterator[dict[str, SubjectProcess]]:
-        """Start the candidates, all of them before the first round, and end them after the last."""
-        with ExitStack() as stack:
-            yield {name: stack.enter_context(SubjectProcess(name, self.copy(name))) for name in names}
+    def candidates(self, *names: str) -> dict[str, SubjectProcess]:
+        """Return the candidates, started before the first round; they stay for the tests that follow, idle meanwhile."""
+        for name in names:
+            if name not in self._candidates:
+                self._candidates[name] = SubjectProcess(name, self.copy(name))
+                self._candidates[name].__enter__()
+        return {name: self._candidates[name] for name in names}
+
+    def end_candidates(self) -> None:
+        """End all candidates."""
+        while self._candidates:
+            self._candidates.popitem()[1].close()
 
     def add(self, *rows: Row) -> None:
         """Put rows into the table."""
         self.rows.extend(rows)
 
 
+def _scan_steps(seconds: float) -> int:
+    """Return how far SQLite counts in `seconds` here and now."""
+    connection = apsw.Connection(":memory:")
+    try:
+        begun = time.perf_counter()
+        connection.execute(SCAN, (_PROBE_STEPS,)).fetchall()
+        return int(_PROBE_STEPS * seconds / (time.perf_counter() - begun))
+    finally:
+        connection.close()
+
+
 def interleaved(
-    benchmark: BenchmarkFixture, rounds: Mapping[str, Callable[[], Figures]], *, count: int
+    benchmark: BenchmarkFixture,
+    rounds: Mapping[str, Callable[[], Figures]],
+    *,
+    count: int,
+    warms: bool = True,
 ) -> dict[str, list[Figures]]:
     """Run all of `rounds` in turn, `count` times; the first one named is the one pytest-benchmark times.
 
-    Everything runs once before that, unmeasured: caches, statements and branch predictors are warm for all alike.
+    With `warms` everything runs once before that, unmeasured, so that caches and statements are warm for all alike.
     """
     figures: dict[str, list[Figures]] = {name: [] for name in rounds}
     hero, *others = rounds
-    if count > 1:
+    if warms and count > 1:
         for run in rounds.values():
             run()
 

@@ -17,6 +17,7 @@ from tests.benchmarks.web import load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ORDER = ("test_point_reads", "test_json_answers", "test_scans", "test_writes", "test_http")
 _BENCH = pytest.StashKey[Bench]()
 _MACHINE = pytest.StashKey[dict[str, str]]()
 
@@ -43,9 +44,17 @@ def bench(pytestconfig: pytest.Config) -> Iterator[Bench]:
         rows_file.create(source, item_count=sizes.item_count, growth_counts=sizes.growth_counts)
         bench = Bench(sizes=sizes, folder=folder, source=source)
         pytestconfig.stash[_BENCH] = bench
-        yield bench
+        try:
+            yield bench
+        finally:
+            bench.end_candidates()
     finally:
         shutil.rmtree(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests into the order of the table."""
+    items.sort(key=lambda item: _ORDER.index(item.path.stem))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -19,8 +19,8 @@ class Sizes:
     lone_count: int
     scan_read_count: int
     scan_read_every_s: float
-    scan_steps: int
-    """Numbers that one scan counts; about 3 s in a full run."""
+    scan_s: float
+    """How long one scan takes with the machine to itself."""
     web_round_count: int
     web_seconds: int
     installs_peers: bool
@@ -37,7 +37,7 @@ FULL = Sizes(
     lone_count=500,
     scan_read_count=300,
     scan_read_every_s=0.008,
-    scan_steps=30_000_000,
+    scan_s=3.0,
     web_round_count=3,
     web_seconds=2,
     installs_peers=True,
@@ -52,7 +52,7 @@ QUICK = Sizes(
     lone_count=20,
     scan_read_count=20,
     scan_read_every_s=0.002,
-    scan_steps=500_000,
+    scan_s=0.1,
     web_round_count=1,
     web_seconds=1,
     installs_peers=False,

@@ -49,6 +49,7 @@ PEERS: dict[str, Callable[[Bench], Contender | str]] = {
 
 @pytest.fixture(scope="module")
 def ours(bench: Bench) -> Iterator[dict[str, Contender]]:
+    bench.end_candidates()
     with ExitStack() as stack:
         yield {
             server: stack.enter_context(servers.ours(bench.copy(f"ours on {server}"), server))
@@ -261,7 +262,7 @@ def _beside_scans(bench: Bench, contender: Contender, *, scan_count: int) -> Sca
         read_count=bench.sizes.scan_read_count,
         read_every_s=bench.sizes.scan_read_every_s,
         scan_count=scan_count,
-        scan_steps=100 * bench.sizes.scan_steps,
+        scan_steps=100 * bench.scan_steps,
     )
     run = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.web.beside_scans"],

@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 def test_durable_writes(bench: Bench, benchmark: BenchmarkFixture) -> None:
     names = ("ours:process", "ours:thread", "ours:inline", "aiosqlite", "apsw.aio")
     counts = (100, 1_000)
-    with bench.candidates(*names) as subjects:
-        figures = interleaved(
-            benchmark,
-            {
-                f"{name} {count}": partial(
-                    subjects[name].run, "writes", seconds=bench.sizes.seconds, in_flight=count
-                )
-                for count in counts
-                for name in names
-            },
-            count=bench.sizes.round_count,
-        )
+    subjects = bench.candidates(*names)
+    figures = interleaved(
+        benchmark,
+        {
+            f"{name} {count}": partial(
+                subjects[name].run, "writes", seconds=bench.sizes.seconds, in_flight=count
+            )
+            for count in counts
+            for name in names
+        },
+        count=bench.sizes.round_count,
+    )
     for count in counts:
         for kind in ("process", "thread", "inline"):
             for peer in ("aiosqlite", "apsw.aio"):
