@@ -75,16 +75,14 @@ def inspected(sql: str, connection: apsw.Connection, authorizer: ReadAuthorizer,
     cursor = connection.cursor()
     cursor.exec_trace = look
     try:
-        cursor.execute(sql, NO_VALUES)
+        cursor.execute(sql, NO_VALUES, can_cache=False)  # from the cache, the authorizer would not be asked
     except apsw.ExecTraceAbort:
         pass
-    except apsw.AuthError as error:
-        raise NotAllowed(
-            authorizer.refused or "the statement does something that callers may not do"
-        ) from error
     except apsw.TooBigError as error:
         raise SqlError(f"the statement is longer than {MAX_SQL_BYTES} bytes") from error
     except apsw.Error as error:
+        if authorizer.refused is not None:  # SQLite says AUTH or ERROR, depending on what it asked about
+            raise NotAllowed(authorizer.refused) from error
         raise translation(error) or error from error
     except ValueError as error:  # a NUL, or half of a surrogate pair
         raise SqlError("the statement holds a character that SQL can't hold") from error
