@@ -111,7 +111,7 @@ def _spawned(loop: Loop, events: Events, name: str) -> ProcessWorker:
                 boot = _BOOT.format(data=fds[0], control=fds[1], page=fds[2])
                 path = os.pathsep.join(entry for entry in sys.path if entry)
                 process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-                    [sys.executable, "-c", boot],
+                    [sys.executable, "-c", boot, name],  # the name is for whoever looks at the list of processes
                     stdin=subprocess.DEVNULL,
                     stdout=2,  # what a service prints must not mix with data on stdout
                     pass_fds=fds,
