@@ -27,9 +27,11 @@ _TEMPORARY = frozenset(
 class WriteAuthorizer:
     """Answers SQLite's questions about statements that write."""
 
-    __slots__ = ("is_ours", "refused")
+    __slots__ = ("is_altering", "is_ours", "refused")
 
     def __init__(self) -> None:
+        self.is_altering = False
+        """Set when an ALTER TABLE was prepared; cleared by whoever begins another statement."""
         self.is_ours = False
         """Set while statements of this package are prepared, which may do anything."""
         self.refused = ""
@@ -46,16 +48,24 @@ class WriteAuthorizer:
         """Answer SQLite."""
         if self.is_ours:
             return apsw.SQLITE_OK
+        why: str | None
         if action == apsw.SQLITE_PRAGMA:
-            why: str | None = f"PRAGMA {first} is not allowed in a write"
+            why = None if self._is_internal(first, second) else f"PRAGMA {first} is not allowed in a write"
         elif action in _TEMPORARY:
             why = "temporary tables, indexes, triggers and views are not allowed"
         else:
             why = refusal(action, first, second)
         if why is None:
+            self.is_altering = self.is_altering or action == apsw.SQLITE_ALTER_TABLE
             return apsw.SQLITE_OK
         self.refused = why
         return apsw.SQLITE_DENY
+
+    def _is_internal(self, name: str | None, value: str | None) -> bool:
+        """Return whether SQLite runs this PRAGMA by itself: ADD COLUMN checks the table, FTS5 and R*Tree ask."""
+        if name == "quick_check":
+            return self.is_altering
+        return name in {"data_version", "page_size"} and value is None
 
 
 def require_one_statement(sql: str, first: str, *, is_empty: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -229,10 +230,12 @@ class WriterConnection:
             self._returns_rows = bool(found[0])
             return True
 
-        self._returns_rows = False
+        self._returns_rows = self._authorizer.is_altering = False
         self._cursor.exec_trace = look
         try:
-            self._cursor.execute(sql, params)
+            self._cursor.execute(
+                sql, params, can_cache=False
+            )  # one from the cache may have columns of before
         finally:
             self._cursor.exec_trace = None
             if not changes_rows_only(sql) or len(self._columns) >= _MAX_KNOWN_COUNT:
@@ -269,7 +272,10 @@ class WriterConnection:
     def _spoil(self) -> None:
         self.watch.is_alone = False
         self._is_spoilt = True
-        self.connection.close(True)  # True: whatever it says
+        with suppress(
+            apsw.Error
+        ):  # forced, it is closed whatever else goes wrong; the caller is told the first error
+            self.connection.close(True)
 
 
 def write_failure(error: Exception) -> Exception:

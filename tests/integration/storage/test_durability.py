@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import apsw
+import pytest
+
+from tests.support.recording_vfs import Event, Recording, recording
+from tests.support.writing import WriterBench, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+INSERT = "INSERT INTO item (name) VALUES (?)"
+
+
+@pytest.fixture
+def disk() -> Iterator[Recording]:
+    with recording() as record:
+        yield record
+
+
+@pytest.fixture
+def bench(tmp_path: Path, disk: Recording) -> Iterator[WriterBench]:
+    bench = WriterBench(tmp_path)
+    bench.schema("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
+    disk.events.clear()
+    yield bench
+    disk.on_event = lambda _event: None
+    bench.close()
+
+
+def write_and_acknowledge(bench: WriterBench, disk: Recording) -> None:
+    """Write in all the ways there are: alone, together, with replays, with checkpoints between."""
+    number = 0
+    for count in (1, 2, 50, 1, 7):
+        calls = [bench.write(INSERT, [f"{number + place}"]) for place in range(count)]
+        calls.append(bench.write("INSERT OR ROLLBACK INTO item (name) VALUES ('0')"))
+        calls.append(bench.write_all((INSERT, [f"{number} a"]), (INSERT, [f"{number} b"])))
+        calls.append(bench.write("INSERT INTO item (name) VALUES (hex(randomblob(2500000)))"))
+        number += count
+        outcomes = bench.run(*calls)
+        for outcome in outcomes:
+            if not isinstance(outcome, Exception):
+                disk.acknowledge()
+
+
+def test_every_acknowledgement_comes_after_a_sync_of_all_that_was_written(
+    bench: WriterBench, disk: Recording
+) -> None:
+    write_and_acknowledge(bench, disk)
+
+    assert disk.events.count(Event("acknowledge")) > 60
+    assert Event("write", "", 0) in disk.events, "there was no checkpoint"
+    assert disk.unsynced_acknowledgements() == 0
+
+
+@pytest.mark.parametrize("level", ["OFF", "NORMAL"])
+def test_the_recording_tells_full_from_less(bench: WriterBench, disk: Recording, level: str) -> None:
+    bench.own(f"PRAGMA synchronous = {level}")
+
+    write_and_acknowledge(bench, disk)
+
+    assert disk.unsynced_acknowledgements() > 20
+
+
+def test_a_batch_of_many_has_one_sync(bench: WriterBench, disk: Recording) -> None:
+    bench.done(*[bench.write(INSERT, [f"{n}"]) for n in range(200)])
+
+    assert [event.kind for event in disk.events if event.kind == "sync"] == ["sync"]
+
+
+def test_a_disk_that_is_full_at_the_commit_fails_only_what_does_not_fit(
+    bench: WriterBench, disk: Recording
+) -> None:
+    def full_after_200_kib(event: Event) -> None:
+        if event.kind == "write" and event.file == "-wal" and event.offset > 200_000:
+            raise apsw.FullError("no space")
+
+    large = "INSERT INTO item (name) VALUES (hex(randomblob(?)))"
+    disk.on_event = full_after_200_kib
+    outcomes = bench.run(
+        bench.write(INSERT, ["a"]),
+        bench.write(large, [150_000]),
+        bench.write(INSERT, ["b"]),
+        bench.write(INSERT, ["c"]),
+    )
+    disk.on_event = lambda _event: None
+
+    assert told(outcomes) == [[1, 1], "StorageFull", [1, 2], [1, 3]]
+    assert bench.rows("SELECT name FROM item") == ["a", "b", "c"]
+    assert bench.done(bench.write(large, [150_000])) == [[1, 4]]
+
+
+def test_after_a_failed_sync_the_outcome_is_unknown_and_writing_goes_on(
+    bench: WriterBench, disk: Recording
+) -> None:
+    def fail(event: Event) -> None:
+        if event.kind == "sync" and event.file == "-wal":
+            raise apsw.IOError("the sync failed")
+
+    disk.on_event = fail
+    together = bench.run(bench.write(INSERT, ["a"]), bench.write(INSERT, ["b"]))
+    alone = bench.run(bench.write(INSERT, ["c"]))
+    disk.on_event = lambda _event: None
+
+    assert told(together + alone) == ["WriteOutcomeUnknown"] * 3
+    assert [each[0] for each in bench.done(bench.write(INSERT, ["d"]), bench.write(INSERT, ["e"]))] == [1, 1]
+    # unknown means just that: what was written but not synced comes back when the log is read again
+    assert set(bench.rows("SELECT name FROM item")) - {"a", "b", "c"} == {"d", "e"}
+    assert bench.rows("PRAGMA integrity_check") == ["ok"]
+
+
+def test_a_disk_that_fails_during_a_statement_breaks_nobody_elses_write(
+    bench: WriterBench, disk: Recording
+) -> None:
+    bench.own("PRAGMA cache_size = 10")
+
+    def fail_spills(event: Event) -> None:
+        if event.kind == "write" and event.file == "-wal" and event.offset > 100_000:
+            raise apsw.IOError("a bad block")
+
+    disk.on_event = fail_spills
+    outcomes = bench.run(
+        bench.write(INSERT, ["a"]),
+        bench.write("INSERT INTO item (name) VALUES (hex(randomblob(500000)))"),
+        bench.write(INSERT, ["b"]),
+    )
+    disk.on_event = lambda _event: None
+
+    assert told(outcomes) == [[1, 1], "StorageError", [1, 2]]
+    assert bench.rows("SELECT name FROM item") == ["a", "b"]
+
+
+def test_a_checkpoint_that_fails_costs_nobody_an_answer(bench: WriterBench, disk: Recording) -> None:
+    def fail(event: Event) -> None:
+        if event.file == "" and event.kind == "write":
+            raise apsw.IOError("a bad block")
+
+    disk.on_event = fail
+    outcomes = bench.run(bench.write("INSERT INTO item (name) VALUES (hex(randomblob(2500000)))"))
+    disk.on_event = lambda _event: None
+
+    assert outcomes == [[1, 1]]
+    assert bench.done(bench.call("statistics"))[0]["failed"] == 1
+    assert bench.done(bench.call("checkpoint")) == [True]
+    assert bench.rows("SELECT count(*) FROM item") == [1]
