@@ -12,8 +12,15 @@ import anyio
 import psutil
 import pytest
 
-import storage
-from storage import QueryTimedOut, StorageSaturated, StorageSettings, StorageUnavailable, WriteOutcomeUnknown
+from storage import (
+    QueryTimedOut,
+    StorageError,
+    StorageSaturated,
+    StorageSettings,
+    StorageUnavailable,
+    WriteOutcomeUnknown,
+)
+from storage import open as open_storage
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -36,7 +43,7 @@ def opened(path: Path, kind: str, **numbers: Any) -> AbstractAsyncContextManager
         settings = StorageSettings(use_workers=False, **numbers)
     else:
         settings = StorageSettings(kind=kind, **numbers)  # type: ignore[arg-type]  # one of two literals
-    return storage.open(path / "shop.db", settings)
+    return open_storage(path / "shop.db", settings)
 
 
 async def fill(db: Database, rows_count: int) -> None:
@@ -52,7 +59,7 @@ async def outcome(into: list[Any], call: Any) -> None:
     """Append what `call()` returns or raises."""
     try:
         into.append(await call())
-    except storage.StorageError as error:
+    except StorageError as error:
         into.append(error)
 
 
