@@ -155,7 +155,7 @@ def _run(folder: Path, token: str, options: argparse.Namespace, *, label: str, f
         if code != 0:
             raise LoadRunFailed(f"{label}: the server ended with {code}: {server.log()}")
     begun_s = min(each.begun_s for each in answered)
-    ended_s = begun_s + options.seconds
+    ended_s = max(each.begun_s for each in answered)
     return Run(
         label=label,
         begun_s=begun_s,
@@ -205,6 +205,7 @@ def _facts(options: argparse.Namespace, origin: str) -> dict[str, str]:
         "Server": f"{options.server}, {options.workers} workers in the first run, none in the second",
         "Load": f"Locust, {options.users} visitors with a fixed rate each, {options.rate:g} requests/s together",
         "Mix": mix,
+        "Small requests": "all but filtered lists, scans and exports, which read whole tables",
         "Tables": origin,
         "Loop lag": "how late the server's own 10 ms timer came, the worst between two readings half a second apart",
         "Late visitors": "a visitor whose answer is late asks late: where the rate sinks below the one offered, p99 is too kind",

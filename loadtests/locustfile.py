@@ -8,26 +8,25 @@ that was reached beside the one that was offered.
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
 from random import Random
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 import msgspec
-from locust import FastHttpUser, constant_throughput, events
+from locust import FastHttpUser, constant_throughput, events, task
 from typing_extensions import override
 
 from loadtests.api import Api
 from loadtests.outcomes import outcome_of
 from loadtests.plan import WRITTEN_DATABASE, Plan, survey
 from loadtests.samples import Answered, write_lines
-from loadtests.scenarios import SCENARIOS, Scenario
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from loadtests.scenarios import SCENARIOS
 
 _SEED = 20_261_123
+_WEIGHTS = [scenario.weight for scenario in SCENARIOS]
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]  # locust's own
@@ -37,58 +36,56 @@ def _add_options(parser: Any) -> None:
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]  # locust's own
-def _set_rate(environment: Any, **_: Any) -> None:
+def _prepare(environment: Any, **_: Any) -> None:
+    """Set the pace and ask the server what it holds, before the clock of the run starts."""
     environment.answered = []
     options = environment.parsed_options
-    if options is not None:
-        Visitor.wait_time = constant_throughput(options.rate / max(1, options.num_users or 1))
-        Visitor.start_within_s = max(1, options.num_users or 1) / options.rate
+    visitor_count = max(1, options.num_users or 1)
+    Visitor.wait_time = constant_throughput(options.rate / visitor_count)
+    Visitor.start_within_s = visitor_count / options.rate
+    Visitor.plan = survey(Api(environment.host or options.host, _token()))
 
 
-@events.test_start.add_listener  # type: ignore[untyped-decorator]  # locust's own
-def _survey(environment: Any, **_: Any) -> None:
-    Visitor.plan = survey(Api(environment.host, _token()))
+@events.user_error.add_listener  # type: ignore[untyped-decorator]  # locust's own
+def _note_error(user_instance: Any, exception: Exception, **_: Any) -> None:
+    failed = Answered(
+        begun_s=monotonic(), name="visitor", took_ms=0.0, outcome="failed", detail=repr(exception)
+    )
+    user_instance.environment.answered.append(failed)
 
 
 @events.quitting.add_listener  # type: ignore[untyped-decorator]  # locust's own
 def _write_samples(environment: Any, **_: Any) -> None:
     if environment.parsed_options.samples:
         write_lines(Path(environment.parsed_options.samples), environment.answered)
-    Api(environment.host, _token()).ask("DELETE", f"/v1/databases/{WRITTEN_DATABASE}")
+    Api(environment.host or environment.parsed_options.host, _token()).ask(
+        "DELETE", f"/v1/databases/{WRITTEN_DATABASE}"
+    )
 
 
 def _token() -> str:
     return os.environ["DATASERVER_TOKEN"]
 
 
-def _visit(scenario: Scenario) -> Callable[[Visitor], None]:
-    def visit(visitor: Visitor) -> None:
-        visitor.ask(scenario)
-
-    visit.__name__ = scenario.name.replace(" ", "_")
-    return visit
-
-
 class Visitor(FastHttpUser):
-    """Somebody who asks for one thing after the other, at a steady pace."""
+    """Somebody who asks for one thing after the other, at a steady pace; in every run for the same things."""
 
     plan: Plan
     start_within_s = 0.0
     connection_timeout = 30.0
     network_timeout = 30.0
-    tasks = [  # noqa: RUF012 - locust's own way: one of them is drawn for each turn
-        visit for scenario in SCENARIOS for visit in [_visit(scenario)] * scenario.weight
-    ]
+    numbers = count()
 
     @override
     def on_start(self) -> None:
         """Begin at a time of its own, so that visitors do not march in step."""
-        number = len(self.environment.runner.user_greenlets)
-        self._random = Random(_SEED + number)  # noqa: S311 - a load, not a secret
+        self._random = Random(_SEED + next(self.numbers))  # noqa: S311 - a load, not a secret
         gevent.sleep(self._random.random() * self.start_within_s)
 
-    def ask(self, scenario: Scenario) -> None:
-        """Send one request of the scenario and note how it went."""
+    @task
+    def visit(self) -> None:
+        """Send one request of the mix and note how it went."""
+        (scenario,) = self._random.choices(SCENARIOS, _WEIGHTS)
         ask = scenario.ask(self.plan, self._random)
         if ask is None:
             return
@@ -102,10 +99,11 @@ class Visitor(FastHttpUser):
             catch_response=True,
         ) as response:
             took_ms = (monotonic() - begun_s) * 1e3
+            broken = getattr(response, "error", None)  # locust's stand-in for an answer that never came
             outcome, detail = outcome_of(
-                status=response.status_code or 0,
-                error_code=_error_code(response),
-                retry_after=response.headers.get("Retry-After") if response.headers else None,
+                status=0 if broken else response.status_code,
+                error_code=repr(broken) if broken else _error_code(response),
+                retry_after=None if broken else response.headers.get("Retry-After"),
             )
             if outcome == "failed":
                 response.failure(detail)
@@ -117,8 +115,6 @@ class Visitor(FastHttpUser):
 
 
 def _error_code(response: Any) -> str:
-    if response.error is not None and not response.status_code:
-        return repr(response.error)
     if response.status_code < 400:  # noqa: PLR2004 - from here on HTTP speaks of errors
         return ""
     try:

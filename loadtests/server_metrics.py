@@ -58,7 +58,7 @@ def read_scrape(text: str) -> Scrape:
         lag_counts=lag_counts,
         lag_worst_s=values.get(_LAG_WORST, 0.0),
         memory_bytes=int(sum(values.get(name, 0.0) for name in _MEMORY)),
-        pool=", ".join(f"{pool}: {kind}, {workers.get(pool, 0):.0f}" for pool, kind in sorted(kinds.items())),
+        pool=", ".join(f"{workers.get(pool, 0):.0f} {kind} {pool}" for pool, kind in sorted(kinds.items())),
         busy_count=int(busy),
         departed_count=int(values.get(_DEPARTURES, 0.0)),
     )

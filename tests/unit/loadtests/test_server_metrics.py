@@ -46,7 +46,7 @@ def test_a_scrape_says_what_the_loop_the_memory_and_the_pools_are() -> None:
         lag_counts={0.001: 90.0, 0.5: 99.0, float("inf"): 100.0},
         lag_worst_s=0.75,
         memory_bytes=50_001_024,
-        pool="readers: process, 2, writers: process, 1",
+        pool="2 process readers, 1 process writers",
         busy_count=2,
         departed_count=3,
     )
