@@ -76,7 +76,7 @@ class Stream:
                         self._held = text
                         break
                     texts.append(text)
-                    size += len(text)
+                    size += len(text) + len(self._between)
                 else:
                     is_last = True
             except Exception as error:
