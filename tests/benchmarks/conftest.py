@@ -39,7 +39,9 @@ def bench(pytestconfig: pytest.Config) -> Iterator[Bench]:
     folder = pytestconfig.rootpath / ".benchmarks" / f"files-{os.getpid()}"
     folder.mkdir(parents=True)
     try:
-        pytestconfig.stash[_MACHINE] = machine.facts(folder, load_generator=f"HTTP by {load.generator()}")
+        pytestconfig.stash[_MACHINE] = machine.facts(
+            folder, load_generator=f"HTTP by {load.generator(sizes.web_seconds)}"
+        )
         source = folder / "bench.db"
         rows_file.create(source, item_count=sizes.item_count, growth_counts=sizes.growth_counts)
         bench = Bench(sizes=sizes, folder=folder, source=source)

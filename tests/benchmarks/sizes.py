@@ -22,7 +22,7 @@ class Sizes:
     scan_s: float
     """How long one scan takes with the machine to itself."""
     web_round_count: int
-    web_seconds: int
+    web_seconds: float
     installs_peers: bool
     """Whether a peer that is not there is installed, outside the repository."""
     session_limit_s: int
@@ -39,7 +39,7 @@ FULL = Sizes(
     scan_read_every_s=0.008,
     scan_s=3.0,
     web_round_count=3,
-    web_seconds=2,
+    web_seconds=2.0,
     installs_peers=True,
     session_limit_s=600,
 )
@@ -54,7 +54,7 @@ QUICK = Sizes(
     scan_read_every_s=0.002,
     scan_s=0.1,
     web_round_count=1,
-    web_seconds=1,
+    web_seconds=0.2,
     installs_peers=False,
     session_limit_s=60,
 )

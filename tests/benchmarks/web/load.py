@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import subprocess
 import sys
@@ -28,22 +27,24 @@ class Load:
     p99_ms: float
 
 
-def generator() -> str:
-    """Return the name of the load generator that is used here."""
-    return "wrk" if shutil.which("wrk") else "our asyncio and httptools client (wrk is not installed)"
+def generator(seconds: float) -> str:
+    """Return the load generator for runs of so many seconds: wrk counts whole ones only."""
+    if not shutil.which("wrk"):
+        return "our asyncio and httptools client (wrk is not installed)"
+    return "wrk" if seconds >= 1 else "our asyncio and httptools client (wrk runs no fractions of a second)"
 
 
 def drive(*, port: int, template: str, key_count: int, token: str | None = None, seconds: float) -> Load:
-    """Ask `template` (with `{key}` in it) over and over; wrk counts in whole seconds, so it is rounded up there.
+    """Ask `template` (with `{key}` in it) over and over.
 
     Raises:
         LoadFailed: A request failed, or there was no answer in time.
     """
     arguments = [template, str(key_count), token or "-"]
-    if wrk := shutil.which("wrk"):
-        whole_s = math.ceil(seconds)
+    wrk = shutil.which("wrk")
+    if wrk and seconds >= 1:
         command = [
-            wrk, "-t1", f"-c{CONNECTION_COUNT}", f"-d{whole_s}s", "-s", str(_SCRIPT),
+            wrk, "-t1", f"-c{CONNECTION_COUNT}", f"-d{round(seconds)}s", "-s", str(_SCRIPT),
             f"http://127.0.0.1:{port}", "--", *arguments,
         ]  # fmt: skip
     else:
