@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 PASSIVE_PAGES = 1_000
 TRUNCATE_PAGES = 16_384
 TRUNCATE_WAIT_MS = 100
+KEPT_LOG_BYTES = 16 * 1024 * 1024
+"""What a log's file is cut down to when it starts again from its beginning."""
 
 
 class Mode(Enum):

@@ -58,7 +58,7 @@ class _Broken(Exception):
 def settle(file: WriterConnection, calls: Sequence[Call], heavy: HeavyTexts) -> list[Any]:
     """Run `calls` together, replaying what has to be, and return one outcome each, in order.
 
-    An outcome is what `WriterConnection.execute` returns, a list of such for a request of several statements, or the
+    An outcome is what `WriteStatements.execute` returns, a list of such for a request of several statements, or the
     error of a request that left nothing behind (`WriteOutcomeUnknown`: that may have).
     """
     outcomes: list[Any] = [None] * len(calls)
@@ -118,8 +118,10 @@ def _together(file: WriterConnection, calls: Sequence[Call], heavy: HeavyTexts) 
                 outcomes.append(_perform_in_company(file, call))
             except Exception as error:  # alone, even a malformed one gets its answer
                 if file.watch.is_heavy:
-                    heavy.add(file.running)
-                undone = file.left_nothing() if call.method == EXECUTE else file.undo_to_savepoint()
+                    heavy.add(file.statements.running)
+                undone = (
+                    file.statements.left_nothing() if call.method == EXECUTE else file.undo_to_savepoint()
+                )
                 if not undone or not isinstance(error, _LOCAL):
                     raise _Broken(place) from error
                 outcomes.append(write_failure(error))
@@ -141,7 +143,7 @@ def _together(file: WriterConnection, calls: Sequence[Call], heavy: HeavyTexts) 
 def _perform_in_company(file: WriterConnection, call: Call) -> Any:
     file.watch.calls_count = 0
     if call.method == EXECUTE:
-        return file.execute(call.params[1], call.params[2])
+        return file.statements.execute(call.params[1], call.params[2])
     file.set_savepoint()
     outcome = _perform(file, call)
     file.release_savepoint()
@@ -150,9 +152,9 @@ def _perform_in_company(file: WriterConnection, call: Call) -> Any:
 
 def _perform(file: WriterConnection, call: Call) -> Any:
     if call.method == EXECUTE:
-        return file.execute(call.params[1], call.params[2])
+        return file.statements.execute(call.params[1], call.params[2])
     outcomes = []
     for sql, params in call.params[1]:
         file.watch.require_time()
-        outcomes.append(file.execute(sql, params))
+        outcomes.append(file.statements.execute(sql, params))
     return outcomes

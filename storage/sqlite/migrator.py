@@ -69,7 +69,7 @@ def _apply(file: WriterConnection, migration: Migration, deadline: float) -> Non
     try:
         file.begin(deadline=deadline)
         dangling_count = file.run_own(_DANGLING)[0][0]
-        file.run_script(migration.sql, begun.append)
+        file.statements.execute_script(migration.sql, begun.append)
         if file.run_own(_DANGLING)[0][0] > dangling_count:
             raise _broken(migration, "it leaves rows that refer to none", begun[:0])
         file.run_own(_TABLE)

@@ -284,6 +284,10 @@ def test_rows_beyond_the_limit_undo_the_request_that_returned_them(tmp_path: Pat
 
     assert told(outcomes) == [[1, 1], "ResultTooLarge", [1, 2]]
     assert bench.rows("SELECT name FROM item") == ["a", "b"]
+    assert told(bench.run(bench.write_all((large, [2_000])), bench.call("checkpoint"))) == [
+        "ResultTooLarge",
+        True,
+    ]
     bench.close()
 
 
