@@ -92,12 +92,13 @@ class Child:
         try:
             while not self._shutting_down and self._receive():
                 while self._runner.run_next():
-                    if self._out_bytes > FLUSH_AT_BYTES or (
+                    if self._runner.is_batched:
+                        self._flush()  # nobody's answer waits for the next commit,
+                        self._read_what_is_there()  # which takes all that arrived during this one
+                    elif self._out_bytes > FLUSH_AT_BYTES or (
                         self._out and time.monotonic_ns() - self._out_since_ns > FLUSH_AFTER_NS
                     ):
                         self._flush()
-                    if self._runner.is_batched or not self._runner.waiting_count:
-                        self._read_what_is_there()
                 self._flush()
         finally:
             self._runner.close()
