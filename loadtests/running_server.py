@@ -36,17 +36,9 @@ class RunningServer:
     """How long it may take until it listens."""
 
     def __enter__(self) -> Self:
-        self._log: IO[bytes] = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(  # noqa: S603 - our own command lines
-            self.command,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env={**os.environ, **self.environment},
-            start_new_session=True,
-        )
+        self.launch()
         try:
-            self._wait_until_it_listens()
+            self.wait_until_it_listens()
         except BaseException:
             self.__exit__()
             raise
@@ -55,6 +47,18 @@ class RunningServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
         self._log.close()
+
+    def launch(self) -> None:
+        """Start it without waiting: several servers come up together so; each wants its `__exit__`."""
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
+        self._process = subprocess.Popen(  # noqa: S603 - our own command lines
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env={**os.environ, **self.environment},
+            start_new_session=True,
+        )
 
     @property
     def pid(self) -> int:
@@ -81,7 +85,12 @@ class RunningServer:
         self._log.seek(0)
         return self._log.read().decode(errors="replace")[-_LOG_TAIL_CHARS:]
 
-    def _wait_until_it_listens(self) -> None:
+    def wait_until_it_listens(self) -> None:
+        """Return once it takes connections.
+
+        Raises:
+            ServerFailed: It ended, or did not listen in time.
+        """
         until = time.monotonic() + self.start_s
         while time.monotonic() < until:
             if self._process.poll() is not None:

@@ -57,6 +57,8 @@ class Bench:
 
     def end_candidates(self) -> None:
         """End all candidates."""
+        for candidate in self._candidates.values():
+            candidate.dismiss()
         while self._candidates:
             self._candidates.popitem()[1].close()
 

@@ -61,11 +61,15 @@ class SubjectProcess:
         answer: dict[str, float] = msgspec.json.decode(self._answer(limit_s))
         return answer
 
-    def close(self) -> None:
-        """End the process: by the end of its input, by force if it does not follow."""
+    def dismiss(self) -> None:
+        """Tell the process to end, by the end of its input; `close` waits for it."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.close()
+
+    def close(self) -> None:
+        """End the process, by force if it does not follow; nothing of it is left."""
+        assert self._process.stdout is not None
+        self.dismiss()
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:

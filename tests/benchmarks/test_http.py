@@ -51,10 +51,13 @@ PEERS: dict[str, Callable[[Bench], Contender | str]] = {
 def ours(bench: Bench) -> Iterator[dict[str, Contender]]:
     bench.end_candidates()
     with ExitStack() as stack:
-        yield {
-            server: stack.enter_context(servers.ours(bench.copy(f"ours on {server}"), server))
-            for server in ASGI_SERVERS
-        }
+        running = {server: servers.ours(bench.copy(f"ours on {server}"), server) for server in ASGI_SERVERS}
+        for contender in running.values():
+            contender.launch()
+            stack.push(contender)
+        for contender in running.values():
+            contender.wait_until_it_listens()
+        yield running
 
 
 def test_point_reads_and_pages_over_http(
@@ -68,7 +71,11 @@ def test_point_reads_and_pages_over_http(
             if isinstance(contender, str):
                 missing[name] = contender
             else:
-                running[name] = stack.enter_context(contender)
+                contender.launch()
+                stack.push(contender)
+                running[name] = contender
+        for contender in running.values():
+            contender.wait_until_it_listens()
         figures = interleaved(
             benchmark,
             {
