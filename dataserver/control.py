@@ -21,6 +21,7 @@ from anyio.abc import SocketStream, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.memory import MemoryObjectSendStream
 
+from dataserver.background import background
 from dataserver.commands import Chunk, Command, CommandFailed, Done, House, perform
 
 MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
@@ -116,10 +117,9 @@ async def control_socket(path: Path, house: House) -> AsyncIterator[None]:
         listener = await anyio.create_unix_listener(name, mode=0o600)
     desk = _Desk(house)
     try:
-        async with listener, anyio.create_task_group() as tasks:
+        async with listener, background() as tasks:
             tasks.start_soon(listener.serve, desk.serve)
             yield
-            tasks.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.Path(path).unlink(missing_ok=True)
@@ -146,6 +146,9 @@ class _Desk:
             except (ControlError, msgspec.DecodeError) as error:
                 _log.warning("control.message_refused", reason=str(error))
                 await _send(stream, Failed("ProtocolBroken", str(error)))
+            except Exception:  # noqa: BLE001 - a bug: it ends this connection and no other
+                _log.exception("control.command_broke")
+                await _send(stream, Failed("InternalError", "the server made a mistake; its log says more"))
             finally:
                 self._connection_count -= 1
 

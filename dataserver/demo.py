@@ -12,7 +12,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -20,7 +19,7 @@ import msgspec
 from dataserver.commands import CopyDatabase, CreateToken, ListDatabases, ListTokens, RevokeToken
 from dataserver.door import Door, done
 from dataserver.imports.importing import Order, Watch, import_file
-from dataserver.imports.source_file import open_source, plain_copy
+from dataserver.imports.source_file import plain_copy
 from dataserver.imports.survey import Format, Reading
 from workers import Clock
 
@@ -51,8 +50,6 @@ class TableSource:
     file: Path
     format: Format
     primary_key: str | None = None
-    max_lines: int | None = None
-    """Only so many lines, so that the demo is up in seconds."""
 
 
 Source = SqliteSource | TableSource
@@ -165,24 +162,20 @@ async def _fill_table(door: Door, source: TableSource, clock: Clock, say: Callab
         )
         outcome = await import_file(door, order, clock=clock, watch=Watch())
     if not outcome.was_done_before:
-        cut = f" (the first {source.max_lines:,} lines)" if source.max_lines is not None else ""
-        say(f"{source.database}.{source.table}: {source.file.name}{cut}, {outcome.row_count:,} rows")
+        say(f"{source.database}.{source.table}: {source.file.name}, {outcome.row_count:,} rows")
 
 
 @contextmanager
 def _records(source: TableSource) -> Iterator[Reading]:
-    """Yield how to read a source; a JSON array becomes JSON lines first, and a long file its beginning."""
-    if source.max_lines is None and source.file.suffix != ".json":
+    """Yield how to read a source; a JSON array becomes JSON lines first."""
+    if source.file.suffix != ".json":
         yield Reading(source.file, source.format)
         return
     with tempfile.TemporaryDirectory(prefix="dataserver-demo-") as folder:
         lines = Path(folder) / f"{source.file.stem}.jsonl"
-        with open_source(source.file) as content, lines.open("wb") as out:
-            if source.file.suffix == ".json":
-                array = msgspec.json.decode(content.stream.read(_MAX_JSON_BYTES), type=list[msgspec.Raw])
-                out.writelines(bytes(each) + b"\n" for each in _on_one_line(array))
-            else:
-                out.writelines(islice(content.stream, source.max_lines))
+        with source.file.open("rb") as content, lines.open("wb") as out:
+            array = msgspec.json.decode(content.read(_MAX_JSON_BYTES), type=list[msgspec.Raw])
+            out.writelines(each + b"\n" for each in _on_one_line(array))
         yield Reading(lines, source.format)
 
 

@@ -11,7 +11,7 @@ import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from dataserver.auth import MIGRATIONS, TokenStore
-from dataserver.commands import Chunk, Command, Done, House, Reply, perform
+from dataserver.commands import Chunk, Command, CommandFailed, Done, House, Reply, perform
 from dataserver.control import ControlError, framed, reachable, receive_reply
 from dataserver.folder import DataFolder, FolderInUse, hold
 from storage import StorageSettings, open_databases
@@ -143,7 +143,7 @@ class _Remote:
         self._buffered = BufferedByteReceiveStream(stream)
 
     async def perform(self, command: Command) -> AsyncGenerator[Reply]:
-        """Send it, and yield what comes back; stopping half-way ends the connection."""
+        """Send it, and yield what comes back; stopping half-way, or a failure of the connection, ends it."""
         try:
             await self._stream.send(framed(command))
         except (anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
@@ -151,9 +151,13 @@ class _Remote:
         finished = False
         try:
             while not finished:
-                reply = await receive_reply(self._buffered)
+                try:
+                    reply = await receive_reply(self._buffered)
+                except CommandFailed:
+                    finished = True
+                    raise
                 finished = isinstance(reply, Done)
                 yield reply
-        except GeneratorExit:
-            await anyio.aclose_forcefully(self._stream)
-            raise
+        finally:
+            if not finished:  # what is still under way would be taken for the next answer
+                await anyio.aclose_forcefully(self._stream)

@@ -19,6 +19,7 @@ from anyio.abc import TaskStatus
 
 from dataserver.app import build_application
 from dataserver.auth import IssuedToken
+from dataserver.background import background
 from dataserver.commands import EnsureDatabase, House
 from dataserver.control import control_socket
 from dataserver.door import DirectDoor, done, open_house
@@ -103,7 +104,7 @@ async def _serve(
             )
 
     stopped_hard = False
-    async with anyio.create_task_group() as tasks:
+    async with background() as tasks:
 
         async def heed_signals(*, task_status: TaskStatus[None]) -> None:
             nonlocal stopped_hard
@@ -129,7 +130,6 @@ async def _serve(
             stop=stop,
             drain_s=settings.server.drain_s,
         )
-        tasks.cancel_scope.cancel()
     if stopped_hard:
         raise StoppedHard("stopped by a second signal; what ran was cancelled")
 
@@ -139,5 +139,6 @@ def _workers(settings: Settings, house: House) -> dict[str, object]:
     return {
         "use_workers": settings.storage.use_workers,
         "worker_kind": statistics.kind,
-        "worker_count": statistics.worker_count,
+        "worker_count": statistics.reader.worker_count,
+        "writer_count": statistics.writer.worker_count,
     }

@@ -171,6 +171,9 @@ class _Run:
     row_count: int = 0
     skipped_count: int = 0
 
+    def __post_init__(self) -> None:
+        self._stored = self.order.reading.storing(self.plan.columns)
+
     async def store_all(self) -> None:
         """Store everything up to the end of the file."""
         with open_source(self.order.reading.path) as source:
@@ -194,11 +197,7 @@ class _Run:
             await self._write(before)
 
     async def _write(self, batch: Sequence[Record | BadRecord]) -> None:
-        rows = [
-            self.order.reading.stored(record, self.plan.columns)
-            for record in batch
-            if isinstance(record, Record)
-        ]
+        rows = [self._stored(record) for record in batch if isinstance(record, Record)]
         after = batch[-1].after
         skipped_count = len(batch) - len(rows)
         moved = move_on(

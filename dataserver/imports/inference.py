@@ -30,14 +30,19 @@ _LEAST, _MOST = -(2**63), 2**63 - 1
 _INTEGER_TEXT = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 _REAL_TEXT = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _MAX_REAL_DIGITS = 17  # what the shortest exact form of a double may need
-_BY_TYPE = {type(None): EMPTY, bool: BOOLEAN, str: TEXT, dict: NESTED, list: NESTED, float: REAL}
+_BY_TYPE: dict[type, int] = {
+    type(None): EMPTY,
+    bool: BOOLEAN,
+    str: TEXT,
+    dict: NESTED,
+    list: NESTED,
+    float: REAL,
+}
 
 
 def seen_in_json(value: object) -> int:
     """Return the flag of one decoded JSON value."""
-    if type(value) is int:
-        return _integer_flag(value)
-    return _BY_TYPE[type(value)]
+    return _BY_TYPE.get(type(value)) or _integer_flag(value)  # type: ignore[arg-type]  # JSON has no other type
 
 
 def seen_in_csv(text: str) -> int:

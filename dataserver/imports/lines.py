@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
+
+import msgspec
 
 from dataserver.imports.records import MAX_RECORD_BYTES, START, Position
 
@@ -12,8 +13,7 @@ _SKIP_BYTES = 1 << 16
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True, gc=False):
     """One line with its line end; `content` is cut short when `is_too_long`."""
 
     content: bytes

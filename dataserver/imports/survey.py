@@ -25,6 +25,8 @@ from dataserver.imports.table_plan import Column
 
 Format = Literal["jsonl", "csv"]
 
+_AS_THEY_ARE = frozenset({str, float, type(None)})
+"""Types of JSON values that are stored as they are; a call a value would take longer than the rest of the work."""
 _TELL_EVERY_RECORDS = 5_000
 
 
@@ -51,12 +53,18 @@ class Reading:
             return read_csv_rows(stream, start, delimiter=self.delimiter)
         return read_json_rows(stream, start)
 
-    def stored(self, record: Record, columns: Sequence[Column]) -> list[object]:
-        """Return the values of a record in the order of `columns`; what it lacks is NULL."""
-        values = record.values
+    def storing(self, columns: Sequence[Column]) -> Callable[[Record], list[object]]:
+        """Return what makes a record the values of `columns`; what it lacks is NULL."""
+        fields = [column.field for column in columns]
+        types = [column.type for column in columns]
         if self.format == "csv":
-            return [stored_csv(str(values[column.field]), column.type) for column in columns]
-        return [stored_json(values.get(column.field)) for column in columns]
+            return lambda record: [
+                stored_csv(str(record.values[field]), kind) for field, kind in zip(fields, types, strict=True)
+            ]
+        return lambda record: [
+            value if type(value) in _AS_THEY_ARE else stored_json(value)
+            for value in map(record.values.get, fields)
+        ]
 
 
 def surveyed(

@@ -63,7 +63,7 @@ def test_a_signal_stops_it_cleanly_and_leaves_no_write_ahead_log(
         for fact in ("worker_kind", "worker_count"):
             assert started[fact] == stopped[fact]
     left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
-    assert left == ["server.db", "server.lock", "shop.db"]
+    assert left == ["global.db", "server.db", "server.lock", "shared.db", "shop.db"]
 
 
 def test_a_second_server_on_the_folder_is_refused_and_told_the_pid_of_the_first(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_second_signal_stops_what_a_first_one_lets_end(tmp_path: Path) -> None
         endless = pool.submit(_answer_or_none, server, token)
         metrics = f"{server.url}/metrics"
         while (
-            "dataserver_requests_open 2" not in httpx2.get(metrics, headers=headers).text
+            "dataserver_http_open_requests 2" not in httpx2.get(metrics, headers=headers).text
         ):  # it and this one
             assert not endless.done()
         server.process.send_signal(signal.SIGTERM)
