@@ -35,9 +35,10 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("storage")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SUFFIX = ".db"
 _MAY_EXIST = True
-_COUNT_TABLES = (
-    "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'virtual')"
-)
+_COUNT_TABLES = """
+SELECT count(*) FROM pragma_table_list
+WHERE schema = 'main' AND type IN ('table', 'virtual') AND substr(name, 1, 7) <> 'sqlite_'
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
