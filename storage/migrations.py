@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import MigrationFailed
@@ -57,6 +56,8 @@ def load(package: str) -> list[Migration]:
         MigrationFailed: A `.sql` file there has another name than `0001_what_it_does.sql`, or a number twice.
         ModuleNotFoundError: There is no such package.
     """
+    from importlib.resources import files  # noqa: PLC0415 - 15 ms that a worker, which only applies them, must not pay
+
     found: dict[int, Migration] = {}
     for file in files(package).iterdir():
         if not file.name.endswith(".sql"):

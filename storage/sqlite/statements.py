@@ -21,7 +21,9 @@ _CACHED_CHARS = 4096
 
 def first_word(sql: str) -> str:
     """Return the first word of `sql` in capitals, past blanks and comments; empty when there is none."""
-    return _short_first_word(sql) if len(sql) <= _CACHED_CHARS else _first_word(sql)
+    blank = _BLANK.match(sql)
+    word = _WORD.match(sql, blank.end() if blank else 0)
+    return word.group().upper() if word else ""
 
 
 def is_blank(sql: str) -> bool:
@@ -31,16 +33,14 @@ def is_blank(sql: str) -> bool:
 
 def changes_rows_only(sql: str) -> bool:
     """Return whether `sql` reads or writes rows, rather than the schema or the whole file."""
+    return _short_changes_rows_only(sql) if len(sql) <= _CACHED_CHARS else _changes_rows_only(sql)
+
+
+def _changes_rows_only(sql: str) -> bool:
     return first_word(sql) in _ROWS_ONLY
 
 
-def _first_word(sql: str) -> str:
-    blank = _BLANK.match(sql)
-    word = _WORD.match(sql, blank.end() if blank else 0)
-    return word.group().upper() if word else ""
-
-
-_short_first_word = lru_cache(maxsize=1024)(_first_word)
+_short_changes_rows_only = lru_cache(maxsize=1024)(_changes_rows_only)
 
 
 class HeavyTexts:

@@ -88,14 +88,17 @@ class WriterService:
         self._files.close()
 
     def _weight(self, call: Call) -> int:
-        if call.method not in {EXECUTE, EXECUTE_BATCH}:
+        if call.method == EXECUTE:
+            return 1 if self._may_have_company(call.params[1]) else ALONE
+        if call.method != EXECUTE_BATCH:
             return ALONE
         statements = texts(call)
-        heavy = self._heavy
-        for sql in statements:
-            if not changes_rows_only(sql) or sql in heavy:
-                return ALONE
-        return ALONE if len(statements) > LONE_STATEMENTS_COUNT else max(1, len(statements))
+        if len(statements) > LONE_STATEMENTS_COUNT or not all(map(self._may_have_company, statements)):
+            return ALONE
+        return max(1, len(statements))
+
+    def _may_have_company(self, sql: str) -> bool:
+        return sql not in self._heavy and changes_rows_only(sql)
 
     def _settled(self, path: str, calls: Sequence[Call]) -> list[Any]:
         if calls[0].method not in {EXECUTE, EXECUTE_BATCH}:

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from storage.sqlite.checkpoints import Governor
     from storage.sqlite.connection import ConnectionSettings
 
-COMPANY_STEPS = 500_000
-"""Steps of SQLite's machine that a request may take in company; 5 to 20 ms."""
-_PROGRESS_STEPS = 250_000
+COMPANY_STEPS = 200_000
+"""Steps of SQLite's machine that a request may take in company; 5 to 30 ms (2026-11-23, 2 cores)."""
+_PROGRESS_STEPS = 100_000
 
 _WROTE_NOTHING = (apsw.AbortError, apsw.BusyError, apsw.ConstraintError, apsw.FullError, apsw.InterruptError)
 """Failures of a COMMIT after which its transaction is certainly not on the disk."""
