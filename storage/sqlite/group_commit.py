@@ -10,7 +10,11 @@ deferred key fails only at COMMIT, or is mended by a neighbour. So after each fa
 change counter are looked at, after each request the deferred keys. A transaction that is gone or spoilt is rolled back
 and its requests, none of them answered, run again in the groups that `batches.parts` names.
 
-Requests of several statements have a SAVEPOINT; the others need none.
+Requests of several statements have a SAVEPOINT (5 us); the others need none.
+
+Figures (2026-11-23, 2 cores shared with a load of 6, driven directly): the writer spends 2.3 us on a small INSERT and 16 us
+on a transaction, besides the sync. On a disk whose fdatasync took 0.5 to 4 ms, batches of 1, 10, 100 and 1,000 wrote
+0.5k, 7.6k, 50k and 74k/s; without a disk (tmpfs) 10k, 76k, 109k and 111k/s.
 """
 
 from __future__ import annotations

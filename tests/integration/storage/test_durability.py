@@ -146,3 +146,16 @@ def test_a_checkpoint_that_fails_costs_nobody_an_answer(bench: WriterBench, disk
     assert bench.done(bench.call("statistics"))[0]["failed"] == 1
     assert bench.done(bench.call("checkpoint")) == [True]
     assert bench.rows("SELECT count(*) FROM item") == [1]
+
+
+def test_a_database_that_does_not_fit_on_the_disk_leaves_no_file(bench: WriterBench, disk: Recording) -> None:
+    def full(event: Event) -> None:
+        if event.kind == "write":
+            raise apsw.FullError("no space")
+
+    disk.on_event = full
+    outcomes = bench.run(bench.call("create", name="new"))
+    disk.on_event = lambda _event: None
+
+    assert told(outcomes) == ["StorageFull"]
+    assert [path.name for path in bench.folder.iterdir() if path.name.startswith("new")] == []

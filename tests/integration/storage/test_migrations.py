@@ -152,6 +152,7 @@ def test_references_that_dangled_before_do_not_stand_in_the_way(bench: WriterBen
 
 def test_one_that_takes_too_long_is_stopped_and_leaves_no_trace(bench: WriterBench) -> None:
     slow = Migration("shop", 2, "slow", ENDLESS)
+    migrate(bench, ORDERS)
 
     outcome = migrate(bench, ORDERS, slow, deadline=time.monotonic() + 0.1)
 

@@ -65,6 +65,7 @@ def test_a_database_in_no_folder_and_a_write_to_none_are_not_found(bench: Writer
     )
 
     assert told(outcomes) == ["DatabaseNotFound"] * 3
+    assert told(bench.run(bench.call("create", name="n" * 300))) == ["StorageError"]
     assert not (bench.folder / "none.db").exists()
 
 
