@@ -87,6 +87,12 @@ async def _serve(
     def ready(address: Address) -> None:
         held.announce(address.url)
         greet(Greeting(address=address, first_token=first_token))
+        if not settings.storage.use_workers:
+            _log.warning(
+                "storage.workers_off",
+                consequence="SQLite runs on the event loop: one slow query holds up every request",
+                switch="USE_SQLITE_WORKERS=1",
+            )
         _log.info(
             "server.started",
             url=address.url,
@@ -96,12 +102,6 @@ async def _serve(
             pid=os.getpid(),
             **_workers(settings, house),
         )
-        if not settings.storage.use_workers:
-            _log.warning(
-                "storage.workers_off",
-                consequence="SQLite runs on the event loop: one slow query holds up every request",
-                switch="USE_SQLITE_WORKERS=1",
-            )
 
     stopped_hard = False
     async with background() as tasks:

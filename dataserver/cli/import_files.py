@@ -101,7 +101,7 @@ def jsonl(*, file: Path, name: str, table: str, **options: Any) -> None:
 @_rows_options
 def csv_file(*, file: Path, name: str, table: str, delimiter: str | None, **options: Any) -> None:
     """Read FILE, CSV with a header line (.gz too), into TABLE of the database NAME; killed, it goes on when run again."""
-    separator = delimiter or ("\t" if ".tsv" in file.suffixes else ",")
+    separator = delimiter if delimiter is not None else "\t" if ".tsv" in file.suffixes else ","
     if len(separator) != 1 or separator in '"\r\n':
         raise click.UsageError(
             f"--delimiter is {separator!r}; allowed is one character that is no quote or line end"

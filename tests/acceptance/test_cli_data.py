@@ -13,29 +13,38 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.command_line import COMMAND, LIMIT_S, run, serving, surroundings
+from tests.support.command_line import COMMAND, LIMIT_S, RunningServer, run, serving, surroundings
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A data folder with the database `shop`, made by the command line itself."""
-    rows = tmp_path / "rows.jsonl"
+def shop_in(place: Path) -> Path:
+    """Make a data folder with the database `shop`, by the command line itself."""
+    rows = place / "rows.jsonl"
     rows.write_text('{"id":1,"name":"caf\u00e9 \U0001f980"}\n{"id":2,"name":null}\n', encoding="utf-8")
-    made = run(
-        "import", "jsonl", rows, "shop", "goods", "--primary-key", "id", "--data-dir", tmp_path / "data"
-    )
+    made = run("import", "jsonl", rows, "shop", "goods", "--primary-key", "id", "--data-dir", place / "data")
     assert made.returncode == 0, made.stderr
-    return tmp_path / "data"
+    return place / "data"
 
 
-@pytest.fixture(params=["alone", "through a server"])
-def reached(request: pytest.FixtureRequest, folder: Path) -> Iterator[Path]:
-    """The same folder, with nobody on it or with a server."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with nobody on it."""
+    return shop_in(tmp_path_factory.mktemp("alone"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with serving(shop_in(tmp_path_factory.mktemp("served"))) as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["alone", "through a server"])
+def reached(request: pytest.FixtureRequest) -> Path:
+    """A data folder, reached either way."""
     if request.param == "alone":
-        yield folder
-    else:
-        with serving(folder):
-            yield folder
+        alone: Path = request.getfixturevalue("folder")
+        return alone
+    served: RunningServer = request.getfixturevalue("server")
+    return served.data_dir
 
 
 def test_a_query_in_a_pipe_is_json_and_nothing_else(reached: Path) -> None:
@@ -120,24 +129,22 @@ def test_on_a_terminal_a_query_is_a_table(folder: Path) -> None:
     assert '{"id"' not in text
 
 
-def test_a_new_token_is_alone_on_stdout_and_counts_at_once(folder: Path) -> None:
-    with serving(folder) as server:
-        made = run("token", "create", "--role", "read", "--name", "ci", "--data-dir", folder)
-        token = made.stdout.strip()
-        assert made.stdout == f"{token}\n"
-        assert token.startswith("dst_")
-        assert token not in made.stderr
-        headers = {"Authorization": f"Bearer {token}"}
-        assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
-        assert httpx2.put(f"{server.url}/v1/databases/x", headers=headers).status_code == 403
-        [listed] = [
-            each
-            for each in json.loads(run("token", "list", "--data-dir", folder).stdout)
-            if each["name"] == "ci"
-        ]
-        assert listed["role"] == "read"
-        assert run("token", "revoke", listed["id"], "--data-dir", folder).returncode == 0
-        assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 401
+def test_a_new_token_is_alone_on_stdout_and_counts_at_once(server: RunningServer) -> None:
+    folder = server.data_dir
+    made = run("token", "create", "--role", "read", "--name", "ci", "--data-dir", folder)
+    token = made.stdout.strip()
+    assert made.stdout == f"{token}\n"
+    assert token.startswith("dst_")
+    assert token not in made.stderr
+    headers = {"Authorization": f"Bearer {token}"}
+    assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
+    assert httpx2.put(f"{server.url}/v1/databases/x", headers=headers).status_code == 403
+    [listed] = [
+        each for each in json.loads(run("token", "list", "--data-dir", folder).stdout) if each["name"] == "ci"
+    ]
+    assert listed["role"] == "read"
+    assert run("token", "revoke", listed["id"], "--data-dir", folder).returncode == 0
+    assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 401
 
 
 def test_a_token_made_without_a_server_works_on_the_next_one(folder: Path) -> None:
@@ -153,29 +160,11 @@ def test_a_token_that_does_not_exist_cannot_be_revoked(reached: Path) -> None:
     assert "nonsense" in failed.stderr
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["frobnicate"],
-        ["query"],
-        ["query", "shop"],
-        ["token", "create"],
-        ["token", "create", "--role", "god"],
-        ["import", "csv", "no-such-file", "shop", "t"],
-        ["import", "parquet", "x", "y"],
-        ["query", "shop", "SELECT 1", "--timeout", "-1"],
-    ],
-    ids=" ".join,
-)
-def test_wrong_use_exits_2_and_says_nothing_on_stdout(arguments: list[str]) -> None:
-    refused = run(*arguments)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "Usage" in refused.stderr
-
-
-def test_a_variable_with_a_slip_is_wrong_use_for_every_command(tmp_path: Path) -> None:
-    for arguments in (["query", "x", "SELECT 1"], ["token", "list"], ["doctor"], ["serve"]):
-        refused = run(*arguments, "--data-dir", tmp_path, environment={"SQLITE_WORKER_COUNTS": "2"})
-        assert refused.returncode == 2
-        assert "Did you mean SQLITE_WORKER_COUNT" in refused.stderr
+def test_wrong_use_exits_2_and_says_nothing_on_stdout(tmp_path: Path) -> None:
+    for arguments, environment in (
+        (["frobnicate"], {}),
+        (["query", "shop", "SELECT 1"], {"SQLITE_WORKER_COUNTS": "2"}),
+    ):
+        refused = run(*arguments, "--data-dir", tmp_path, environment=environment)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "Usage" in refused.stderr

@@ -32,8 +32,11 @@ def rows_of(folder: Path, database: str, sql: str) -> object:
 
 
 def test_the_demo_shows_real_tables_and_again_does_no_harm(real_data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "demo"
-    first_token, answer = shown(folder, "--source", real_data)
+    folder, source = tmp_path / "demo", tmp_path / "source"
+    source.mkdir()
+    for name in ("chinook.sqlite", "geonames.sqlite.gz", "chat_slack_ja.jsonl.gz"):  # all but the largest
+        (source / name).symlink_to(real_data / name)
+    first_token, answer = shown(folder, "--source", source)
     assert answer == {
         "columns": ["Name", "Composer", "Milliseconds"],
         "rows": [
@@ -42,12 +45,11 @@ def test_the_demo_shows_real_tables_and_again_does_no_harm(real_data: Path, tmp_
             {"Name": "Greetings from Earth, Pt. 1", "Composer": None, "Milliseconds": 2960293},
         ],
     }
-    counts = "SELECT (SELECT count(*) FROM irc) AS irc, (SELECT count(*) FROM slack_ja) AS ja"
-    assert rows_of(folder, "chat", counts) == [{"irc": 236_934, "ja": 19_041}]
+    assert rows_of(folder, "chat", "SELECT count(*) AS n FROM slack_ja") == [{"n": 19_041}]
     assert rows_of(folder, "geonames", "SELECT count(*) > 200000 AS many FROM city") == [{"many": 1}]
-    second_token, again = shown(folder, "--source", real_data)
+    second_token, again = shown(folder, "--source", source)
     assert again == answer
-    assert rows_of(folder, "chat", counts) == [{"irc": 236_934, "ja": 19_041}]
+    assert rows_of(folder, "chat", "SELECT count(*) AS n FROM slack_ja") == [{"n": 19_041}]
     assert second_token != first_token
     valid = [
         each
@@ -96,13 +98,6 @@ def test_doctor_tries_every_kind_of_pool_and_finds_a_sound_machine_sound(tmp_pat
         assert topic in topics
     assert "THREADSAFE=1" in report["sqlite_compile_options"]
     assert not (tmp_path / "data").exists()
-
-
-def test_doctor_names_the_server_that_runs(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
-        found = run("doctor", "--data-dir", tmp_path).stdout
-        assert f"pid {server.process.pid}" in found
-        assert server.stop() == 0
 
 
 def test_doctor_exits_1_when_something_must_change(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -60,10 +61,22 @@ class RunningServer:
 
     process: subprocess.Popen[str]
     url: str
+    data_dir: Path
     said: list[str]
     """The lines on stderr until it listened."""
     events: list[dict[str, Any]] = field(default_factory=list)
     """What it logged so far; the rest after `stop`."""
+
+    @cached_property
+    def first_token(self) -> str:
+        """The token alone on stdout; only a first start and a demo print one."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What an administrator sends."""
+        return {"Authorization": f"Bearer {self.first_token}"}
 
     def stop(self, with_signal: int = signal.SIGTERM) -> int:
         """Stop it and return its exit code."""
@@ -72,9 +85,11 @@ class RunningServer:
 
     def wait(self) -> int:
         """Wait for its end and return its exit code."""
-        _, rest = self.process.communicate(timeout=LIMIT_S)
-        self.events.extend(events_of(rest))
-        return self.process.returncode
+        assert self.process.stderr is not None
+        self.events.extend(
+            events_of(self.process.stderr.read())
+        )  # not `communicate`: it would miss what is buffered
+        return self.process.wait(LIMIT_S)
 
     def __enter__(self) -> Self:
         return self
@@ -84,7 +99,10 @@ class RunningServer:
     ) -> None:
         if self.process.poll() is None:
             self.process.kill()
-        self.process.communicate(timeout=LIMIT_S)
+        self.process.wait(LIMIT_S)
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
 
 
 def events_of(text: str) -> Iterator[dict[str, Any]]:
@@ -114,5 +132,5 @@ def serving(
     else:
         process.communicate(timeout=LIMIT_S)
         raise AssertionError(f"no server, exit code {process.returncode}:\n{''.join(said)}")
-    with RunningServer(process, events[-1]["url"], said, events) as server:
+    with RunningServer(process, events[-1]["url"], data_dir, said, events) as server:
         yield server
