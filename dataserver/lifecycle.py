@@ -1,14 +1,16 @@
 """A server from its first word to its last: own the folder, open it, listen, serve, drain, close.
 
 The first SIGTERM or SIGINT is a wish: `/readyz` answers 503, requests that run may end, the write-ahead logs go back
-into their files, exit code 0. The second one is an order: what runs is cancelled, and the exit code is 1. What was
-acknowledged is on disk either way.
+into their files, exit code 0. The second one is an order: what runs is cancelled, the exit code is 1, and if cleaning up
+takes longer than `HARD_STOP_S` the process just ends (its workers end with it). What was acknowledged is on disk
+either way.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -29,6 +31,8 @@ from dataserver.settings import Settings
 
 ALWAYS_THERE: Final = ("global", "shared")
 """Databases that every server has; others are made as they are needed."""
+
+HARD_STOP_S: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -114,6 +118,7 @@ async def _serve(
                     if stop.is_set():
                         stopped_hard = True
                         _log.warning("server.stopped_hard", signal=number.name)
+                        _end_within(HARD_STOP_S)
                         tasks.cancel_scope.cancel()
                         return
                     _log.info("server.stopping", signal=number.name, drain_s=settings.server.drain_s)
@@ -132,6 +137,13 @@ async def _serve(
         )
     if stopped_hard:
         raise StoppedHard("stopped by a second signal; what ran was cancelled")
+
+
+def _end_within(seconds: float) -> None:
+    """End the process after that time, whatever it waits for: a thread does not depend on the event loop."""
+    watchdog = threading.Timer(seconds, os._exit, [1])
+    watchdog.daemon = True
+    watchdog.start()
 
 
 def _workers(settings: Settings, house: House) -> dict[str, object]:
