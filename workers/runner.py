@@ -91,6 +91,15 @@ class Runner:
         """Run what is next, emit its reply or replies, and return whether there was anything."""
         return self._run_batch() if self.is_batched else self._run_one()
 
+    def tend(self) -> None:
+        """Let a batch service do what is due between batches; to be called once the replies have left."""
+        if self.is_batched:
+            try:
+                cast("BatchService", self._service).tend()
+            except Exception as error:  # noqa: BLE001 - the border: nobody waits for it, so it goes to the log
+                trace = "".join(traceback.format_exception(error))
+                self._log("error", "workers.tending_failed", {"traceback": trace})
+
     def close(self) -> None:
         """Close the service."""
         self._service.close()

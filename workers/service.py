@@ -52,6 +52,9 @@ class BatchService(Protocol):
     def run_batch(self, calls: Sequence[Call]) -> list[Any]:
         """Do `calls` in order and return one outcome for each; an exception instance is that call's failure."""
 
+    def tend(self) -> None:
+        """Do what is due between batches; called after each, when its answers have left."""
+
     def interrupt(self) -> None:
         """Make the batch under way end early; called only for a batch of one."""
 

@@ -58,6 +58,7 @@ class WriterService:
         )
         self._heavy = HeavyTexts()
         self._current: WriterConnection | None = None
+        self._written: list[WriterConnection] = []
         self._methods: dict[str, Callable[[Call], Any]] = {
             "create": self._create,
             "drop": self._drop,
@@ -76,6 +77,12 @@ class WriterService:
             for place, outcome in zip(section.members, self._settled(section.path, members), strict=True):
                 outcomes[place] = outcome
         return outcomes
+
+    def tend(self) -> None:
+        """See `workers.BatchService`; checkpoints the files that were written, where that is due."""
+        written, self._written = self._written, []
+        for file in written:
+            file.tend()
 
     def interrupt(self) -> None:
         """See `workers.BatchService`; a request that has company is let run to its end."""
@@ -110,7 +117,7 @@ class WriterService:
         self._current = file
         outcomes = settle(file, calls, self._heavy)
         self._current = None
-        file.tend()
+        self._written.append(file)
         return outcomes
 
     def _maintained(self, call: Call) -> Any:

@@ -367,6 +367,13 @@ async def test_calls_that_arrived_together_are_one_batch(kind: Kind) -> None:
         assert max(one[1] for one in results) > 50
 
 
+async def test_between_batches_the_service_does_what_is_due(kind: Kind) -> None:
+    async with opened(kind, service=BATCHES, worker_count=1) as pool:
+        for number in range(3):
+            await pool.call("write", number, key="db")
+        assert await pool.call("tended", key="db") == 3
+
+
 async def test_a_batch_of_several_is_never_interrupted(isolated: Kind) -> None:
     answers: list[Any] = []
     async with opened(isolated, service=BATCHES, worker_count=1) as pool, anyio.create_task_group() as group:
@@ -432,7 +439,7 @@ async def test_a_closing_pool_lets_what_it_took_finish(kind: Kind) -> None:
         async with opened(kind) as pool:
             for number in range(100):
                 begin(group, pool, answers, "echo", number)
-            await until(lambda: pool.statistics().waiting_bytes > 0)
+            await until(lambda: pool.statistics().waiting_bytes > 0 or bool(answers))
         with pytest.raises(PoolClosed):
             await pool.call("echo", 1)
     assert sorted(answers) == list(range(100))

@@ -91,6 +91,7 @@ class BatchBench:
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
         self._batches_count = 0
+        self._tended_count = 0
         self._interrupted = threading.Event()
 
     def run_batch(self, calls: Sequence[Call]) -> list[Any]:
@@ -105,9 +106,14 @@ class BatchBench:
                 outcomes.append(Refused("interrupted") if stopped else "waited")
             elif call.method == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
+            elif call.method == "tended":
+                outcomes.append(self._tended_count)
             else:
                 outcomes.append([self._batches_count, len(calls), call.params])
         return outcomes
+
+    def tend(self) -> None:
+        self._tended_count += 1
 
     def interrupt(self) -> None:
         self._interrupted.set()

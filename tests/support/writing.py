@@ -41,7 +41,9 @@ class WriterBench:
 
     def run(self, *calls: Call) -> list[Any]:
         """Run `calls` as one batch, as they came together."""
-        return self.service.run_batch(calls)
+        outcomes = self.service.run_batch(calls)
+        self.service.tend()
+        return outcomes
 
     def done(self, *calls: Call) -> list[Any]:
         """Run `calls` as one batch that is expected to succeed."""

@@ -93,7 +93,8 @@ class Child:
             while not self._shutting_down and self._receive():
                 while self._runner.run_next():
                     if self._runner.is_batched:
-                        self._flush()  # nobody's answer waits for the next commit,
+                        self._flush()  # nobody's answer waits for what is due, nor for the next commit,
+                        self._runner.tend()
                         self._read_what_is_there()  # which takes all that arrived during this one
                     elif self._out_bytes > FLUSH_AT_BYTES or (
                         self._out and time.monotonic_ns() - self._out_since_ns > FLUSH_AFTER_NS

@@ -98,11 +98,17 @@ class InlineWorker:
         self._turn_is_due = False
         ends_at = time.monotonic() + TURN_S
         while self._runner.run_next():
+            if self.is_batched:
+                self._deliver()
+                self._runner.tend()
             if time.monotonic() > ends_at:
                 break
         if self._runner.waiting_count and not self._turn_is_due:
             self._turn_is_due = True
             self._loop.call_soon(self._turn)
+        self._deliver()
+
+    def _deliver(self) -> None:
         replies, self._replies = self._replies, []
         if replies:
             self._events.replied(replies, no_file)

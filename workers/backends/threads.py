@@ -191,7 +191,10 @@ class ThreadWorker:
             while not self._ending.is_set():
                 self._wake.get()
                 while not self._ending.is_set() and runner.run_next():
-                    if runner.is_batched or time.monotonic() - self._flushed_at > FLUSH_AFTER_S:
+                    if runner.is_batched:
+                        self._flush()
+                        runner.tend()
+                    elif time.monotonic() - self._flushed_at > FLUSH_AFTER_S:
                         self._flush()
                 self._flush()
         finally:
