@@ -7,6 +7,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from dataserver.wire import json_bytes
 from workers import Body
 
@@ -20,8 +22,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _ZERO_COPY = "http.response.zerocopysend"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """An answer that is ready, in one piece."""
 
     body: bytes

@@ -17,6 +17,7 @@ from dataserver.auth import require
 from dataserver.departures import Departures
 from dataserver.exchange import Exchange, ServerState, Services, check_accept
 from dataserver.front import Front
+from dataserver.hot.page import PageRead
 from dataserver.hot.point_read import PointRead
 from dataserver.hot.query import Query
 from dataserver.limits import HttpLimits
@@ -24,6 +25,8 @@ from dataserver.loop_lag import LoopLag
 from dataserver.metrics import Metrics
 from dataserver.refusals import MethodNotAllowed, RouteNotFound
 from dataserver.routes import ROUTES
+from dataserver.routes.query import LABEL as QUERY_LABEL
+from dataserver.routes.rows import PAGE_LABEL, ROW_LABEL
 from dataserver.schemas import Schemas
 from workers import SystemClock
 
@@ -38,6 +41,7 @@ Scope = MutableMapping[str, Any]
 
 _UNKNOWN: Final = "unknown route"
 _QUERY_PARTS: Final = 5
+_PAGE_PARTS: Final = 7
 _POINT_PARTS: Final = 8
 
 
@@ -75,8 +79,9 @@ class Application:
             departed_count=lambda: self._departures.departed_count,
         )
         self._front = Front(self._departures, metrics)
-        self._point_read = PointRead(self._services, self._front)
-        self._query = Query(self._services, self._front)
+        self._point_read = PointRead(self._services)
+        self._page_read = PageRead(self._services)
+        self._query = Query(self._services)
         self._router = _router(ROUTES, self._services, self._front)
 
     def drain(self) -> None:
@@ -86,21 +91,30 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] == "http":
-            await self._handle(scope, receive, send)
+            raw_path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+            parts = raw_path.split(b"/")
+            hot = self._hot(scope["method"], parts)
+            if hot is None:
+                routed = {**scope, "path": raw_path.decode("latin-1"), "raw_path": raw_path, "root_path": ""}
+                await self._router(routed, receive, send)
+            else:
+                label, handle = hot
+                await self._front.run(label, handle, parts, scope=scope, receive=receive, send=send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1000, "reason": "there is no WebSocket here"})
 
-    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raw_path: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
-        parts = raw_path.split(b"/")
-        if len(parts) == _POINT_PARTS and scope["method"] == "GET" and self._point_read.matches(parts):
-            await self._point_read.handle(scope, receive, send, parts)
-        elif len(parts) == _QUERY_PARTS and scope["method"] == "POST" and self._query.matches(parts):
-            await self._query.handle(scope, receive, send, parts)
-        else:
-            await self._router({**scope, "path": raw_path.decode("latin-1"), "root_path": ""}, receive, send)
+    def _hot(self, method: str, parts: list[bytes]) -> tuple[str, PointRead | PageRead | Query] | None:
+        """Return the label and the handler of a hot path; None for every other one."""
+        length = len(parts)
+        if length == _POINT_PARTS and method == "GET" and self._point_read.matches(parts):
+            return ROW_LABEL, self._point_read
+        if length == _PAGE_PARTS and method == "GET" and self._page_read.matches(parts):
+            return PAGE_LABEL, self._page_read
+        if length == _QUERY_PARTS and method == "POST" and self._query.matches(parts):
+            return QUERY_LABEL, self._query
+        return None
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -136,13 +150,10 @@ class _Resource:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._methods.get(scope["method"])
+        label = _UNKNOWN if route is None else route.label
+        await self._front.run(label, self._handle, route, scope=scope, receive=receive, send=send)
 
-        async def handle(visit: Visit) -> AnyAnswer:
-            return await self._exchanged(visit, scope, route)
-
-        await self._front.run(_UNKNOWN if route is None else route.label, handle, scope, receive, send)
-
-    async def _exchanged(self, visit: Visit, scope: Scope, route: Route | None) -> AnyAnswer:
+    async def _handle(self, visit: Visit, scope: Scope, route: Route | None) -> AnyAnswer:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         principal = None
         if route is None or route.role is not None:

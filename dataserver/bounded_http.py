@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 with bounds on the head of a request and on connections, which it lacks.
+"""uvicorn's HTTP/1.1 with bounds on the head of a request and on connections, which it lacks; it tells who left.
 
 Its parser would collect header fields without end, and wait for them without end. What is refused here, and what is no
 HTTP, is answered in the shape of every other error.
@@ -7,12 +7,14 @@ HTTP, is answered in the shape of every other error.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from dataserver.departures import EXTENSION
 from dataserver.errors import ErrorBody, ErrorDetail
 from dataserver.wire import json_bytes
 
@@ -30,6 +32,8 @@ class BoundedHttp(HttpToolsProtocol):
     _head_bytes = 0
     _too_many_fields = False
     _head_timer: asyncio.TimerHandle | None = None
+    _leave: Callable[[], None] | None = None
+    """What to call when the client leaves; of the last request that asked for it."""
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -43,6 +47,9 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_timer()
         super().connection_lost(exc)
+        if self._leave is not None:
+            self._leave()
+            self._leave = None
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -65,6 +72,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._head_open = True
         self._head_bytes = 0
         super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: self._take_departure}  # type: ignore[dict-item] # uvicorn types them as empty
 
     @override
     def on_headers_complete(self) -> None:
@@ -80,6 +88,9 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(431, "head_too_large", f"the request has more than {MAX_HEAD_FIELDS} header fields")
         else:
             self._refuse(400, "invalid_http", "the request is no valid HTTP")
+
+    def _take_departure(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
 
     def _give_up_on_head(self) -> None:
         self._head_timer = None

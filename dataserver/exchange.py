@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.datastructures import QueryParams
 
 from dataserver.refusals import (
     BodyTooLarge,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_HEADER: Final = b"request-timeout-ms"
 TIMEOUT_PARAMETER: Final = "timeout_ms"
+MAX_PARAMETER_COUNT: Final = 64
 
 _T = TypeVar("_T")
 _TIMEOUT_NAME: Final = TIMEOUT_PARAMETER.encode()
@@ -61,7 +62,7 @@ class ServerState:
 class Exchange:
     """One request, authenticated and routed."""
 
-    __slots__ = ("_query", "headers", "path", "principal", "raw_path", "scope", "services", "visit")
+    __slots__ = ("_named", "_query", "headers", "path", "principal", "raw_path", "scope", "services", "visit")
 
     def __init__(
         self,
@@ -83,14 +84,25 @@ class Exchange:
         """The path's parameters, decoded."""
         self.raw_path = raw_path
         """The same, as they were sent."""
-        self._query: QueryParams | None = None
+        self._query: list[tuple[str, str]] | None = None
+        self._named: dict[str, str] | None = None
 
     @property
-    def query(self) -> QueryParams:
-        """The query's parameters, in their order."""
+    def query(self) -> list[tuple[str, str]]:
+        """The query's parameters, in their order.
+
+        Raises:
+            InvalidParameter: They are too many.
+        """
         if self._query is None:
-            self._query = QueryParams(self.scope["query_string"])
+            self._query = query_pairs(self.scope["query_string"])
         return self._query
+
+    def parameter(self, name: str) -> str | None:
+        """Return the last parameter of the query called `name`, if there is one."""
+        if self._named is None:
+            self._named = dict(self.query)
+        return self._named.get(name)
 
     @property
     def timeout_s(self) -> float | None:
@@ -120,6 +132,20 @@ class Exchange:
         return json_value(decoder, await self.body())
 
 
+def query_pairs(query: bytes) -> list[tuple[str, str]]:
+    """Return the parameters of a query, decoded, in their order.
+
+    Raises:
+        InvalidParameter: They are too many.
+    """
+    if not query:
+        return []
+    try:
+        return parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETER_COUNT)
+    except ValueError as error:
+        raise InvalidParameter(f"the query has more than {MAX_PARAMETER_COUNT} parameters") from error
+
+
 def requested_timeout_s(headers: Mapping[bytes, bytes], query: bytes, limits: HttpLimits) -> float | None:
     """Return the deadline that the query (or else a header) asks for, in seconds, cut to the limit; None without one.
 
@@ -127,9 +153,8 @@ def requested_timeout_s(headers: Mapping[bytes, bytes], query: bytes, limits: Ht
         InvalidParameter: It is no whole number of milliseconds above 0.
     """
     text = headers.get(TIMEOUT_HEADER)
-    if _TIMEOUT_NAME in query:
-        named = QueryParams(query).get(TIMEOUT_PARAMETER)
-        text = text if named is None else named.encode()
+    if query and _TIMEOUT_NAME in query:
+        text = dict(query_pairs(query)).get(TIMEOUT_PARAMETER, "").encode() or text
     if text is None:
         return None
     if not text.isdigit() or len(text) > _MAX_DIGITS or int(text) == 0:
@@ -173,7 +198,8 @@ def check_accept(headers: Mapping[bytes, bytes], media: tuple[bytes, ...]) -> No
     Raises:
         NotAcceptable: It takes none of them.
     """
-    if not any(accepts(headers, each) for each in media):
+    wanted = headers.get(b"accept", b"*/*")
+    if wanted != b"*/*" and not any(accepts(headers, each) for each in media):
         allowed = [each.decode() for each in media]
         raise NotAcceptable(f"this answers as {' or '.join(allowed)} only", allowed=allowed)
 

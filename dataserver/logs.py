@@ -26,6 +26,10 @@ _INNOCENT_NAMES = frozenset({"token_id", "token_name", "token_count", "tokens_co
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}")
 _TOKEN_SHAPE = re.compile(r"\bdst_[A-Za-z0-9_-]{8,}")
 _MAX_TEXT_CHARACTERS = 4_000
+_PLAIN_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+"""Without the variables of each frame: the headers of a request, with its token, are among them."""
 
 
 def configure(settings: LogSettings, *, stream: TextIO | None = None) -> None:
@@ -40,9 +44,13 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None) -> None:
         redacted,
     ]
     renderer: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        [_PLAIN_TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=False)]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
     )
     structlog.configure(
         processors=[*shared, *renderer],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 import msgspec
@@ -39,7 +39,7 @@ def description(routes: Sequence[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "dataserver",
-            "version": version("dataserver"),
+            "version": _version(),
             "description": "SQLite over HTTP. Every answer that is no success has the body `ErrorBody`.",
         },
         "paths": paths,
@@ -48,6 +48,13 @@ def description(routes: Sequence[Route]) -> dict[str, Any]:
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _version() -> str:
+    try:
+        return version("dataserver")
+    except PackageNotFoundError:
+        return "0"  # run from a checkout that is not installed
 
 
 def _types(routes: Iterable[Route]) -> list[Any]:

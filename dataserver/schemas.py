@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dataserver.refusals import TableNotFound, UnknownColumn
 from dataserver.rows.columns import Column, columns_of
 from dataserver.rows.keys import Key, key_of
+from dataserver.rows.keyset import Order, order_of
 from dataserver.rows.writes import point_sql
 from storage import SqlError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 FRESH_S: Final = 10.0
 MAX_DATABASE_COUNT: Final = 1_000
+MAX_ORDER_COUNT: Final = 64
 _KEEPS_SCHEMA = re.compile(r"\s*(?:INSERT|UPDATE|DELETE|REPLACE|SELECT)\b", re.IGNORECASE)
 
 
@@ -37,6 +39,22 @@ class Table:
     key: Key | None
     point_sql: str
     """The statement for one row by its key; empty where there is no key."""
+    orders: dict[str | None, Order] = field(default_factory=dict)
+    """Orders that were asked for, by their text."""
+
+    def order(self, text: str | None) -> Order:
+        """Return the order that `?order=` asks for.
+
+        Raises:
+            UnknownColumn: A column that the table lacks.
+            InvalidParameter: A column twice, or too many of them.
+        """
+        found = self.orders.get(text)
+        if found is None:
+            if len(self.orders) >= MAX_ORDER_COUNT:
+                self.orders.clear()
+            found = self.orders[text] = order_of(text, self.columns, self.key)
+        return found
 
 
 @dataclass(slots=True)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from dataserver.answers import JSON, AnyAnswer
 from dataserver.exchange import check_accept, requested_timeout_s
-from dataserver.routes.rows import LABEL, addressed_key, row_answer
+from dataserver.routes.rows import addressed_key, row_answer
 from dataserver.rows.keys import key_values
 from storage import SqlError
 
 if TYPE_CHECKING:
-    from dataserver.answers import Send
-    from dataserver.departures import Receive, Visit
+    from dataserver.departures import Visit
     from dataserver.exchange import Services
-    from dataserver.front import Front
+    from dataserver.front import Scope
     from dataserver.schemas import Table
 
 _MEDIA = (JSON,)
@@ -25,9 +23,11 @@ _MEDIA = (JSON,)
 class PointRead:
     """Reads one row by its key."""
 
-    def __init__(self, services: Services, front: Front) -> None:
-        self._services = services
-        self._front = front
+    def __init__(self, services: Services) -> None:
+        self._databases = services.databases
+        self._schemas = services.schemas
+        self._authenticate = services.tokens.authenticate
+        self._limits = services.limits
 
     @staticmethod
     def matches(parts: list[bytes]) -> bool:
@@ -36,35 +36,31 @@ class PointRead:
             parts[6] == b"rows" and parts[4] == b"tables" and parts[2] == b"databases" and parts[1] == b"v1"
         )
 
-    async def handle(
-        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, parts: list[bytes]
-    ) -> None:
-        """Answer the row, or what is wrong."""
-
-        async def read(_visit: Visit) -> AnyAnswer:
-            return await self._read(scope, parts)
-
-        await self._front.run(LABEL, read, scope, receive, send)
-
-    async def _read(self, scope: MutableMapping[str, Any], parts: list[bytes]) -> AnyAnswer:
-        services = self._services
+    async def __call__(self, _visit: Visit, scope: Scope, parts: list[bytes]) -> AnyAnswer:
+        """Answer the row whose address has these parts."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        services.tokens.authenticate(headers.get(b"authorization"))  # the least role reads
+        self._authenticate(headers.get(b"authorization"))  # the least role reads
         check_accept(headers, _MEDIA)
-        database, name = unquote(parts[3].decode("latin-1")), unquote(parts[5].decode("latin-1"))
-        timeout_s = requested_timeout_s(headers, scope["query_string"], services.limits)
-
-        async def read(table: Table) -> AnyAnswer:
-            values = key_values(addressed_key(table), parts[7])
-            handle = services.databases.get(database)
-            return row_answer(
-                await handle.query_json(table.point_sql, values, timeout_s=timeout_s), table, parts[7]
-            )
-
-        known = services.schemas.known(database, name)
+        timeout_s = requested_timeout_s(headers, scope["query_string"], self._limits)
+        database, name, address = parts[3].decode("latin-1"), parts[5].decode("latin-1"), parts[7]
+        if b"%" in scope["raw_path"]:
+            database, name = unquote(database), unquote(name)
+        known = self._schemas.known(database, name)
         if known is not None:
             try:
-                return await read(known)
+                handle = self._databases.get(database)
+                values = key_values(addressed_key(known), address)
+                return row_answer(
+                    await handle.query_json(known.point_sql, values, timeout_s=timeout_s), known, address
+                )
             except SqlError:
-                services.schemas.forget(database)
-        return await services.schemas.using(database, name, read)
+                self._schemas.forget(database)
+
+        async def read(table: Table) -> AnyAnswer:
+            values = key_values(addressed_key(table), address)
+            rows = await self._databases.get(database).query_json(
+                table.point_sql, values, timeout_s=timeout_s
+            )
+            return row_answer(rows, table, address)
+
+        return await self._schemas.using(database, name, read)

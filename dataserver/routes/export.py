@@ -24,7 +24,6 @@ from dataserver.refusals import (
 from dataserver.routes.query import READ_REFUSALS, TIMEOUT
 from dataserver.routes.route import Parameter, Route
 from dataserver.rows.filters import conditions
-from dataserver.rows.keyset import order_of
 from dataserver.rows.pages import export
 from dataserver.rows.writes import sql_params
 from dataserver.wire import ExportRequest
@@ -37,14 +36,14 @@ _DECODER: Final = msgspec.json.Decoder(ExportRequest)
 
 async def get_export(exchange: Exchange) -> AnyAnswer:
     """Stream the rows of a table that meet the filters, in the order asked for."""
-    query = exchange.query
-    name = query.get("table")
+    name = exchange.parameter("table")
     if name is None:
         raise InvalidParameter("`table` is missing: which one is to be exported")
     table = await exchange.services.schemas.table(exchange.path["db"], name)
-    order = order_of(query["order"], table.columns, table.key) if "order" in query else None
-    statement = export(name, table.key, conditions(query.multi_items(), table.columns), order)
-    wanted = query.get("format")
+    wanted_order = exchange.parameter("order")
+    order = None if wanted_order is None else table.order(wanted_order)
+    statement = export(name, table.key, conditions(exchange.query, table.columns), order)
+    wanted = exchange.parameter("format")
     if wanted not in {None, "csv", "ndjson"}:
         raise InvalidParameter(f"format is {wanted!r}; allowed are csv and ndjson", allowed=list(_MEDIA))
     return await _stream(exchange, statement.sql, statement.params, _format(exchange, wanted))

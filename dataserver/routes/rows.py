@@ -26,7 +26,7 @@ from dataserver.routes.query import TIMEOUT
 from dataserver.routes.route import Parameter, Route
 from dataserver.rows.filters import conditions
 from dataserver.rows.keys import Key, key_values
-from dataserver.rows.keyset import Place, order_of
+from dataserver.rows.keyset import Place
 from dataserver.rows.pages import (
     Page,
     next_cursor,
@@ -47,7 +47,7 @@ _ROWS: Final = msgspec.json.Decoder(dict[str, Any] | list[dict[str, Any]])
 
 async def get_rows(exchange: Exchange) -> AnyAnswer:
     """Answer a page of rows, and where the next one begins."""
-    return await with_table(exchange, lambda table: _page(exchange, table))
+    return await with_table(exchange, lambda table: page_of(exchange, table))
 
 
 async def get_row(exchange: Exchange) -> AnyAnswer:
@@ -90,15 +90,18 @@ async def with_table(exchange: Exchange, act: Callable[[Table], Awaitable[_T]]) 
     return await exchange.services.schemas.using(exchange.path["db"], exchange.path["table"], act)
 
 
-async def _page(exchange: Exchange, table: Table) -> AnyAnswer:
-    query, limits = exchange.query, exchange.services.limits
+async def page_of(exchange: Exchange, table: Table) -> AnyAnswer:
+    """Answer a page of a table."""
+    limits = exchange.services.limits
     page = Page(
         table=table.info.name,
         key=table.key,
-        order=order_of(query.get("order"), table.columns, table.key),
-        conditions=tuple(conditions(query.multi_items(), table.columns)),
-        limit=page_limit(query.get("limit"), default=limits.default_page_count, most=limits.max_page_count),
-        after=query.get("after"),
+        order=table.order(exchange.parameter("order")),
+        conditions=tuple(conditions(exchange.query, table.columns)),
+        limit=page_limit(
+            exchange.parameter("limit"), default=limits.default_page_count, most=limits.max_page_count
+        ),
+        after=exchange.parameter("after"),
     )
     database = exchange.services.databases.get(exchange.path["db"])
     statement = page.statement
@@ -241,7 +244,8 @@ PAGE_PARAMETERS: Final = (
     Parameter(name="limit", type="integer", says="The most rows to answer."),
     Parameter(name="after", says="The `next` of the page before."),
 )
-LABEL: Final = f"GET {_PATH}/{{key}}"
+ROW_LABEL: Final = f"GET {_PATH}/{{key}}"
+PAGE_LABEL: Final = f"GET {_PATH}"
 
 ROUTES = (
     Route(

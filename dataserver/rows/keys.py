@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_to_bytes
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 ROWID_NAMES: Final = ("rowid", "_rowid_", "oid")
 _BLOB_PREFIX = "base64:"
+_PLAIN_DIGITS = 18
+"""So many digits are no more than 64 bits hold."""
+_ZERO = ord("0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,9 @@ class Key:
     columns: tuple[Column, ...]
     shown: bool
     """Whether the columns are among those of the table; a bare rowid is not, and has to be selected by name."""
+
+    is_one_integer: bool = False
+    """Whether it is one column of whole numbers, for the shortest way from an address to a value."""
 
     @property
     def where(self) -> str:
@@ -45,12 +51,17 @@ def key_of(table: TableInfo) -> Key | None:
     columns = columns_of(table)
     primary = [columns[name] for name in table.primary_key]
     if primary and (_is_rowid_alias(table) or not any(column.nullable for column in primary)):
-        return Key(tuple(Column(c.name, c.affinity, nullable=False) for c in primary), shown=True)
+        is_one_integer = len(primary) == 1 and primary[0].affinity == "integer"
+        return Key(
+            tuple(replace(c, nullable=False) for c in primary), shown=True, is_one_integer=is_one_integer
+        )
     if not table.has_rowid:
         return None
     taken = {name.lower() for name in columns}
     free = next((name for name in ROWID_NAMES if name not in taken), None)
-    return None if free is None else Key((Column(free, "integer", nullable=False),), shown=False)
+    if free is None:
+        return None
+    return Key((Column(free, "integer", nullable=False),), shown=False, is_one_integer=True)
 
 
 def _is_rowid_alias(table: TableInfo) -> bool:
@@ -67,6 +78,8 @@ def key_values(key: Key, address: bytes) -> tuple[Value, ...]:
     Raises:
         InvalidParameter: It has another number of values than the key, or one that can't be read.
     """
+    if key.is_one_integer and address.isdigit() and len(address) <= _PLAIN_DIGITS and address[0] != _ZERO:
+        return (int(address),)
     parts = address.split(b",")
     if len(parts) != len(key.columns):
         names = ",".join(column.name for column in key.columns)

@@ -69,16 +69,15 @@ class Order:
 
     terms: tuple[Term, ...]
     total: bool
+    sql: str
+    """What stands behind ORDER BY; empty where there is nothing to order by."""
+    mark: bytes
+    """A short mark of the order, so that a cursor of another one is refused."""
 
-    @property
-    def sql(self) -> str:
-        """What stands behind ORDER BY; empty where there is nothing to order by."""
-        return ", ".join(term.sql for term in self.terms)
 
-    @property
-    def mark(self) -> bytes:
-        """A short mark of the order, so that a cursor of another one is refused."""
-        return sha256(repr((self.sql, self.total)).encode()).digest()[:_MARK_BYTES]
+def _order(terms: tuple[Term, ...], *, total: bool) -> Order:
+    sql = ", ".join(term.sql for term in terms)
+    return Order(terms, total, sql, sha256(repr((sql, total)).encode()).digest()[:_MARK_BYTES])
 
 
 def order_of(text: str | None, columns: dict[str, Column], key: Key | None) -> Order:
@@ -98,11 +97,11 @@ def order_of(text: str | None, columns: dict[str, Column], key: Key | None) -> O
     if len(terms) > MAX_ORDER_COUNT:
         raise InvalidParameter(f"the order has {len(terms)} columns; at most {MAX_ORDER_COUNT} are allowed")
     if key is None:
-        return Order(tuple(terms), total=False)
+        return _order(tuple(terms), total=False)
     descending = bool(terms) and terms[-1].descending
     named = {term.column.name for term in terms}
     terms += [Term(column, descending) for column in key.columns if column.name not in named]
-    return Order(_up_to_key(terms, key), total=True)
+    return _order(_up_to_key(terms, key), total=True)
 
 
 def _up_to_key(terms: list[Term], key: Key) -> tuple[Term, ...]:
