@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,27 +16,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loadtests import report
-from loadtests.running_server import RunningServer, ServerFailed, free_port
-from loadtests.samples import Answered, Run, read_lines
+from loadtests.one_run import Load, LoadRunFailed, admin_token, fill_with_demo, run_once
+from loadtests.running_server import ServerFailed
 from loadtests.scenarios import SCENARIOS
 from loadtests.summary import ALL, SMALL, Summary, summarise
-from loadtests.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _HERE = Path(__file__).parent
-_PROGRAM = (sys.executable, "-m", "dataserver")
-_FILL_S = 180.0
-_BESIDE_RUN_S = 120.0  # what Locust may take beyond the run: its start, the survey, its end
-
-
-class LoadRunFailed(Exception):
-    """A part of the run did not do its work; the text says which and shows the end of its log."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Return the exit code."""
+    load = _load(arguments)
+    try:
+        with tempfile.TemporaryDirectory(prefix="dataserver-load-") as name:
+            folder = Path(name)
+            _say("filling a data folder with the demo's tables")
+            origin = fill_with_demo(folder)
+            token = admin_token(folder)
+            runs = []
+            for uses_workers in (True, False):
+                _say(
+                    f"workers {'on' if uses_workers else 'off'}: {load.visitor_count} visitors, "
+                    f"{load.rate_per_s:g} requests/s, {load.seconds} s"
+                )
+                runs.append(run_once(folder, token, load, uses_workers=uses_workers))
+    except (LoadRunFailed, ServerFailed) as error:
+        _say(f"failed: {error}")
+        return 1
+    page = _HERE / "report" / f"{time.strftime('%Y%m%d-%H%M%S')}.html"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(report.render(runs, _facts(load, origin)), encoding="utf-8")
+    summaries = [summarise(run) for run in runs]
+    print(table(summaries))
+    print(f"report: {page}")
+    return 1 if any(summary.failures for summary in summaries) else 0
+
+
+def _load(arguments: Sequence[str]) -> Load:
     parser = argparse.ArgumentParser(prog="python -m loadtests.compare", description=__doc__)
     parser.add_argument("--seconds", type=int, default=30, help="how long each of the two runs lasts")
     parser.add_argument("--users", type=int, default=40, help="visitors at once")
@@ -48,25 +65,13 @@ def main(arguments: Sequence[str]) -> int:
         "--workers", choices=("process", "thread"), default="process", help="the first run's kind"
     )
     options = parser.parse_args(arguments)
-    try:
-        with tempfile.TemporaryDirectory(prefix="dataserver-load-") as folder:
-            _say("filling a data folder with the demo's tables")
-            origin = _fill(Path(folder))
-            token = _token(Path(folder))
-            runs = [
-                _run(Path(folder), token, options, label=f"workers {state}", flag=flag)
-                for state, flag in (("on", "1"), ("off", "0"))
-            ]
-    except (LoadRunFailed, ServerFailed) as error:
-        _say(f"failed: {error}")
-        return 1
-    page = _HERE / "report" / f"{time.strftime('%Y%m%d-%H%M%S')}.html"
-    page.parent.mkdir(exist_ok=True)
-    page.write_text(report.render(runs, _facts(options, origin)), encoding="utf-8")
-    summaries = [summarise(run) for run in runs]
-    print(table(summaries))
-    print(f"report: {page}")
-    return 1 if any(summary.failures for summary in summaries) else 0
+    return Load(
+        seconds=options.seconds,
+        visitor_count=options.users,
+        rate_per_s=options.rate,
+        server=options.server,
+        workers=options.workers,
+    )
 
 
 def table(summaries: Sequence[Summary]) -> str:
@@ -108,102 +113,12 @@ def table(summaries: Sequence[Summary]) -> str:
     return "\n".join(text)
 
 
-def _fill(folder: Path) -> str:
-    """Let the demo fill the folder, and return where its tables come from as it says itself."""
-    port = free_port()
-    command = [*_PROGRAM, "demo", "--data-dir", str(folder), "--port", str(port)]
-    with RunningServer(name="dataserver demo", command=command, port=port, start_s=_FILL_S) as server:
-        server.stop()
-        said = [
-            line for line in server.log().splitlines() if "tables" in line.lower() and "from" in line.lower()
-        ]
-    return said[0].strip() if said else "the demo's tables"
-
-
-def _token(folder: Path) -> str:
-    command = [
-        *_PROGRAM,
-        "token",
-        "create",
-        "--role",
-        "admin",
-        "--name",
-        "load",
-        "--data-dir",
-        str(folder),
-    ]
-    made = subprocess.run(command, capture_output=True, check=False, timeout=60, text=True)  # noqa: S603 - our own program
-    if made.returncode != 0:
-        raise LoadRunFailed(f"no token: {made.stderr}")
-    return made.stdout.strip()
-
-
-def _run(folder: Path, token: str, options: argparse.Namespace, *, label: str, flag: str) -> Run:
-    port = free_port()
-    command = [
-        *_PROGRAM, "serve", "--data-dir", str(folder), "--host", "127.0.0.1", "--port", str(port),
-        "--server", options.server,
-    ]  # fmt: skip
-    environment = {"USE_SQLITE_WORKERS": flag, "SQLITE_WORKER_KIND": options.workers}
-    _say(f"{label}: {options.users} visitors, {options.rate:g} requests/s, {options.seconds} s")
-    with RunningServer(
-        name="dataserver serve", command=command, port=port, environment=environment
-    ) as server:
-        with Watch(server.url, token) as watch:
-            answered = _locust(server.url, token, options)
-        code = server.stop()
-        if code != 0:
-            raise LoadRunFailed(f"{label}: the server ended with {code}: {server.log()}")
-    begun_s = min(each.begun_s for each in answered)
-    ended_s = max(each.begun_s for each in answered)
-    return Run(
-        label=label,
-        begun_s=begun_s,
-        ended_s=ended_s,
-        offered_per_s=options.rate,
-        answered=answered,
-        readings=[reading for reading in watch.readings if begun_s <= reading.at_s <= ended_s],
-        pool=watch.pool,
-    )
-
-
-def _locust(url: str, token: str, options: argparse.Namespace) -> list[Answered]:
-    with tempfile.NamedTemporaryFile(suffix=".ndjson") as samples:
-        command = [
-            sys.executable, "-m", "locust", "-f", str(_HERE / "locustfile.py"), "--headless", "--only-summary",
-            "--host", url, "--users", str(options.users), "--spawn-rate", str(options.users),
-            "--run-time", f"{options.seconds}s", "--stop-timeout", "30", "--rate", str(options.rate),
-            "--samples", samples.name, "--exit-code-on-error", "0", "--loglevel", "WARNING",
-        ]  # fmt: skip
-        environment = {**os.environ, "DATASERVER_TOKEN": token}
-        ran = subprocess.Popen(  # noqa: S603 - our own command line
-            command,
-            cwd=_HERE.parent,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            said, _ = ran.communicate(timeout=options.seconds + _BESIDE_RUN_S)
-        except subprocess.TimeoutExpired as error:
-            ran.send_signal(signal.SIGKILL)
-            said, _ = ran.communicate()
-            raise LoadRunFailed(f"Locust did not end: {said[-2000:]}") from error
-        answered = read_lines(Path(samples.name), Answered)
-        if ran.returncode != 0 or not answered:
-            raise LoadRunFailed(
-                f"Locust ended with {ran.returncode} after {len(answered)} requests: {said[-2000:]}"
-            )
-        return answered
-
-
-def _facts(options: argparse.Namespace, origin: str) -> dict[str, str]:
+def _facts(load: Load, origin: str) -> dict[str, str]:
     mix = ", ".join(f"{scenario.name} {scenario.weight / 10:g} %" for scenario in SCENARIOS)
     return {
         "Machine": f"{os.cpu_count()} cores, shared with the load generator; {platform.system()} {platform.release()}",
-        "Server": f"{options.server}, {options.workers} workers in the first run, none in the second",
-        "Load": f"Locust, {options.users} visitors with a fixed rate each, {options.rate:g} requests/s together",
+        "Server": f"{load.server}, {load.workers} workers in the first run, none in the second",
+        "Load": f"Locust, {load.visitor_count} visitors with a fixed rate each, {load.rate_per_s:g} requests/s together",
         "Mix": mix,
         "Small requests": "all but filtered lists, scans and exports, which read whole tables",
         "Tables": origin,

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _STOP_S = 20.0
 _LOOK_EVERY_S = 0.05
-_LOG_TAIL_CHARS = 3_000
+_LOG_TAIL_CHARS = 100_000
+_SAID_CHARS = 3_000
 
 
 class ServerFailed(Exception):
@@ -81,7 +82,7 @@ class RunningServer:
             return self._process.wait(_STOP_S)
 
     def log(self) -> str:
-        """Return the end of what it wrote."""
+        """Return what it wrote; only the end of it where that is long."""
         self._log.seek(0)
         return self._log.read().decode(errors="replace")[-_LOG_TAIL_CHARS:]
 
@@ -94,14 +95,18 @@ class RunningServer:
         until = time.monotonic() + self.start_s
         while time.monotonic() < until:
             if self._process.poll() is not None:
-                raise ServerFailed(f"{self.name} ended with {self._process.returncode}: {self.log()}")
+                raise ServerFailed(
+                    f"{self.name} ended with {self._process.returncode}: {self.log()[-_SAID_CHARS:]}"
+                )
             try:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             except OSError:
                 select.select([], [], [], _LOOK_EVERY_S)
             else:
                 return
-        raise ServerFailed(f"{self.name} does not answer after {self.start_s:g} s: {self.log()}")
+        raise ServerFailed(
+            f"{self.name} does not answer after {self.start_s:g} s: {self.log()[-_SAID_CHARS:]}"
+        )
 
 
 def free_port() -> int:

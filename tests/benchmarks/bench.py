@@ -29,8 +29,9 @@ _PROBE_STEPS = 1_000_000
 class Bench:
     """One run of the benchmark: its sizes, its files, and the rows so far."""
 
-    def __init__(self, *, sizes: Sizes, folder: Path, source: Path) -> None:
+    def __init__(self, *, sizes: Sizes, folder: Path, source: Path, fdatasync_us: float) -> None:
         self.sizes = sizes
+        self.fdatasync_us = fdatasync_us
         self.rows: list[Row] = []
         self._candidates: dict[str, SubjectProcess] = {}
         self.scan_steps = _scan_steps(sizes.scan_s)

@@ -44,7 +44,7 @@ def bench(pytestconfig: pytest.Config) -> Iterator[Bench]:
         )
         source = folder / "bench.db"
         rows_file.create(source, item_count=sizes.item_count, growth_counts=sizes.growth_counts)
-        bench = Bench(sizes=sizes, folder=folder, source=source)
+        bench = Bench(sizes=sizes, folder=folder, source=source, fdatasync_us=machine.fdatasync_us(folder))
         pytestconfig.stash[_BENCH] = bench
         try:
             yield bench

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from dataserver.memory import tree_memory
 from loadtests.api import Api
 from loadtests.server_metrics import Scrape, read_scrape, worst_lag_ms
 from tests.benchmarks.bench import Figures, compare, interleaved
-from tests.benchmarks.memory import tree_memory
 from tests.benchmarks.ratios import Bound, versus
 from tests.benchmarks.rows_file import ITEMS
-from tests.benchmarks.subjects.protocol import ALL_ROWS
+from tests.benchmarks.subjects.protocol import all_rows
 from tests.benchmarks.web import load, servers
 from tests.benchmarks.web.beside_scans import Figures as ScanFigures
 from tests.benchmarks.web.beside_scans import Orders
@@ -38,6 +38,8 @@ _MIB = 1 << 20
 _SCANS_LIMIT_S = 60.0
 
 PEERS: dict[str, Callable[[Bench], Contender | str]] = {
+    "ours thread": lambda bench: servers.ours(bench.copy("ours thread"), "uvicorn", "thread"),
+    "ours off": lambda bench: servers.ours(bench.copy("ours off"), "uvicorn", "off"),
     "empty uvicorn": lambda _: servers.empty("uvicorn"),
     "empty h2corn": lambda _: servers.empty("h2corn"),
     "starlette": lambda bench: servers.starlette(bench.copy("starlette"), "cursor"),
@@ -92,6 +94,7 @@ def test_point_reads_and_pages_over_http(
         _add_point_reads(bench, figures, missing, server)
     for server in ASGI_SERVERS:
         _add_pages(bench, figures, missing, server)
+    _add_kinds(bench, figures)
 
 
 def _load(bench: Bench, contender: Contender, path: str) -> Figures:
@@ -158,6 +161,23 @@ def _add_pages(bench: Bench, figures: dict[str, list[Figures]], missing: dict[st
         )
 
 
+def _add_kinds(bench: Bench, figures: dict[str, list[Figures]]) -> None:
+    for what, label in (("row", "point read"), ("page", "page")):
+        for kind in ("thread", "off"):
+            bench.add(
+                compare(
+                    figures,
+                    group="the same by kind of pool: process against the others, on uvicorn",
+                    what=f"{label}, process",
+                    ours=f"ours uvicorn {what}",
+                    peer=f"ours {kind} {what}",
+                    peer_name="thread" if kind == "thread" else "workers off",
+                    key="per_s",
+                    unit="/s",
+                )
+            )
+
+
 @pytest.mark.parametrize("server", ASGI_SERVERS)
 def test_memory_and_stalls_while_four_large_answers_leave(
     bench: Bench, ours: dict[str, Contender], server: str
@@ -194,9 +214,9 @@ def test_memory_and_stalls_while_four_large_answers_leave(
 
 def _four_large_answers(bench: Bench, contender: Contender) -> Figures:
     api = Api(contender.url, contender.token or "")
-    before_bytes = tree_memory(contender.pid).total_bytes
+    before_bytes = _held_bytes(contender)
     scrape_before = _scraped(api)
-    body = {"sql": ALL_ROWS.format(table=ITEMS), "params": [bench.sizes.large_count]}
+    body = {"sql": all_rows(ITEMS), "params": [bench.sizes.large_count]}
     sizes: list[int] = []
     clients = [
         threading.Thread(
@@ -208,13 +228,20 @@ def _four_large_answers(bench: Bench, contender: Contender) -> Figures:
         client.start()
     peak_bytes = before_bytes
     while any(client.is_alive() for client in clients):
-        peak_bytes = max(peak_bytes, tree_memory(contender.pid).total_bytes)
+        peak_bytes = max(peak_bytes, _held_bytes(contender))
     assert len(sizes) == _FOUR, f"{_FOUR - len(sizes)} answers failed: {contender.log()}"
     return {
         "before_mib": before_bytes / _MIB,
         "peak_mib": peak_bytes / _MIB,
         "stall_ms": worst_lag_ms(scrape_before, _scraped(api)),
     }
+
+
+def _held_bytes(contender: Contender) -> int:
+    """Return what its processes hold, asked from outside: the server has no part in it."""
+    held = tree_memory(contender.pid)
+    assert held is not None, "PSS is known on Linux only"
+    return held.pss_bytes + held.memfd_bytes
 
 
 def _scraped(api: Api) -> Scrape:

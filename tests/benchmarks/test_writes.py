@@ -36,7 +36,7 @@ def test_durable_writes(bench: Bench, benchmark: BenchmarkFixture) -> None:
                 bench.add(
                     compare(
                         figures,
-                        group="durable writes, FULL",
+                        group=f"durable writes, FULL, beside an fdatasync of {bench.fdatasync_us:,.0f} us",
                         what=f"{count:,} callers, {kind}",
                         ours=f"ours:{kind} {count}",
                         peer=f"{peer} {count}",

@@ -33,14 +33,14 @@ class AiosqliteByCursor:
         await self._db.close()
 
     async def read_one(self, table: str, key: int) -> object:
-        async with self._db.execute(protocol.READ_ONE.format(table=table), (key,)) as cursor:
+        async with self._db.execute(protocol.read_one(table), (key,)) as cursor:
             return await cursor.fetchone()
 
     async def page_json(self, table: str, after: int) -> bytes:
-        return _json(await self._rows(protocol.PAGE.format(table=table), after))
+        return _json(await self._rows(protocol.page(table), after))
 
     async def rows_json(self, table: str, count: int) -> int:
-        return len(_json(await self._rows(protocol.ALL_ROWS.format(table=table), count)))
+        return len(_json(await self._rows(protocol.all_rows(table), count)))
 
     async def write_one(self, author: int) -> None:
         await self._db.execute_insert(protocol.INSERT, (author, protocol.BODY))
@@ -58,7 +58,7 @@ class AiosqliteByHelper(AiosqliteByCursor):
 
     @override
     async def read_one(self, table: str, key: int) -> object:
-        return await self._rows(protocol.READ_ONE.format(table=table), key)
+        return await self._rows(protocol.read_one(table), key)
 
     @override
     async def _rows(self, sql: str, parameter: int) -> Iterable[Any]:

@@ -27,13 +27,13 @@ class ApswAio:
         await self._db.aclose()
 
     async def read_one(self, table: str, key: int) -> object:
-        return await self._rows(protocol.READ_ONE.format(table=table), key)
+        return await self._rows(protocol.read_one(table), key)
 
     async def page_json(self, table: str, after: int) -> bytes:
-        return _json(await self._rows(protocol.PAGE.format(table=table), after))
+        return _json(await self._rows(protocol.page(table), after))
 
     async def rows_json(self, table: str, count: int) -> int:
-        return len(_json(await self._rows(protocol.ALL_ROWS.format(table=table), count)))
+        return len(_json(await self._rows(protocol.all_rows(table), count)))
 
     async def write_one(self, author: int) -> None:
         await self._db.execute(protocol.INSERT, (author, protocol.BODY))
@@ -61,13 +61,13 @@ class ApswOnLoop:
         self._db.close()
 
     async def read_one(self, table: str, key: int) -> object:
-        return self._db.execute(protocol.READ_ONE.format(table=table), (key,)).fetchall()
+        return self._db.execute(protocol.read_one(table), (key,)).fetchall()
 
     async def page_json(self, table: str, after: int) -> bytes:
-        return _json(self._db.execute(protocol.PAGE.format(table=table), (after,)).fetchall())
+        return _json(self._db.execute(protocol.page(table), (after,)).fetchall())
 
     async def rows_json(self, table: str, count: int) -> int:
-        return len(_json(self._db.execute(protocol.ALL_ROWS.format(table=table), (count,)).fetchall()))
+        return len(_json(self._db.execute(protocol.all_rows(table), (count,)).fetchall()))
 
     async def write_one(self, author: int) -> None:
         self._db.execute(protocol.INSERT, (author, protocol.BODY))

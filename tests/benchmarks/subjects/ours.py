@@ -33,16 +33,14 @@ class Ours:
         await self._opening.__aexit__(None, None, None)
 
     async def read_one(self, table: str, key: int) -> object:
-        return await self._db.query_one(protocol.READ_ONE.format(table=table), (key,))
+        return await self._db.query_one(protocol.read_one(table), (key,))
 
     async def page_json(self, table: str, after: int) -> bytes:
-        return await self._db.query_json(protocol.PAGE.format(table=table), (after,))
+        return await self._db.query_json(protocol.page(table), (after,))
 
     async def rows_json(self, table: str, count: int) -> int:
         walked_bytes = 0
-        with await self._db.query_body(
-            protocol.ALL_ROWS.format(table=table), (count,), timeout_s=_LONGEST_S
-        ) as body:
+        with await self._db.query_body(protocol.all_rows(table), (count,), timeout_s=_LONGEST_S) as body:
             for chunk in body.chunks():
                 walked_bytes += len(chunk)
                 await asyncio.sleep(0)  # as a server does between two sends

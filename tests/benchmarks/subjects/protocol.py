@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Protocol
 
-READ_ONE = "SELECT id, name, category, price, stock, note, updated_at_ms FROM {table} WHERE id = ?"
-PAGE = "SELECT id, name, category, price, stock, note, updated_at_ms FROM {table} WHERE id > ? ORDER BY id LIMIT 50"
-ALL_ROWS = "SELECT id, name, category, price, stock, note, updated_at_ms FROM {table} WHERE id <= ?"
+_COLUMNS = "SELECT id, name, category, price, stock, note, updated_at_ms FROM"
 INSERT = "INSERT INTO written (author, body) VALUES (?, ?)"
 BODY = "a message of ordinary length, as people write them in a chat, give or take a word"
 SCAN = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT count(*) FROM n"
+
+
+@cache  # a statement is written once, as in a program; its making is no part of a read
+def read_one(table: str) -> str:
+    """Return the statement for the row of one key."""
+    return f"{_COLUMNS} {table} WHERE id = ?"
+
+
+@cache
+def page(table: str) -> str:
+    """Return the statement for the 50 rows after a key."""
+    return f"{_COLUMNS} {table} WHERE id > ? ORDER BY id LIMIT 50"
+
+
+@cache
+def all_rows(table: str) -> str:
+    """Return the statement for all rows up to a key."""
+    return f"{_COLUMNS} {table} WHERE id <= ?"
 
 
 class Candidate(Protocol):

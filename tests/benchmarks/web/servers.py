@@ -25,8 +25,11 @@ class Contender(RunningServer):
     token: str | None = None
 
 
-def ours(file: Path, server: str) -> Contender:
-    """Return this project's server on a data folder that holds `file`, with a token of its own."""
+def ours(file: Path, server: str, workers: str = "process") -> Contender:
+    """Return this project's server on a data folder that holds `file`, with a token of its own.
+
+    `workers` is the kind of its pool, or `off`.
+    """
     folder = file.parent
     (folder / "data").mkdir()
     file.rename(folder / "data" / file.name)
@@ -44,7 +47,7 @@ def ours(file: Path, server: str) -> Contender:
         name=f"ours on {server}",
         command=[
             *program, "serve", "--data-dir", str(folder), "--host", "127.0.0.1", "--port", str(port),
-            "--server", server,
+            "--server", server, "--workers", workers,
         ],
         port=port,
         row=rows + "/{key}",

@@ -45,13 +45,13 @@ _read = _by_helper if sys.argv[-1] == "fetchall" else _by_cursor
 
 
 async def _row(request: Request) -> JSONResponse:
-    sql = protocol.READ_ONE.format(table="items")
+    sql = protocol.read_one("items")
     (row,) = await _read(request.app.state.db, sql, int(request.path_params["key"]))
     return JSONResponse(dict(row))
 
 
 async def _page(request: Request) -> JSONResponse:
-    sql = protocol.PAGE.format(table="items")
+    sql = protocol.page("items")
     rows = await _read(request.app.state.db, sql, int(request.query_params["after"]))
     return JSONResponse({"rows": [dict(row) for row in rows]})
 

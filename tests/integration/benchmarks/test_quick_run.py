@@ -46,9 +46,10 @@ def test_a_quick_run_prints_the_machine_and_a_row_for_every_budget_that_exists(p
         "[N-row page as JSON, N in flight]",
         "[N rows as JSON]",
         "[N point reads beside N scans of N s]",
-        "[durable writes, FULL]",
+        "[durable writes, FULL, beside an fdatasync of N us]",
         "[point read over HTTP with a token, N connections]",
         "[N-row page over HTTP with a token, N connections]",
+        "[the same by kind of pool: process against the others, on uvicorn]",
         "[N answers of N rows leave a server at once]",
         "[N point reads over HTTP beside N scans whose clients leave]",
     ]
