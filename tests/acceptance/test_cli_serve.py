@@ -76,7 +76,14 @@ def test_a_server_that_was_killed_leaves_a_folder_that_serves_again(tmp_path: Pa
 @pytest.mark.parametrize("server_name", ["uvicorn", "h2corn"])
 def test_a_second_signal_stops_what_a_first_one_lets_end(tmp_path: Path, server_name: str) -> None:
     with (
-        serving(tmp_path, "--server", server_name, environment={"DATASERVER_DRAIN_S": "3600"}) as server,
+        serving(
+            tmp_path,
+            "--server",
+            server_name,
+            "--workers",
+            "process",  # on the loop, the endless query would not let the signal in
+            environment={"DATASERVER_DRAIN_S": "3600"},
+        ) as server,
         ThreadPoolExecutor(1) as pool,
     ):
         assert server.process.stderr is not None
