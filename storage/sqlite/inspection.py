@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from storage.sqlite.untrusted import ReadAuthorizer
 
 _TABLES_WITH_MARKED_TEXT = frozenset({"json_each", "json_tree", "jsonb_each", "jsonb_tree"})
+"""Their texts may count as JSON where they are used."""
 
 
 NO_VALUES: Any = apsw._null_bindings  # type: ignore[attr-defined]  # noqa: SLF001 - as apsw.ext.query_info does
@@ -110,16 +111,14 @@ def _judged(found: _Found, sql: str, start: int, authorizer: ReadAuthorizer, sch
         raise SqlError("there is more than one statement in the text", offset=offset)
     if not found.is_readonly:
         raise NotReadOnly("the statement writes, and this is for reading")
-    text = found.text.strip(_BLANKS)
+    text = found.text.lstrip(_BLANKS + ";").rstrip(_BLANKS)
     if len(text.encode()) > MAX_SQL_BYTES:
         raise SqlError(f"the statement is longer than {MAX_SQL_BYTES} bytes")
-    is_marked = not _TABLES_WITH_MARKED_TEXT.isdisjoint(authorizer.tables)
-    is_simple = authorizer.select_count == 1 and not is_marked
-    unknown = Origin.MARKED if is_marked else Origin.COMPUTED
+    is_simple = authorizer.select_count == 1 and _TABLES_WITH_MARKED_TEXT.isdisjoint(authorizer.tables)
     columns = []
     for name, _, database, table, origin in found.columns:
         if not is_simple or table is None or origin is None:
-            columns.append(Column(name, unknown))
+            columns.append(Column(name, Origin.COMPUTED))
         elif database == "main" and origin in schema.blob_free_columns(table):
             columns.append(Column(name, Origin.PROVEN))
         else:

@@ -32,8 +32,10 @@ What a value becomes (the encoder for what can't be wrapped, `row_encoding`, wri
 typed column of a STRICT table, read by a statement with a single SELECT. With UNION SQLite names the origin of the
 first part only, so nothing is proven where more than one SELECT is.
 
-**An expression is computed once**: SQLite may copy it to each use (then `random()` is two values, and the guard looks
-at another than the one written). `LIMIT -1` around the query stops that; it costs nothing that could be measured.
+**An expression is computed once, and its text is a text**: SQLite may copy an expression to each use of its column
+(then `random()` is two values, and the guard looks at another than the one written), and a column of json_each passes
+as JSON rather than as text. Neither happens across a co-routine, which `LIMIT -1` around the query and `WHERE 1` behind
+it make of it (SQLite never merges a query with LIMIT into one with WHERE); its cost is under the noise.
 
 Infinity is too rare for a guard (7 columns of 100,000 rows: 20 ms): the answer is searched for `e+999`, and only if
 that is there, in a text even, the statement runs again with a guard, and keeps it. A first look for `+` alone makes
@@ -68,8 +70,7 @@ class Origin(Enum):
 
     PROVEN = "never a BLOB: a rowid, or a typed column of a STRICT table"
     STORED = "a column of a table, of any type"
-    COMPUTED = "an expression, or a column of a statement with several SELECTs"
-    MARKED = "may be text that SQLite takes for JSON: the statement reads json_each or its kin"
+    COMPUTED = "an expression, or a column of a statement with several SELECTs or with json_each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +152,11 @@ def _wrapped(sql: str, columns: Sequence[Column], result: str) -> str:
     while name in folded:  # a table of that name inside `sql` would be taken for the wrapping itself
         name += "_q"
     places = ", ".join(f"c{place}" for place in range(len(columns)))
-    once = any(column.origin in {Origin.COMPUTED, Origin.MARKED} for column in columns)
     # S608: `sql` was prepared alone and is one statement that reads, see `inspection`
-    inner = f"SELECT * FROM ({sql}\n) LIMIT -1" if once else f"{sql}\n"  # noqa: S608
-    return f"WITH {name}({places}) AS ({inner}) SELECT {result} FROM {name}"  # noqa: S608
+    if any(column.origin is Origin.COMPUTED for column in columns):
+        inner = f"SELECT * FROM ({sql}\n) LIMIT -1"  # noqa: S608
+        return f"WITH {name}({places}) AS ({inner}) SELECT {result} FROM {name} WHERE 1"  # noqa: S608
+    return f"WITH {name}({places}) AS ({sql}\n) SELECT {result} FROM {name}"  # noqa: S608
 
 
 def _row(columns: Sequence[Column], shape: Shape, rules: JsonRules) -> str:
@@ -174,8 +176,6 @@ def _json_value(value: str, origin: Origin, rules: JsonRules) -> str:
     if rules.big_integers_as_strings:
         exact = f"+{value} BETWEEN -{MAX_EXACT_INTEGER} AND {MAX_EXACT_INTEGER}"
         cases.append(f"WHEN typeof({value})='integer' AND NOT ({exact}) THEN CAST({value} AS TEXT)")
-    if origin is Origin.MARKED:
-        cases.append(f"WHEN typeof({value})='text' THEN {value}||''")
     return f"CASE {' '.join(cases)} ELSE {value} END" if cases else value
 
 

@@ -272,23 +272,53 @@ def test_json_made_by_the_query_is_a_text_like_any_other(
 ) -> None:
     sql = around.format(expression)
     assert reading.json(sql) == [{"v": reading.rows(sql)[0][0]}]
+    assert b"".join(reading.stream(sql)) == reading.json_bytes(sql)
 
 
-def test_the_elements_of_json_each_are_the_texts_that_rows_have(reading: Reading) -> None:
-    sql = 'SELECT value, key, type FROM json_each(\'[[1],{"a":2},"t",3,null]\')'
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'SELECT value, key, type FROM json_each(\'[[1],{"a":2},"t",3,null]\')',
+        "SELECT value AS v FROM json_each('[[1]]') ORDER BY key",
+        "SELECT DISTINCT value AS v FROM json_each('[[1]]')",
+        "SELECT max(value) AS v FROM json_each('[[1]]')",
+        "SELECT * FROM (SELECT value FROM json_each('[[1]]') LIMIT 1) AS x, json_tree('{\"a\":[1]}')",
+        "SELECT value FROM json_each('[[1]]') UNION ALL SELECT '[2]'",
+        "SELECT value, (SELECT 1) AS one FROM json_each('[[1]]')",
+    ],
+)
+def test_the_elements_of_json_each_are_the_texts_that_rows_have(reading: Reading, sql: str) -> None:
     assert reading.json(sql, shape="arrays") == list(map(list, reading.rows(sql)))
-    sql = "SELECT * FROM (SELECT value FROM json_each('[[1]]') LIMIT 1) AS x, json_tree('{\"a\":[1]}')"
-    assert reading.json(sql, shape="arrays") == list(map(list, reading.rows(sql)))
+    assert b"".join(reading.stream(sql)) == reading.json_bytes(sql)
 
 
-def test_an_expression_is_computed_once(reading: Reading) -> None:
-    sql = (
-        "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT random() % 2 AS a FROM n"
-    )
-    assert {type(row["a"]) for row in reading.json(sql)} == {int}
-    mixed = "SELECT CASE abs(random()) % 2 WHEN 0 THEN x'1331' ELSE 'text' END AS a FROM json_each(?)"
-    for row in reading.json(mixed, [json.dumps([0] * 500)]):
-        assert row["a"] in ("text", {"$base64": "EzE="})
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "random() % 2",
+        "CASE abs(random()) % 2 WHEN 0 THEN x'1331' ELSE 'text' END",
+        "iif(random() % 2, 9e999, 1)",
+    ],
+)
+def test_an_expression_is_computed_once(reading: Reading, expression: str) -> None:
+    allowed = [0, 1, -1, None, "text", {"$base64": "EzE="}]
+    sql = f"SELECT {expression} AS a FROM json_each(?)"  # noqa: S608 - a text of our own
+    params = [json.dumps([0] * 300)]
+    for table in (
+        sql,
+        f"SELECT * FROM ({sql})",  # noqa: S608
+        sql.replace("json_each(?)", "(SELECT value FROM json_each(?))"),
+    ):
+        assert all(row["a"] in allowed for row in reading.json(table, params))
+        assert all(row["a"] in allowed for row in json.loads(b"".join(reading.stream(table, params))))
+        assert all(
+            line in {"0", "1", "-1", '"text"', "EzE=", "Infinity", '"a"', "1.0"}
+            for line in csv_of(reading, table, params)
+        )
+
+
+def csv_of(reading: Reading, sql: str, params: list[Any]) -> list[str]:
+    return b"".join(reading.stream(sql, params, "csv")).decode().split()
 
 
 # -- the rules, one by one ---------------------------------------------------------------------------------------------
