@@ -81,7 +81,7 @@ ANSWERS: dict[type[BaseException], Answering] = {
     storage.ParameterMismatch: Answering(400, "permanent", "parameter_mismatch"),
     storage.ConstraintViolated: Answering(409, "conflict", "constraint_violated"),
     storage.ResultTooLarge: Answering(413, "permanent", "result_too_large"),
-    storage.StorageSaturated: Answering(503, "transient", "queue_full", "info"),
+    storage.StorageSaturated: Answering(503, "transient", "queue_full"),
     storage.StorageBusy: Answering(503, "transient", "storage_busy", "warning"),
     storage.StorageUnavailable: Answering(503, "transient", "storage_unavailable", "warning"),
     storage.StorageClosed: Answering(503, "transient", "storage_closed", "info"),
