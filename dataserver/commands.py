@@ -8,6 +8,7 @@ Errors that are the caller's or the data's become `CommandFailed`, with the name
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, assert_never
@@ -136,8 +137,9 @@ async def perform(command: Command, house: House) -> AsyncGenerator[Reply]:
             rows = house.databases.get(command.database).stream_json(
                 command.sql, command.params, format=command.format, timeout_s=command.timeout_s
             )
-            async for chunk in rows:
-                yield Chunk(chunk)
+            async with aclosing(rows):
+                async for chunk in rows:
+                    yield Chunk(chunk)
             yield Done()
         else:
             yield Done(await _done(command, house))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -170,7 +170,7 @@ class _Desk:
                     failure = error
                 tasks.cancel_scope.cancel()
 
-        async with anyio.create_task_group() as tasks, receive:
+        async with background() as tasks, receive:
             tasks.start_soon(listen, tasks, send)
             async for content in receive:
                 await self._answer(stream, _commands.decode(content))
@@ -180,8 +180,9 @@ class _Desk:
     async def _answer(self, stream: SocketStream, command: Command) -> None:
         name = type(command).__name__
         try:
-            async for reply in perform(command, self._house):
-                await stream.send(framed(reply))
+            async with aclosing(perform(command, self._house)) as replies:
+                async for reply in replies:
+                    await stream.send(framed(reply))
         except CommandFailed as failed:
             _log.info("control.command_failed", command=name, kind=failed.kind)
             await stream.send(framed(Failed(failed.kind, str(failed))))
