@@ -160,6 +160,18 @@ SETTINGS: tuple[Setting, ...] = (
         "page cache of each open database in each worker",
     ),
     _setting(
+        "storage.worker_heap_bytes",
+        "DATASERVER_WORKER_HEAP_BYTES",
+        Whole(64 * _MIB, 1_048_576 * _MIB),
+        "what SQLite may allocate in one worker process",
+    ),
+    _setting(
+        "storage.stream_age_s",
+        "DATASERVER_STREAM_AGE_S",
+        Seconds(_DAY_S),
+        "how long an export may take: it holds back the write-ahead log",
+    ),
+    _setting(
         "storage.json_big_integers",
         "DATASERVER_JSON_BIG_INTEGERS",
         OneOf(("number", "string")),
