@@ -39,7 +39,7 @@ from storage import library_facts
 @folder_options
 def command(*, data_dir: Path | None, config: Path | None) -> None:
     """Look at versions, the SQLite library, the data folder's disk and each kind of pool; exit 1 if something must change."""
-    around = quiet_surroundings(config, {"server.data_dir": data_dir})
+    around = quiet_surroundings(config, {"server.data_dir": data_dir}, level="error")
     with failing_in_words():
         findings = _findings(around)
     if is_terminal():

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import anyio
 import click
@@ -58,11 +58,13 @@ def surroundings(config: Path | None, flags: Mapping[str, object]) -> Surroundin
     return Surroundings(settings, DataFolder(settings.server.data_dir))
 
 
-def quiet_surroundings(config: Path | None, flags: Mapping[str, object]) -> Surroundings:
-    """Do the same for a command that ends soon: only warnings are logged, unless the settings name a level."""
+def quiet_surroundings(
+    config: Path | None, flags: Mapping[str, object], *, level: Literal["warning", "error"] = "warning"
+) -> Surroundings:
+    """Do the same for a command that ends soon: little is logged, unless the settings name a level."""
     around = surroundings(config, flags)
     if "logs.level" not in around.settings.sources:
-        logs.configure(replace(around.settings.logs, level="warning"))
+        logs.configure(replace(around.settings.logs, level=level))
     return around
 
 

@@ -13,8 +13,7 @@ from typing import Literal
 import anyio
 
 from dataserver.doctor.diagnosis import PoolTrial
-from storage import Database, StorageError, StorageSettings
-from storage import open as open_database
+from storage import Database, StorageError, StorageSettings, open_databases
 from workers import WorkersError
 
 _KINDS: tuple[Literal["process", "thread", "inline"], ...] = ("process", "thread", "inline")
@@ -34,12 +33,12 @@ async def try_pools(settings: StorageSettings, folder: Path) -> Sequence[PoolTri
     trials = []
     for kind in _KINDS:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".doctor-") as place:
-            trials.append(await _tried(kind, settings, Path(place) / "trial.db", is_chosen=kind == chosen))
+            trials.append(await _tried(kind, settings, Path(place), is_chosen=kind == chosen))
     return trials
 
 
 async def _tried(
-    kind: Literal["process", "thread", "inline"], settings: StorageSettings, path: Path, *, is_chosen: bool
+    kind: Literal["process", "thread", "inline"], settings: StorageSettings, place: Path, *, is_chosen: bool
 ) -> PoolTrial:
     wanted = (
         replace(settings, use_workers=False)
@@ -49,7 +48,9 @@ async def _tried(
     try:
         with anyio.fail_after(_LIMIT_S):
             started = time.perf_counter()
-            async with open_database(path, wanted) as database:
+            async with open_databases(place, wanted) as databases:
+                database = await databases.create("trial")
+                ran_as = databases.statistics().kind
                 open_ms = (time.perf_counter() - started) * 1000
                 write_ms = await _write_ms(database)
                 read_ms = await _read_ms(database)
@@ -57,14 +58,19 @@ async def _tried(
         return PoolTrial(kind=kind, is_chosen=is_chosen, failure=f"{type(error).__name__}: {error}")
     except TimeoutError:
         return PoolTrial(kind=kind, is_chosen=is_chosen, failure=f"did not finish in {_LIMIT_S:g} s")
-    return PoolTrial(kind=kind, is_chosen=is_chosen, open_ms=open_ms, read_ms=read_ms, write_ms=write_ms)
+    return PoolTrial(
+        kind=kind,
+        is_chosen=is_chosen,
+        ran_as="" if ran_as == kind else ran_as,
+        open_ms=open_ms,
+        read_ms=read_ms,
+        write_ms=write_ms,
+    )
 
 
 async def _write_ms(database: Database) -> float:
     await database.execute("CREATE TABLE trial (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT")
-    await database.execute(
-        _FILL, [_ROW_COUNT]
-    )
+    await database.execute(_FILL, [_ROW_COUNT])
     times = []
     for number in range(_WRITE_COUNT):
         started = time.perf_counter()
