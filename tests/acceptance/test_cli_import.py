@@ -166,6 +166,23 @@ def test_an_import_that_is_killed_goes_on_and_has_each_row_once(place: Place, tm
     assert counted == {"n": ROW_COUNT, "d": ROW_COUNT, "s": ROW_COUNT * (ROW_COUNT - 1) // 2}
 
 
+def test_two_imports_of_one_file_at_once_do_not_double_a_row(served: Place, tmp_path: Path) -> None:
+    row_count = 200_000
+    file = write_csv(tmp_path / "rows.csv", [["number"], *([str(number)] for number in range(row_count))])
+    arguments = ("import", "csv", file, served.database, "t", "--data-dir", served.folder)
+    first = start(*arguments, environment={"DATASERVER_LOG_LEVEL": "debug"})
+    assert first.stderr is not None
+    while "import.batch_stored" not in first.stderr.readline():
+        assert first.poll() is None
+    second = run(*arguments)
+    _, first_said = first.communicate()
+    ends = [(first.returncode, first_said), (second.returncode, second.stderr)]
+    assert 0 in {code for code, _ in ends}
+    assert all(code == 0 or "another import of the same file" in said for code, said in ends)
+    [counted] = served.rows("SELECT count(*) AS n, count(DISTINCT number) AS d FROM t")
+    assert counted == {"n": row_count, "d": row_count}
+
+
 def test_the_same_file_again_changes_nothing(served: Place, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "a.csv", [["a"], ["1"]])
     for was_done_before in (False, True):
