@@ -92,7 +92,8 @@ class Database:
                 ResultTooLarge: ask for less. StorageSaturated, StorageUnavailable: call again.
             RowMismatch: A row does not fit `into`.
         """
-        return await unpacked(await self._rows(sql, params, into, 0, timeout_s), into)
+        sent = self._about_rows(sql, params, into, 0)
+        return await unpacked(await self._read("rows", sent, sql, timeout_s), into)
 
     @overload
     async def query_one(
@@ -110,7 +111,8 @@ class Database:
         Raises:
             StorageError: As `query`.
         """
-        rows = await unpacked(await self._rows(sql, params, into, 1, timeout_s), into)
+        sent = self._about_rows(sql, params, into, 1)
+        rows = await unpacked(await self._read("rows", sent, sql, timeout_s), into)
         return rows[0] if rows else None
 
     async def query_json(
@@ -129,7 +131,9 @@ class Database:
         Raises:
             StorageError: As `query`.
         """
-        result = await self._json(sql, params, shape, False, timeout_s)
+        most = self._settings.max_result_bytes
+        sent = [self._path, self._generation, sql, bound(params), shape, False, most]
+        result: bytes | Body = await self._read("json", sent, sql, timeout_s)
         if not isinstance(result, Body):
             return result
         with result:
@@ -151,7 +155,9 @@ class Database:
         Raises:
             StorageError: As `query`.
         """
-        result = await self._json(sql, params, shape, envelope, timeout_s)
+        most = self._settings.max_result_bytes
+        sent = [self._path, self._generation, sql, bound(params), shape, envelope, most]
+        result: bytes | Body = await self._read("json", sent, sql, timeout_s)
         return result if isinstance(result, Body) else Body((result,))
 
     async def stream_json(
@@ -171,7 +177,8 @@ class Database:
         Raises:
             StorageError: As `query`; QueryTimedOut too when the stream was left waiting.
         """
-        self._require_present()
+        if self.is_dropped:
+            raise self._gone()
         limit_s = self._settings.query_timeout_s if timeout_s is None else timeout_s
         number = next(_stream_numbers)
         opening = [number, self._path, self._generation, sql, bound(params), format]
@@ -235,24 +242,14 @@ class Database:
         applied: int = await self._write("migrate", sent, None)
         return applied
 
-    async def _rows(
-        self, sql: str, params: Params, into: type | None, max_count: int, timeout_s: float | None
-    ) -> bytes | Body:
+    def _about_rows(self, sql: str, params: Params, into: type | None, max_count: int) -> list[Any]:
+        as_maps = into is not None and wants_maps(into)
         most = self._settings.max_result_bytes
-        sent = [self._path, self._generation, sql, bound(params), wants_maps(into), max_count, most]
-        result: bytes | Body = await self._read("rows", sent, sql, timeout_s)
-        return result
-
-    async def _json(
-        self, sql: str, params: Params, shape: str, envelope: bool, timeout_s: float | None
-    ) -> bytes | Body:
-        most = self._settings.max_result_bytes
-        sent = [self._path, self._generation, sql, bound(params), shape, envelope, most]
-        result: bytes | Body = await self._read("json", sent, sql, timeout_s)
-        return result
+        return [self._path, self._generation, sql, bound(params), as_maps, max_count, most]
 
     async def _read(self, method: str, sent: list[Any], sql: str | None, timeout_s: float | None) -> Any:
-        self._require_present()
+        if self.is_dropped:
+            raise self._gone()
         try:
             return await self._readers.call(
                 method,
@@ -267,7 +264,8 @@ class Database:
             raise refused_parameters(error) from error
 
     async def _write(self, method: str, sent: list[Any], timeout_s: float | None) -> Any:
-        self._require_present()
+        if self.is_dropped:
+            raise self._gone()
         try:
             return await self._writers.call(
                 method,
@@ -281,9 +279,8 @@ class Database:
         except UNENCODABLE as error:
             raise refused_parameters(error) from error
 
-    def _require_present(self) -> None:
-        if self.is_dropped:
-            raise DatabaseNotFound(f"the database {self.name!r} was dropped")
+    def _gone(self) -> DatabaseNotFound:
+        return DatabaseNotFound(f"the database {self.name!r} was dropped")
 
 
 async def _opened_stream(session: Session, opening: list[Any], timeout_s: float) -> None:

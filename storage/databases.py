@@ -228,7 +228,9 @@ async def open(  # noqa: A001 - it reads as storage.open, like io.open
     `migrations` names a package whose numbered .sql files are applied first.
 
     Raises:
-        StorageError: It can't be opened, or a migration failed.
+        DatabaseCorrupt: The file is no database, or a damaged one.
+        MigrationFailed: A migration broke; the ones before it stay.
+        StorageError: It can't be opened.
     """
     settings = settings or StorageSettings()
     async with _open_pools(settings) as pools:
@@ -236,6 +238,7 @@ async def open(  # noqa: A001 - it reads as storage.open, like io.open
         await pools.maintain("create", path, _MAY_EXIST)
         if migrations is not None:
             await database.migrate(migrations)
+        await database.query_one("SELECT count(*) FROM sqlite_schema")  # what is no database is told now
         yield database
 
 

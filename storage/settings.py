@@ -43,7 +43,7 @@ class StorageSettings:
     """What SQLite may allocate in one worker process, sorting included; threads have no such bound."""
     max_open_connections: int = 64
     """Open databases a worker; the one unused for longest is closed for another."""
-    statement_cache_count: int = 256
+    statement_cache_count: int = 128
     """Prepared statements a connection; 512 is what apsw allows."""
     cache_bytes: int = 8 * MIB
     """Page cache a connection."""

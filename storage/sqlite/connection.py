@@ -63,7 +63,7 @@ class ConnectionSettings:
     max_value_bytes: int = 64 * 1024 * 1024
     """LIMIT_LENGTH: no value, row or JSON answer may be larger."""
     cache_bytes: int = 8 * 1024 * 1024
-    statement_cache_count: int = 256
+    statement_cache_count: int = 128
     progress_steps: int = PROGRESS_STEPS_GUARDED
     allow_on_loop: bool = False
     """Only the inline pool may say so (`worker_kind` in the options of a service)."""
@@ -78,7 +78,7 @@ class ConnectionSettings:
                 "max_result_bytes", cls.__dataclass_fields__["max_value_bytes"].default
             ),
             cache_bytes=options.get("cache_bytes", 8 * 1024 * 1024),
-            statement_cache_count=options.get("statement_cache_count", 256),
+            statement_cache_count=options.get("statement_cache_count", 128),
             progress_steps=PROGRESS_STEPS_ALONE if on_loop else PROGRESS_STEPS_GUARDED,
             allow_on_loop=on_loop,
         )

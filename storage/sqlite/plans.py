@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 Form = Literal["rows", "bytes", "objects", "arrays", "objects by row", "csv"]
 """What is asked of a statement: its rows as they are, with text as bytes, one JSON answer, or a text for each row."""
 
-_MAX_KEPT_COUNT = 512
-_MAX_KEPT_CHARS = 16_384
-"""Longer texts are looked at each time, as apsw prepares them each time."""
+_MAX_KEPT_COUNT = 256
+_MAX_KEPT_CHARS = 8_192
+"""Longer texts are looked at each time; with the count it bounds a connection's plans to some 5 MB."""
 
 
 @dataclass(slots=True)

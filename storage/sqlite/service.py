@@ -66,9 +66,10 @@ class ReaderService:
         Raises:
             StorageError: What became of the read.
         """
-        self._deadline.at = call.deadline
-        self._deadline.stopped = False
-        if self._streams:
+        deadline = self._deadline
+        deadline.at = call.deadline
+        deadline.stopped = False
+        if self._streams.held:
             self._streams.drop_idle()
         return self._methods[call.method](call.params)
 

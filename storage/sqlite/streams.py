@@ -107,10 +107,8 @@ class Streams:
     def __init__(self, settings: StreamSettings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
-        self._open: dict[int, Stream] = {}
-
-    def __len__(self) -> int:
-        return len(self._open)
+        self.held: dict[int, Stream] = {}
+        """Those that are open, by number."""
 
     def open(self, number: int, reader: Callable[[], Reader], sql: str, params: Params, form: Format) -> None:
         """Begin stream `number`, a number that no other one of this worker's has.
@@ -120,18 +118,18 @@ class Streams:
             StorageError: See the members of its tree that a read can raise.
         """
         self.drop_idle()
-        if len(self._open) >= self._settings.max_count:
-            raise StorageSaturated(f"{len(self._open)} streams are open", retry_after_s=1.0)
+        if len(self.held) >= self._settings.max_count:
+            raise StorageSaturated(f"{len(self.held)} streams are open", retry_after_s=1.0)
         opened = reader()
         try:
-            self._open[number] = Stream(opened, sql, params, form, self._clock())
+            self.held[number] = Stream(opened, sql, params, form, self._clock())
         except BaseException:
             opened.close()
             raise
 
     def connection(self, number: int) -> apsw.Connection | None:
         """Return what stream `number` runs on, None if there is no such stream."""
-        stream = self._open.get(number)
+        stream = self.held.get(number)
         return None if stream is None else stream.connection
 
     def next(self, number: int) -> list[Any]:
@@ -143,7 +141,7 @@ class Streams:
         """
         now = self._clock()
         self.drop_idle(now)
-        stream = self._open.get(number)
+        stream = self.held.get(number)
         if stream is None:
             raise QueryTimedOut("the stream was left waiting, or open, for too long")
         try:
@@ -157,18 +155,18 @@ class Streams:
 
     def close(self, number: int) -> None:
         """Close stream `number`, if it is open."""
-        stream = self._open.pop(number, None)
+        stream = self.held.pop(number, None)
         if stream is not None:
             stream.close()
 
     def drop_idle(self, now: float | None = None) -> None:
         """Close the streams that nobody asked for in time, and those that are too old."""
         now = self._clock() if now is None else now
-        for number, stream in list(self._open.items()):
+        for number, stream in list(self.held.items()):
             if now - stream.used_at > self._settings.idle_s or now - stream.born_at > self._settings.age_s:
                 self.close(number)
 
     def close_all(self) -> None:
         """Close all."""
-        for number in list(self._open):
+        for number in list(self.held):
             self.close(number)

@@ -18,6 +18,7 @@ import pytest
 import storage
 from storage import (
     Database,
+    DatabaseCorrupt,
     DatabaseExists,
     DatabaseNotFound,
     Databases,
@@ -409,3 +410,11 @@ async def test_databases_are_there_again_after_closing_and_leave_no_log(kind: st
     async with storage.open_databases(folder, settings_for(kind)) as databases:
         assert databases.names() == ["kept"]
         assert await databases.get("kept").query("SELECT a FROM t") == [("here",)]
+
+
+async def test_a_file_that_is_no_database_is_told_when_it_is_opened(kind: str, tmp_path: Path) -> None:
+    path = anyio.Path(tmp_path / "letter.txt")
+    await path.write_text("Dear reader, this is a letter and no database. " * 100)
+    with pytest.raises(DatabaseCorrupt):
+        await storage.open(path, settings_for(kind)).__aenter__()
+    assert (await path.read_text()).startswith("Dear reader")

@@ -440,6 +440,20 @@ def test_a_thread_beside_a_loop_may_read(reading: Reading) -> None:
     assert trio.run(elsewhere) == [(1,)]
 
 
+def test_a_full_text_search_is_answered_in_every_form(reading: Reading) -> None:
+    other = apsw.Connection(reading.path)
+    other.execute("INSERT INTO f VALUES('the quick brown fox'), ('a lazy dog'), ('quick, quick')")
+    other.close()
+    sql = "SELECT rowid, body, rank < 0 AS ranked FROM f WHERE f MATCH ? ORDER BY rank"
+    for _ in range(2):
+        assert reading.json(sql, ["quick"], shape="arrays") == [
+            [3, "quick, quick", 1],
+            [1, "the quick brown fox", 1],
+        ]
+        assert [row[0] for row in reading.rows(sql, ["quick"])] == [3, 1]
+    assert b"".join(reading.stream(sql, ["quick"])) == reading.json_bytes(sql, ["quick"])
+
+
 # -- what the database holds -----------------------------------------------------------------------------------------
 
 

@@ -103,7 +103,6 @@ def test_parameters_that_change_after_the_call_do_not_change_the_call() -> None:
 @pytest.mark.parametrize(
     ("into", "by_name"),
     [
-        (None, False),
         (Point, True),
         (Flat, False),
         (Plain, True),
