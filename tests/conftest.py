@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(params=[("asyncio", {"use_uvloop": True}), ("trio", {})], ids=["asyncio", "trio"], scope="session")
+@pytest.fixture(
+    params=[("asyncio", {"use_uvloop": True}), ("trio", {})], ids=["asyncio", "trio"], scope="session"
+)
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
     return request.param
 
@@ -20,6 +22,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> Any:
 def no_blocking_calls() -> Iterator[None]:
     """Fail the test that sleeps, reads files or waits for a lock on the event loop."""
     with blockbuster_ctx() as guard:
-        for function in guard.functions.values():  # inline, the service runs on the loop: that is what it is for
+        for function in guard.functions.values():
+            # inline, the service runs on the loop: that is what it is for
             function.can_block_in("workers/backends/inline.py", ["start", "_turn", "stop"])
         yield
