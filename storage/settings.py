@@ -74,12 +74,10 @@ class StorageSettings:
 
     def service_options(self) -> dict[str, Any]:
         """Return what the services inside workers have to know, as MessagePack carries it."""
-        kind = self.kind if self.use_workers else "inline"
         return {
             "busy_timeout_s": float(self.busy_timeout_s),
             "max_result_bytes": self.max_result_bytes,
-            "worker_kind": kind,
-            "heap_limit_bytes": self.worker_heap_bytes if kind == "process" else 0,
+            "heap_limit_bytes": self.worker_heap_bytes if self.use_workers and self.kind == "process" else 0,
             "max_open_connections": self.max_open_connections,
             "statement_cache_count": self.statement_cache_count,
             "cache_bytes": self.cache_bytes,

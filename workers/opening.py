@@ -41,6 +41,7 @@ async def open_pool(
 ) -> AsyncIterator[Pool]:
     """Open a pool whose workers each build `service` (`module:Class`) with `options` (what MessagePack carries).
 
+    The service finds in its options, as `worker_kind`, what kind of worker it is in: it may be another than was set.
     Where a kind can't run here (no processes or threads to be had), the next of process, thread, inline is taken,
     and the log and the statistics say why. With `has_lanes` and more than one worker, worker 0 takes no scans. On
     leaving, calls under way get `drain_s` seconds, then they fail with `PoolClosed`; no worker is left behind.
@@ -72,9 +73,11 @@ async def _started(
     service: str, options: dict[str, Any], settings: PoolSettings, loop: Loop, *, name: str, has_lanes: bool
 ) -> Pool:
     makers: dict[Kind, Callable[[], Backend]] = {
-        "process": lambda: ProcessBackend(service, options, loop, settings, name),
-        "thread": lambda: ThreadBackend(service, options, loop, settings, name),
-        "inline": lambda: InlineBackend(service, options, loop),
+        "process": lambda: ProcessBackend(
+            service, {**options, "worker_kind": "process"}, loop, settings, name
+        ),
+        "thread": lambda: ThreadBackend(service, {**options, "worker_kind": "thread"}, loop, settings, name),
+        "inline": lambda: InlineBackend(service, {**options, "worker_kind": "inline"}, loop),
     }
     reason: str | None = None
     for kind in KINDS[KINDS.index(settings.kind) :]:

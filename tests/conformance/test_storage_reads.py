@@ -418,3 +418,20 @@ async def test_a_file_that_is_no_database_is_told_when_it_is_opened(kind: str, t
     with pytest.raises(DatabaseCorrupt):
         await storage.open(path, settings_for(kind)).__aenter__()
     assert (await path.read_text()).startswith("Dear reader")
+
+
+async def test_where_no_worker_can_be_started_sql_runs_on_the_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any) -> None:
+        raise OSError("no more of these")
+
+    monkeypatch.setattr("workers.backends.processes.ProcessBackend.start", refuse)
+    monkeypatch.setattr("workers.backends.threads.ThreadBackend.start", refuse)
+    async with storage.open_databases(tmp_path, settings_for("process")) as databases:
+        made = await databases.create("fallen")
+        await made.execute("CREATE TABLE t(a)")
+        assert await made.query("SELECT count(*) FROM t") == [(0,)]
+        facts = databases.statistics()
+        assert (facts.kind, facts.worker_count) == ("inline", 0)
+        assert "no more of these" in (facts.reader.fallback_reason or "")

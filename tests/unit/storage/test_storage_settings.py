@@ -31,19 +31,18 @@ def test_a_number_that_makes_no_sense_is_refused_by_name(name: str, value: Any) 
 
 
 @pytest.mark.parametrize(
-    ("settings", "kind", "has_heap_limit"),
+    ("settings", "is_limited"),
     [
-        (StorageSettings(), "process", True),
-        (StorageSettings(kind="thread"), "thread", False),
-        (StorageSettings(use_workers=False), "inline", False),
+        (StorageSettings(), True),
+        (StorageSettings(kind="thread"), False),
+        (StorageSettings(use_workers=False), False),
     ],
 )
-def test_services_are_told_what_they_run_in(
-    settings: StorageSettings, kind: str, has_heap_limit: bool
+def test_only_a_process_of_its_own_bounds_what_sqlite_allocates(
+    settings: StorageSettings, is_limited: bool
 ) -> None:
     options = settings.service_options()
-    assert options["worker_kind"] == kind
-    assert (options["heap_limit_bytes"] > 0) == has_heap_limit
+    assert (options["heap_limit_bytes"] > 0) == is_limited
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(options)) == options
 
 
