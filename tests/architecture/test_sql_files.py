@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(
-    {path.parent for name in ("dataserver", "storage", "chat") for path in (ROOT / name).rglob("*.sql")}
+    {path.parent for name in ("dataserver", "storage", "chat") for path in (ROOT / name).rglob("[0-9]*.sql")}
 )
 
 
