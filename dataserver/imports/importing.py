@@ -2,6 +2,7 @@
 
 A batch that breaks a constraint is halved until the culprit is alone; the others are written. What is transient (the
 queue is full, a worker died) is tried again a few times, after a look into the ledger: the batch may be in already.
+Files are read on the event loop: it is the command's own, and nobody else waits for it.
 """
 
 from __future__ import annotations

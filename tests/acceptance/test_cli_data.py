@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import pty
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.support.command_line import COMMAND, LIMIT_S, RunningServer, run, serving, surroundings
+from tests.support.command_line import RunningServer, run, run_on_terminal, serving
 
 
 def shop_in(place: Path) -> Path:
@@ -110,26 +107,13 @@ def test_a_query_past_its_time_is_stopped(reached: Path) -> None:
 
 
 def test_on_a_terminal_a_query_is_a_table(folder: Path) -> None:
-    parent, child = pty.openpty()
-    with subprocess.Popen(  # noqa: S603 - our own command
-        [*COMMAND, "query", "shop", "SELECT * FROM goods", "--data-dir", str(folder)],
-        stdout=child,
-        stderr=subprocess.PIPE,
-        env=surroundings(),
-    ) as process:
-        os.close(child)
-        seen = b""
-        try:
-            while piece := os.read(parent, 65_536):
-                seen += piece
-        except OSError:  # how Linux says that the other end of a terminal is closed
-            pass
-        assert process.wait(LIMIT_S) == 0
-    os.close(parent)
-    text = seen.decode()
-    assert "caf\u00e9" in text
-    assert "name" in text
-    assert '{"id"' not in text
+    arguments = ("query", "shop", "SELECT * FROM goods", "--data-dir", folder)
+    code, seen, said = run_on_terminal(*arguments, stream="stdout")
+    assert code == 0
+    assert "caf\u00e9" in seen
+    assert "name" in seen
+    assert '{"id"' not in seen
+    assert "2 rows" in said
 
 
 def test_a_new_token_is_alone_on_stdout_and_counts_at_once(server: RunningServer) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, run, serving, start
+from tests.support.command_line import RunningServer, run, run_on_terminal, serving, start
 
 ROW_COUNT = 120_000
 
@@ -204,6 +204,30 @@ def test_another_file_is_added_only_when_asked_for(served: Place, tmp_path: Path
     assert refused.returncode == 1
     assert "no column c" in refused.stderr
     assert served.rows("SELECT * FROM t ORDER BY a") == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def test_on_a_terminal_an_import_shows_a_bar_and_many_bad_lines_are_summed_up(
+    served: Place, tmp_path: Path
+) -> None:
+    file = write_csv(tmp_path / "rows.csv", [["a"], *([["1"], ["2", "too many"]] * 150)])
+    arguments = (
+        "import",
+        "csv",
+        file,
+        served.database,
+        "t",
+        "--on-error",
+        "skip",
+        "--data-dir",
+        served.folder,
+    )
+    code, seen, data = run_on_terminal(*arguments, stream="stderr")
+    assert code == 0
+    assert "100%" in seen
+    assert "rows.csv" in seen
+    assert seen.count("the header has 1") == 100
+    assert "and 50 more bad lines" in seen
+    assert json.loads(data)["skipped"] == 150
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])

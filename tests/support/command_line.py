@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 COMMAND = [sys.executable, "-m", "dataserver"]
 LIMIT_S = 50.0
 """Below the suite's limit for a test, so that a hanging command fails with what it said."""
+STOP_LIMIT_S = 15.0
 _OURS = ("DATASERVER_", "SQLITE_", "USE_SQLITE")
 
 
@@ -53,6 +57,27 @@ def start(*arguments: str | Path, environment: Mapping[str, str] | None = None) 
         text=True,
         env=surroundings(environment),
     )
+
+
+def run_on_terminal(*arguments: str | Path, stream: Literal["stdout", "stderr"]) -> tuple[int, str, str]:
+    """Run one command with one of its streams on a terminal; return its exit code, what that saw, and the other stream."""
+    parent, child = pty.openpty()
+    with tempfile.TemporaryFile() as other:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [*COMMAND, *map(str, arguments)],
+            stdout=child if stream == "stdout" else other,
+            stderr=child if stream == "stderr" else other,
+            env=surroundings(),
+        )
+        os.close(child)
+        seen = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other end of a terminal is closed
+            while piece := os.read(parent, 65_536):
+                seen += piece
+        os.close(parent)
+        code = process.wait(LIMIT_S)
+        other.seek(0)
+        return code, seen.decode(), other.read().decode()
 
 
 @dataclass
@@ -98,8 +123,12 @@ class RunningServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
             self.process.kill()
-        self.process.wait(LIMIT_S)
+            self.process.wait(LIMIT_S)
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe is not None
             pipe.close()
