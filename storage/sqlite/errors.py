@@ -47,7 +47,9 @@ def _sql_error(error: apsw.Error) -> StorageError:
 
 
 def _constraint(error: apsw.Error) -> StorageError:
-    return ConstraintViolated(str(error), kind=_CONSTRAINT_KINDS.get(getattr(error, "extendedresult", 0), "other"))
+    return ConstraintViolated(
+        str(error), kind=_CONSTRAINT_KINDS.get(getattr(error, "extendedresult", 0), "other")
+    )
 
 
 def _saying(kind: type[StorageError], message: str) -> Callable[[apsw.Error], StorageError]:

@@ -54,7 +54,7 @@ class WriterService:
         refuse_event_loop(self._settings)
         prepare_library(heap_limit_bytes=options.get("heap_limit_bytes", 0))
         self._files: ConnectionCache[WriterConnection] = ConnectionCache(
-            options.get("max_open_connections", 64), self._opened
+            options.get("max_open_connections", 64), self._opened, checks_files=True
         )
         self._heavy = HeavyTexts()
         self._current: WriterConnection | None = None

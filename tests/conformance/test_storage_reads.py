@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -435,3 +436,17 @@ async def test_where_no_worker_can_be_started_sql_runs_on_the_loop(
         facts = databases.statistics()
         assert (facts.kind, facts.worker_count) == ("inline", 0)
         assert "no more of these" in (facts.reader.fallback_reason or "")
+
+
+async def test_no_writer_writes_to_a_file_that_another_one_dropped(kind: str, tmp_path: Path) -> None:
+    async with storage.open_databases(tmp_path, replace(settings_for(kind), writer_count=2)) as databases:
+        busy = await databases.create("busy")
+        await busy.execute("CREATE TABLE t(a)")
+        for _ in range(6):
+            made = await databases.create("made")
+            async with anyio.create_task_group() as group:
+                for number in range(4):
+                    group.start_soon(busy.execute, "INSERT INTO t VALUES(1)")
+                    group.start_soon(made.execute, f"CREATE TABLE t{number}(a)")
+            assert [table.name for table in await made.tables()] == ["t0", "t1", "t2", "t3"]
+            await databases.drop("made")
