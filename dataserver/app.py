@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from dataserver.answers import Send
     from dataserver.auth import TokenStore
     from dataserver.departures import Receive, Visit
-    from dataserver.routes.route import Route
+    from dataserver.route import Route
     from storage import Databases
 
 Scope = MutableMapping[str, Any]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dataserver.departures import Departures, Visit
     from dataserver.limits import HttpLimits
     from dataserver.metrics import Metrics
-    from dataserver.routes.route import Route
+    from dataserver.route import Route
     from dataserver.schemas import Schemas
     from storage import Databases
 

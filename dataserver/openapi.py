@@ -15,7 +15,7 @@ import msgspec
 from dataserver.answers import JSON
 from dataserver.errors import ErrorBody, answering
 from dataserver.refusals import Forbidden, NotAcceptable, Unauthenticated
-from dataserver.routes.route import Route
+from dataserver.route import Route
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")

@@ -51,6 +51,9 @@ class WrittenAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
     changes: int
     last_insert_rowid: int | None
+    columns: list[str] | None = None
+    """Of what RETURNING gave."""
+    rows: list[list[Any]] | None = None
     results: list[WrittenAnswer] | None = None
     """One for each of several statements, in their order."""
 

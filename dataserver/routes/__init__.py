@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from dataserver.route import Route
 from dataserver.routes import databases, execute, export, operation, query, rows, tables, tokens
-from dataserver.routes.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *databases.ROUTES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import storage
 from dataserver.answers import AnyAnswer, json_answer
 from dataserver.exchange import Exchange
-from dataserver.routes.route import Route
+from dataserver.route import Route
 from dataserver.wire import DatabaseAnswer, DatabasesAnswer
 
 

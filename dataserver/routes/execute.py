@@ -10,9 +10,9 @@ import storage
 from dataserver.answers import AnyAnswer, json_answer
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody
+from dataserver.route import Route
 from dataserver.routes.query import TIMEOUT
-from dataserver.routes.route import Route
-from dataserver.rows.writes import sql_params
+from dataserver.rows.writes import json_from_sql, sql_params
 from dataserver.wire import ExecuteRequest, WrittenAnswer
 
 if TYPE_CHECKING:
@@ -68,7 +68,14 @@ async def post_execute(exchange: Exchange) -> AnyAnswer:
 
 def written_answer(done: Written) -> WrittenAnswer:
     """Return what a write did, as the client gets it."""
-    return WrittenAnswer(changes=done.changes, last_insert_rowid=done.last_insert_rowid)
+    if not done.columns:
+        return WrittenAnswer(changes=done.changes, last_insert_rowid=done.last_insert_rowid)
+    return WrittenAnswer(
+        changes=done.changes,
+        last_insert_rowid=done.last_insert_rowid,
+        columns=list(done.columns),
+        rows=[list(map(json_from_sql, row)) for row in done.rows],
+    )
 
 
 ROUTES = (

@@ -21,8 +21,8 @@ from dataserver.refusals import (
     UnknownColumn,
     UnknownOperator,
 )
+from dataserver.route import Parameter, Route
 from dataserver.routes.query import READ_REFUSALS, TIMEOUT
-from dataserver.routes.route import Parameter, Route
 from dataserver.rows.filters import conditions
 from dataserver.rows.pages import export
 from dataserver.rows.writes import sql_params

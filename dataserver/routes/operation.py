@@ -11,7 +11,7 @@ from dataserver.answers import Answer, AnyAnswer, json_answer
 from dataserver.exchange import Exchange
 from dataserver.openapi import description
 from dataserver.refusals import ServerDraining
-from dataserver.routes.route import Route
+from dataserver.route import Route
 from dataserver.wire import HealthAnswer, PoolHealth, ReadyAnswer, json_bytes
 
 HTML = b"text/html; charset=utf-8"

@@ -10,7 +10,7 @@ import storage
 from dataserver.answers import AnyAnswer, BodyAnswer
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody
-from dataserver.routes.route import Parameter, Route
+from dataserver.route import Parameter, Route
 from dataserver.rows.writes import sql_params
 from dataserver.wire import QueryAnswer, QueryRequest
 

@@ -21,9 +21,9 @@ from dataserver.refusals import (
     UnknownColumn,
     UnknownOperator,
 )
+from dataserver.route import Parameter, Route
 from dataserver.routes.execute import WRITE_REFUSALS, written_answer
 from dataserver.routes.query import TIMEOUT
-from dataserver.routes.route import Parameter, Route
 from dataserver.rows.filters import conditions
 from dataserver.rows.keys import Key, key_values
 from dataserver.rows.keyset import Place

@@ -6,7 +6,7 @@ import storage
 from dataserver.answers import AnyAnswer, json_answer
 from dataserver.exchange import Exchange
 from dataserver.refusals import TableNotFound
-from dataserver.routes.route import Route
+from dataserver.route import Route
 from dataserver.schemas import Table
 from dataserver.wire import ColumnAnswer, TableAnswer, TablesAnswer
 

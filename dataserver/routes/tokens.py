@@ -10,7 +10,7 @@ from dataserver.answers import AnyAnswer, json_answer
 from dataserver.auth import IssuedToken, Token
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody, TokenNotFound, TooManyTokens
-from dataserver.routes.route import Route
+from dataserver.route import Route
 from dataserver.wire import TokenRequest, TokensAnswer
 
 _DECODER: Final = msgspec.json.Decoder(TokenRequest)

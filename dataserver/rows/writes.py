@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from typing import TYPE_CHECKING, Any
 
 from dataserver.refusals import InvalidBody
@@ -41,6 +42,13 @@ def sql_value(value: Any, where: str) -> Value:
         f"{where} is a JSON {'list' if isinstance(value, list) else 'object'}; "
         f'send it as text, or bytes as {{"{_BLOB_NAME}": TEXT}}'
     )
+
+
+def json_from_sql(value: Value) -> Any:
+    """Return an SQL value as JSON has it: bytes under their name, null for an infinity."""
+    if isinstance(value, bytes):
+        return {_BLOB_NAME: base64.b64encode(value).decode()}
+    return None if isinstance(value, float) and math.isinf(value) else value
 
 
 def sql_params(params: Sequence[Any] | Mapping[str, Any]) -> list[Value] | dict[str, Value]:

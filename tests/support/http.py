@@ -75,6 +75,12 @@ class House:
         status = re.match(rb"HTTP/1\.1 (\d{3}) ", received)
         return (int(status[1]) if status else 0), received
 
+    def check_refusal(self, received: bytes) -> None:
+        """Check the shape of a refusal; what h2corn refuses by itself has no body."""
+        body = received.partition(b"\r\n\r\n")[2]
+        if body or self.asgi_server == "uvicorn":
+            checked_error(body)
+
     def request_bytes(self, method: str, path: str, body: bytes = b"", *, close: bool = False) -> bytes:
         """Return a request as it goes over the wire, with an admin's token."""
         return (

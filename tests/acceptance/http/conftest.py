@@ -11,14 +11,8 @@ import pytest
 from tests.support.command_line import serving
 from tests.support.http import LIMIT_S, Base, House
 
-WAYS = [
-    ("uvicorn", "process"),
-    ("uvicorn", "thread"),
-    ("uvicorn", "off"),
-    ("h2corn", "process"),
-    ("h2corn", "off"),
-]
-QUIET = {"DATASERVER_MAX_RESULT_BYTES": str(64 * 1024 * 1024)}
+WAYS = [("uvicorn", "process"), ("uvicorn", "off"), ("h2corn", "process")]
+"""Threads, and h2corn without workers, add no way of their own here: pools have a conformance suite."""
 
 
 @pytest.fixture(scope="session", params=WAYS, ids=["-".join(way) for way in WAYS])
@@ -26,7 +20,7 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     server_name, workers = request.param
     data_dir = tmp_path_factory.mktemp(f"{server_name}-{workers}")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    with serving(data_dir, "--server", server_name, "--workers", workers, environment=QUIET) as server:
+    with serving(data_dir, "--server", server_name, "--workers", workers) as server:
         headers = {"Authorization": f"Bearer {server.first_token}"}
         with httpx2.Client(base_url=server.url, headers=headers, timeout=LIMIT_S) as client:
             house = House(server, server_name, workers, client, {"admin": server.first_token})

@@ -70,7 +70,7 @@ def test_a_route_lets_in_its_least_role_and_those_above(label: str, role: str, b
     "sent", ["Bearer", "Bearer wrong", "Basic YTpi", "bearer", "x" * 5_000, "Bearer \xff"]
 )
 def test_what_is_no_token_of_ours_is_refused(sent: str, house: House) -> None:
-    answer = house.client.get("/v1/databases", headers={"authorization": sent.encode("latin-1")})
+    answer = house.client.get("/v1/databases", headers={b"authorization": sent.encode("latin-1")})
     assert (answer.status_code, error_of(answer)["code"]) == (401, "unauthenticated")
 
 

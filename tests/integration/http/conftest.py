@@ -1,0 +1,22 @@
+"""The ASGI servers run on asyncio, and so does what they serve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> Any:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """As everywhere, but that the list of open descriptors may be read: it is no disk."""
+    with blockbuster_ctx() as guard:
+        guard.functions["os.listdir"].can_block_in("dataserver/peers.py", "_connected_descriptors")
+        yield
