@@ -18,7 +18,8 @@ import msgspec
 
 from dataserver.commands import CopyDatabase, CreateToken, ListDatabases, ListTokens, RevokeToken
 from dataserver.door import Door, done
-from dataserver.imports.importing import Order, Watch, import_file
+from dataserver.imports.importing import import_file
+from dataserver.imports.order import Order, Watch
 from dataserver.imports.source_file import plain_copy
 from dataserver.imports.survey import Format, Reading
 from workers import Clock

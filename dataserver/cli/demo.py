@@ -13,7 +13,7 @@ from dataserver.cli.serving import run_until_stopped, server_flags, server_optio
 from dataserver.commands import CommandFailed, House
 from dataserver.demo import NoDemoData, Provision, fill, folder_beside_checkout, provision, renew_token
 from dataserver.door import DirectDoor
-from dataserver.imports.importing import ImportRefused
+from dataserver.imports.order import ImportRefused
 from dataserver.imports.records import UnreadableFile
 from dataserver.lifecycle import Greeting
 from workers import SystemClock

@@ -21,7 +21,8 @@ from dataserver.cli.running import (
 )
 from dataserver.commands import CopyDatabase
 from dataserver.door import done, open_door
-from dataserver.imports.importing import ImportRefused, Order, Outcome, import_file
+from dataserver.imports.importing import Outcome, import_file
+from dataserver.imports.order import ImportRefused, Order
 from dataserver.imports.records import UnreadableFile
 from dataserver.imports.source_file import plain_copy
 from dataserver.imports.survey import BadLine, Format, Reading

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import structlog
 
 from dataserver.cli.running import say
-from dataserver.imports.importing import Watch
+from dataserver.imports.order import Watch
 from dataserver.imports.records import BadRecord
 from dataserver.imports.source_file import SourceFile
 from dataserver.imports.table_plan import Place

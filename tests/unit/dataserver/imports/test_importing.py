@@ -24,8 +24,9 @@ from dataserver.commands import (
     Reply,
     Write,
 )
-from dataserver.imports import importing
-from dataserver.imports.importing import ImportRefused, Order, Outcome, Watch, import_file
+from dataserver.imports import storing
+from dataserver.imports.importing import Outcome, import_file
+from dataserver.imports.order import ImportRefused, Order, Watch
 from dataserver.imports.records import BadRecord
 from dataserver.imports.survey import BadLine, Reading
 from workers import SystemClock
@@ -91,8 +92,8 @@ class MemoryDoor:
 
 @pytest.fixture(autouse=True)
 def small_and_quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "_MAX_BATCH_RECORDS", 3)
-    monkeypatch.setattr(importing, "_FIRST_PAUSE_S", 0.0)
+    monkeypatch.setattr(storing, "_MAX_BATCH_RECORDS", 3)
+    monkeypatch.setattr(storing, "_FIRST_PAUSE_S", 0.0)
 
 
 @pytest.fixture(scope="module")
