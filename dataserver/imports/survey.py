@@ -34,7 +34,12 @@ class BadLine(Exception):
     """A line is bad and the import was told to stop at one."""
 
     def __init__(self, bad: BadRecord, *, stored_count: int) -> None:
-        super().__init__(f"line {bad.line_number}: {bad.reason}")
+        before = (
+            f"; the {stored_count:,} rows before it are stored, and --on-error skip goes on after it"
+            if stored_count
+            else "; nothing was imported"
+        )
+        super().__init__(f"line {bad.line_number}: {bad.reason}{before}")
         self.line_number = bad.line_number
         self.stored_count = stored_count
 
