@@ -53,6 +53,7 @@ def copy_database(source: str, target: str, *, stop: Flag | None = None) -> int:
             origin = _opened_for_reading(source)
             try:
                 _remove(unfinished)
+                os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
                 _copy(origin, unfinished, stop)
             finally:
                 origin.close()
@@ -121,7 +122,7 @@ def _opened(source: str, options: str) -> apsw.Connection:
 
 
 def _copy(origin: apsw.Connection, unfinished: Path, stop: Flag | None) -> None:
-    copy = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    copy = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         copy.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         copy.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)

@@ -52,6 +52,7 @@ def test_a_copy_has_everything_and_is_in_wal_mode_without_a_log_beside_it(
     size_bytes = copy_database(str(source), str(target))
     assert [path.name for path in target.parent.iterdir()] == ["copy.db"]
     assert size_bytes == target.stat().st_size
+    assert target.stat().st_mode & 0o777 == 0o600
     assert target.read_bytes()[18:20] == b"\x02\x02"  # the file's own mark of WAL mode
     assert content(target) == content(source)
 
