@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from storage.database import Written as Written
     from storage.databases import DatabaseInfo as DatabaseInfo
     from storage.databases import Databases as Databases
-    from storage.databases import StorageStatistics as StorageStatistics
     from storage.databases import open as open  # noqa: A004 - it reads as storage.open, like io.open
     from storage.databases import open_databases as open_databases
     from storage.errors import ConstraintViolated as ConstraintViolated
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from storage.errors import UnsupportedSqlite as UnsupportedSqlite
     from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
     from storage.errors import WriteTimedOut as WriteTimedOut
+    from storage.pools import StorageStatistics as StorageStatistics
     from storage.settings import StorageSettings as StorageSettings
     from storage.sqlite.facts import LibraryFacts as LibraryFacts
     from storage.sqlite.facts import library_facts as library_facts
@@ -69,7 +69,7 @@ _HOME = {
     "StorageFull": "errors",
     "StorageSaturated": "errors",
     "StorageSettings": "settings",
-    "StorageStatistics": "databases",
+    "StorageStatistics": "pools",
     "StorageUnavailable": "errors",
     "TableInfo": "tables",
     "UnsupportedSqlite": "errors",

@@ -16,7 +16,7 @@ import anyio.to_thread
 from storage.errors import DatabaseNotFound
 from storage.migrations import load
 from storage.pool_errors import UNENCODABLE, failed_read, failed_write, refused_parameters
-from storage.tables import ColumnInfo, TableInfo
+from storage.tables import TableInfo, table_info
 from storage.values import bound, unpacked, wants_maps
 from workers import Body, WorkersError
 
@@ -228,7 +228,7 @@ class Database:
             StorageError: As `query`.
         """
         found = await self._read("tables", [self._path, self._generation], None, None)
-        return [_table(each) for each in found]
+        return [table_info(each) for each in found]
 
     async def migrate(self, package: str) -> int:
         """Apply the migrations of `package` (numbered .sql files) that are missing; return how many they were.
@@ -307,24 +307,4 @@ def _written(
         last_insert_rowid=last_insert_rowid,
         columns=tuple(columns),
         rows=[tuple(row) for row in rows],
-    )
-
-
-def _table(found: list[Any]) -> TableInfo:
-    name, is_view, has_rowid, strict, estimate, columns = found
-    infos = [
-        ColumnInfo(name=column, type=kind, not_null=not_null, default=default, primary_key_position=place)
-        for column, kind, not_null, default, place in columns
-    ]
-    key = sorted(
-        (info for info in infos if info.primary_key_position), key=lambda info: info.primary_key_position
-    )
-    return TableInfo(
-        name=name,
-        kind="view" if is_view else "table",
-        columns=infos,
-        primary_key=[info.name for info in key],
-        has_rowid=has_rowid,
-        row_count_estimate=estimate,
-        strict=strict,
     )

@@ -12,25 +12,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import anyio
-import structlog
 
-from storage.database import Database
 from storage.errors import DatabaseExists, DatabaseNotFound, InvalidDatabaseName
 from storage.imports import copy_database
-from storage.pool_errors import failed_write
+from storage.pools import open_pools
 from storage.settings import StorageSettings
-from workers import PoolSettings, WorkersError, open_pool
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator
 
-    from workers import Kind, Pool, PoolStatistics
-
-_log: structlog.stdlib.BoundLogger = structlog.get_logger("storage")
+    from storage.database import Database
+    from storage.pools import Pools, StorageStatistics
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SUFFIX = ".db"
@@ -51,17 +47,6 @@ class DatabaseInfo:
     """Of the write-ahead log beside the file."""
     table_count: int
     """SQLite's own tables are not counted."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StorageStatistics:
-    """The two pools as they stand."""
-
-    reader: PoolStatistics
-    writer: PoolStatistics
-    kind: Kind
-    worker_count: int
-    """Readers and writers; 0 when SQL runs on the event loop."""
 
 
 class Databases:
@@ -140,6 +125,9 @@ class Databases:
             database.is_dropped = True  # first, or a call that comes meanwhile would open the file again
             try:
                 await self._pools.maintain("drop", self._path(name))
+            except DatabaseNotFound:
+                del self._held[name]  # somebody removed the file by hand
+                raise
             except BaseException:
                 database.is_dropped = False
                 raise
@@ -179,43 +167,6 @@ class Databases:
         self._reserved.add(name)
 
 
-class Pools:
-    """The pool of readers and the pool of writers of one storage."""
-
-    def __init__(self, readers: Pool, writers: Pool, settings: StorageSettings) -> None:
-        self._readers = readers
-        self._writers = writers
-        self._settings = settings
-
-    def database(self, path: str | os.PathLike[str], *, name: str = "", generation: int = 0) -> Database:
-        """Return the face of the database at `path`; nothing is opened by this."""
-        return Database(
-            str(path), self._readers, self._writers, self._settings, name=name, generation=generation
-        )
-
-    async def maintain(self, method: str, path: str | os.PathLike[str], *more: object) -> None:
-        """Have the writer of the file at `path` run `method`, after the writes that wait.
-
-        Raises:
-            StorageError: As `Database.execute`.
-        """
-        try:
-            await self._writers.call(method, [str(path), *more], key=str(path), idempotent=False)
-        except WorkersError as error:
-            raise failed_write(error) from error
-
-    def statistics(self) -> StorageStatistics:
-        """Return how they stand."""
-        reader, writer = self._readers.statistics(), self._writers.statistics()
-        is_inline = reader.kind == "inline"
-        return StorageStatistics(
-            reader=reader,
-            writer=writer,
-            kind=reader.kind,
-            worker_count=0 if is_inline else reader.worker_count + writer.worker_count,
-        )
-
-
 @asynccontextmanager
 async def open(  # noqa: A001 - it reads as storage.open, like io.open
     path: str | os.PathLike[str],
@@ -233,7 +184,7 @@ async def open(  # noqa: A001 - it reads as storage.open, like io.open
         StorageError: It can't be opened.
     """
     settings = settings or StorageSettings()
-    async with _open_pools(settings) as pools:
+    async with open_pools(settings) as pools:
         database = pools.database(path)
         await pools.maintain("create", path, _MAY_EXIST)
         if migrations is not None:
@@ -259,44 +210,8 @@ async def open_databases(
         async for found in place.glob(f"*{_SUFFIX}")
         if _NAME.fullmatch(found.name.removesuffix(_SUFFIX))
     ]
-    async with _open_pools(settings) as pools:
+    async with open_pools(settings) as pools:
         yield Databases(Path(folder), pools, settings, names)
-
-
-@asynccontextmanager
-async def _open_pools(settings: StorageSettings) -> AsyncIterator[Pools]:
-    kind: Literal["process", "thread", "inline"] = settings.kind if settings.use_workers else "inline"
-    options = settings.service_options()
-    writers = PoolSettings(
-        kind=kind,
-        worker_count=settings.writer_count,
-        max_waiting_count=settings.max_queue_size,
-        default_timeout_s=settings.write_timeout_s,
-    )
-    readers = PoolSettings(
-        kind=kind,
-        worker_count=settings.worker_count,
-        max_waiting_count=settings.max_queue_size,
-        default_timeout_s=settings.query_timeout_s,
-    )
-    async with (  # the writers close last: who closes a file last leaves no log behind
-        open_pool(
-            "storage.sqlite.writer:WriterService", options, writers, name="writers", has_lanes=False
-        ) as writing,
-        open_pool("storage.sqlite.service:ReaderService", options, readers, name="readers") as reading,
-    ):
-        pools = Pools(reading, writing, settings)
-        facts = pools.statistics()
-        if facts.kind == "inline":
-            _log.warning(
-                "storage.opened_without_workers", reason=facts.reader.fallback_reason or "use_workers is off"
-            )
-        else:
-            _log.info("storage.opened", kind=facts.kind, worker_count=facts.worker_count)
-        try:
-            yield pools
-        finally:
-            _log.info("storage.closing", kind=facts.kind, worker_count=facts.worker_count)
 
 
 def _require_name(name: str) -> None:

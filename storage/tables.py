@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,3 +33,24 @@ class TableInfo:
     row_count_estimate: int | None
     """From the last ANALYZE; None if there was none."""
     strict: bool
+
+
+def table_info(found: list[Any]) -> TableInfo:
+    """Return what a reader tells of one table, as `TableInfo`."""
+    name, is_view, has_rowid, strict, estimate, columns = found
+    infos = [
+        ColumnInfo(name=column, type=kind, not_null=not_null, default=default, primary_key_position=place)
+        for column, kind, not_null, default, place in columns
+    ]
+    key = sorted(
+        (info for info in infos if info.primary_key_position), key=lambda info: info.primary_key_position
+    )
+    return TableInfo(
+        name=name,
+        kind="view" if is_view else "table",
+        columns=infos,
+        primary_key=[info.name for info in key],
+        has_rowid=has_rowid,
+        row_count_estimate=estimate,
+        strict=strict,
+    )

@@ -16,13 +16,11 @@ Decisions (2026-11, 2 cores):
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
@@ -221,79 +219,3 @@ def _opened(
         connection.close()
         raise
     return connection
-
-
-class Closable(Protocol):
-    """What a cache can hold."""
-
-    def close(self) -> None:
-        """Release it."""
-
-
-C = TypeVar("C", bound=Closable)
-
-
-class ConnectionCache(Generic[C]):
-    """The open databases of one worker, at most `limit`; the one unused for longest goes first.
-
-    It belongs to the thread that made it, which is where its connections were allowed to run.
-    """
-
-    def __init__(self, limit: int, opened: Callable[[str], C], *, checks_files: bool = False) -> None:
-        """Make an empty cache; with `checks_files` a file that another one has replaced is opened anew.
-
-        Looking costs a microsecond or two each time. It is for writers: a write to a file that was dropped by
-        another worker would be acknowledged and lost.
-        """
-        self._limit = limit
-        self._opened = opened
-        self._open: OrderedDict[str, C] = OrderedDict()
-        self._checks_files = checks_files
-        self._files: dict[str, tuple[int, int]] = {}
-        self._owner = threading.get_ident()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def get(self, path: str) -> C:
-        """Return what `path` is open as, opening it if need be.
-
-        Raises:
-            OnEventLoop: The caller's thread is another than the one that made the cache.
-        """
-        if threading.get_ident() != self._owner:
-            raise OnEventLoop("a connection may only run on the thread that opened it")
-        held = self._open.get(path)
-        if held is not None:
-            if not self._checks_files or self._files[path] == _file_id(path):
-                self._open.move_to_end(path)
-                return held
-            self.discard(path)
-        while len(self._open) >= self._limit:
-            self.discard(next(iter(self._open)))
-        held = self._opened(path)
-        self._open[path] = held
-        if self._checks_files:
-            self._files[path] = _file_id(path)
-        return held
-
-    def discard(self, path: str) -> None:
-        """Close what `path` is open as, if it is."""
-        held = self._open.pop(path, None)
-        self._files.pop(path, None)
-        if held is not None:
-            held.close()
-
-    def close(self) -> None:
-        """Close all."""
-        for path in list(self._open):
-            self.discard(path)
-
-
-def _file_id(path: str) -> tuple[int, int]:
-    """Return what no other file has while this one is open; zeros if there is none."""
-    try:
-        found = os.stat(path)  # noqa: PTH116 - a Path costs more than the question
-    except FileNotFoundError:
-        return 0, 0
-    return found.st_dev, found.st_ino

@@ -52,17 +52,12 @@ def inspected(sql: str, connection: apsw.Connection, authorizer: ReadAuthorizer,
         NotAllowed: It does what callers may not do.
     """
     found: list[_Found] = []
-    start = 0
 
     def look(cursor: apsw.Cursor, text: str, _: apsw.Bindings | None) -> bool:
-        nonlocal start
-        if not cursor.has_vdbe and not is_blank(sql[start + len(text) :]):
-            start += len(text)
-            return True  # only a semicolon or a comment so far
         found.append(
             _Found(
-                text=text,
-                rest=sql[start + len(text) :],
+                text=text,  # with the semicolons and comments before the statement
+                rest=sql[len(text) :],
                 is_empty=not cursor.has_vdbe,
                 is_readonly=cursor.is_readonly,
                 is_explain=cursor.is_explain != 0,
@@ -89,7 +84,7 @@ def inspected(sql: str, connection: apsw.Connection, authorizer: ReadAuthorizer,
         raise SqlError("the statement holds a character that SQL can't hold") from error
     finally:
         cursor.close(True)
-    return _judged(found[0], sql, start, authorizer, schema)
+    return _judged(found[0], authorizer, schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +98,11 @@ class _Found:
     parameter_names: tuple[str | None, ...]
 
 
-def _judged(found: _Found, sql: str, start: int, authorizer: ReadAuthorizer, schema: Schema) -> Statement:
+def _judged(found: _Found, authorizer: ReadAuthorizer, schema: Schema) -> Statement:
     if found.is_empty:
         raise SqlError("there is no statement in the text", offset=0)
     if not is_blank(found.rest):
-        offset = len(sql[: start + len(found.text)].encode())
-        raise SqlError("there is more than one statement in the text", offset=offset)
+        raise SqlError("there is more than one statement in the text", offset=len(found.text.encode()))
     if not found.is_readonly:
         raise NotReadOnly("the statement writes, and this is for reading")
     text = found.text.lstrip(_BLANKS + ";").rstrip(_BLANKS)

@@ -24,6 +24,7 @@ What a value becomes (the encoder for what can't be wrapped, `row_encoding`, wri
                         serde refuse, so one value would spoil the whole answer
     TEXT                a string, JSON texts too: what SQLite does with JSON depends on the plan, an answer must
                         not. NUL is \u0000. What is not UTF-8 becomes U+FFFD, as `bytes.decode` with "replace" does
+                        (refused where SQLite can't write the answer itself: it can't be fetched as text there)
     BLOB                {"$base64": "..."}
     two equal names     the second is `name_2`, or the next number that no column has
 

@@ -226,11 +226,6 @@ class Reader:
                 answer += b","
                 if len(answer) > max_bytes:
                     break
-        except UnicodeDecodeError as error:
-            self._reset()
-            raise SqlError(
-                "a text in the rows is not UTF-8, and the statement can't tell its bytes"
-            ) from error
         except Exception as error:
             raise self.failure(error, plan, params) from error
         if len(answer) > max_bytes:

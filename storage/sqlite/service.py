@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from storage.sqlite.connection import (
-    ConnectionCache,
     ConnectionSettings,
     Deadline,
     prepare_library,
     refuse_event_loop,
 )
+from storage.sqlite.connection_cache import ConnectionCache
 from storage.sqlite.json_results import JsonRules
 from storage.sqlite.reader import Reader
 from storage.sqlite.streams import Streams, StreamSettings

@@ -27,7 +27,8 @@ from storage.migrations import Migration
 from storage.sqlite import files
 from storage.sqlite.batches import ALONE, sections
 from storage.sqlite.checkpoints import TRUNCATE_WAIT_MS, Governor
-from storage.sqlite.connection import ConnectionCache, ConnectionSettings, prepare_library, refuse_event_loop
+from storage.sqlite.connection import ConnectionSettings, prepare_library, refuse_event_loop
+from storage.sqlite.connection_cache import ConnectionCache
 from storage.sqlite.group_commit import EXECUTE, EXECUTE_BATCH, settle, texts
 from storage.sqlite.migrator import migrate
 from storage.sqlite.statements import HeavyTexts, changes_rows_only

@@ -34,6 +34,7 @@ from storage import (
     StorageClosed,
     StorageSaturated,
     StorageSettings,
+    StorageUnavailable,
 )
 from workers import Body
 
@@ -450,3 +451,53 @@ async def test_no_writer_writes_to_a_file_that_another_one_dropped(kind: str, tm
                     group.start_soon(made.execute, f"CREATE TABLE t{number}(a)")
             assert [table.name for table in await made.tables()] == ["t0", "t1", "t2", "t3"]
             await databases.drop("made")
+
+
+@pytest.mark.parametrize("kind", ["inline", "thread"], indirect=True)
+async def test_a_library_that_corrupts_files_keeps_storage_from_opening(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.sqlite.connection.OLDEST_SQLITE", (99, 0, 0))
+    with pytest.raises(StorageUnavailable, match=r"99\.0\.0 or newer is needed"):
+        await storage.open(tmp_path / "old.db", settings_for(kind)).__aenter__()
+
+
+async def test_a_drop_that_fails_leaves_the_database_where_it_is(kind: str, tmp_path: Path) -> None:
+    async with storage.open_databases(tmp_path, settings_for(kind)) as databases:
+        made = await databases.create("stays")
+    with pytest.raises(StorageClosed):
+        await databases.drop("stays")
+    assert databases.names() == ["stays"]
+    assert not made.is_dropped
+
+
+async def test_a_file_that_was_removed_by_hand_can_be_dropped_once(kind: str, tmp_path: Path) -> None:
+    async with storage.open_databases(tmp_path, settings_for(kind)) as databases:
+        await databases.create("gone")
+        await anyio.Path(tmp_path / "gone.db").unlink()
+        for _ in range(2):
+            with pytest.raises(DatabaseNotFound):
+                await databases.drop("gone")
+        assert databases.names() == []
+
+
+@pytest.fixture
+def shop_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package with two migrations."""
+    package = tmp_path / "shop_migrations"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "0001_orders.sql").write_text("CREATE TABLE orders(id INTEGER PRIMARY KEY) STRICT;")
+    (package / "0002_paid.sql").write_text("ALTER TABLE orders ADD COLUMN paid_at_ms INTEGER;")
+    monkeypatch.syspath_prepend(tmp_path)
+    return package.name
+
+
+async def test_missing_migrations_are_applied_when_a_file_is_opened(
+    kind: str, tmp_path: Path, shop_migrations: str
+) -> None:
+    for _ in range(2):
+        async with storage.open(tmp_path / "m.db", settings_for(kind), migrations=shop_migrations) as db:
+            tables = {table.name: [column.name for column in table.columns] for table in await db.tables()}
+            assert tables["orders"] == ["id", "paid_at_ms"]
+            assert await db.migrate(shop_migrations) == 0

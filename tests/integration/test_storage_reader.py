@@ -186,6 +186,13 @@ def test_a_table_may_be_named_like_the_wrapping(tmp_path: Path) -> None:
     reading.service.close()
 
 
+def test_a_text_that_is_too_long_is_refused(reading: Reading) -> None:
+    for sql in ("SELECT 1" + " " * 1_000_000 + ", 2", "SELECT 1" + " " * 1_600_000 + ", 2"):
+        with pytest.raises(SqlError, match="longer than 1000000 bytes"):
+            reading.json(sql)
+    assert reading.json("SELECT 1 AS a" + " " * 900_000) == [{"a": 1}]
+
+
 @pytest.mark.parametrize(
     ("sql", "params", "words"),
     [
@@ -412,6 +419,26 @@ def test_a_missing_file_and_one_that_is_no_database_are_told_apart(tmp_path: Pat
     (tmp_path / "bad.db").write_bytes(b"this is no database, and long enough to be looked at" * 100)
     with pytest.raises(DatabaseCorrupt):
         Reading(tmp_path / "bad.db").rows("SELECT * FROM sqlite_schema")
+
+
+def test_a_damaged_page_is_told_as_damage(tmp_path: Path) -> None:
+    path = make_database(
+        tmp_path / "torn.db",
+        f"CREATE TABLE t(a); INSERT INTO t SELECT t FROM ({NUMBERS.replace('?', '5000')})",  # noqa: S608
+    )
+    with path.open("r+b") as file:
+        file.seek(8_192)
+        file.write(b"\xff" * 20_000)
+    reading = Reading(path)
+    for ask in (reading.json, reading.rows, reading.stream):
+        with pytest.raises(DatabaseCorrupt):
+            ask("SELECT * FROM t")
+    reading.service.close()
+
+
+def test_a_file_that_is_no_directory_entry_any_more_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseNotFound):
+        Reading(tmp_path / "no" / "such" / "folder.db").rows("SELECT 1")
 
 
 # -- the loop ----------------------------------------------------------------------------------------------------------

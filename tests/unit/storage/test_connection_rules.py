@@ -7,7 +7,6 @@ import pytest
 
 from storage import UnsupportedSqlite
 from storage.sqlite.connection import (
-    ConnectionCache,
     ConnectionSettings,
     Deadline,
     OnEventLoop,
@@ -15,6 +14,7 @@ from storage.sqlite.connection import (
     require_supported,
     runs_event_loop,
 )
+from storage.sqlite.connection_cache import ConnectionCache
 
 
 class Door:

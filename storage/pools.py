@@ -1,0 +1,116 @@
+"""The pool of readers and the pool of writers that all databases of one storage share."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import structlog
+
+from storage.database import Database
+from storage.errors import StorageUnavailable
+from storage.pool_errors import failed_write
+from workers import PoolSettings, ServiceUnavailable, WorkersError, open_pool
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator
+
+    from storage.settings import StorageSettings
+    from workers import Kind, Pool, PoolStatistics
+
+_READER = "storage.sqlite.service:ReaderService"
+_WRITER = "storage.sqlite.writer:WriterService"
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("storage")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StorageStatistics:
+    """The two pools as they stand."""
+
+    reader: PoolStatistics
+    writer: PoolStatistics
+    kind: Kind
+    worker_count: int
+    """Readers and writers; 0 when SQL runs on the event loop."""
+
+
+class Pools:
+    """The pool of readers and the pool of writers of one storage."""
+
+    def __init__(self, readers: Pool, writers: Pool, settings: StorageSettings) -> None:
+        self._readers = readers
+        self._writers = writers
+        self._settings = settings
+
+    def database(self, path: str | os.PathLike[str], *, name: str = "", generation: int = 0) -> Database:
+        """Return the face of the database at `path`; nothing is opened by this."""
+        return Database(
+            str(path), self._readers, self._writers, self._settings, name=name, generation=generation
+        )
+
+    async def maintain(self, method: str, path: str | os.PathLike[str], *more: object) -> None:
+        """Have the writer of the file at `path` run `method`, after the writes that wait.
+
+        Raises:
+            StorageError: As `Database.execute`.
+        """
+        try:
+            await self._writers.call(method, [str(path), *more], key=str(path), idempotent=False)
+        except WorkersError as error:
+            raise failed_write(error) from error
+
+    def statistics(self) -> StorageStatistics:
+        """Return how they stand."""
+        reader, writer = self._readers.statistics(), self._writers.statistics()
+        is_inline = reader.kind == "inline"
+        return StorageStatistics(
+            reader=reader,
+            writer=writer,
+            kind=reader.kind,
+            worker_count=0 if is_inline else reader.worker_count + writer.worker_count,
+        )
+
+
+@asynccontextmanager
+async def open_pools(settings: StorageSettings) -> AsyncIterator[Pools]:
+    """Start the workers that `settings` ask for; on leaving, what was admitted is finished first.
+
+    Raises:
+        StorageUnavailable: They can't start; the message says why.
+    """
+    kind: Literal["process", "thread", "inline"] = settings.kind if settings.use_workers else "inline"
+    options = settings.service_options()
+    writers = PoolSettings(
+        kind=kind,
+        worker_count=settings.writer_count,
+        max_waiting_count=settings.max_queue_size,
+        default_timeout_s=settings.write_timeout_s,
+    )
+    readers = PoolSettings(
+        kind=kind,
+        worker_count=settings.worker_count,
+        max_waiting_count=settings.max_queue_size,
+        default_timeout_s=settings.query_timeout_s,
+    )
+    async with AsyncExitStack() as stack:
+        try:  # the writers first, so that they close last: who closes a file last leaves no log behind
+            writing = await stack.enter_async_context(
+                open_pool(_WRITER, options, writers, name="writers", has_lanes=False)
+            )
+            reading = await stack.enter_async_context(open_pool(_READER, options, readers, name="readers"))
+        except ServiceUnavailable as error:
+            raise StorageUnavailable(f"the workers can't start: {error}") from error
+        pools = Pools(reading, writing, settings)
+        facts = pools.statistics()
+        if facts.kind == "inline":
+            reason = facts.reader.fallback_reason or "use_workers is off"
+            _log.warning("storage.opened_without_workers", reason=reason)
+        else:
+            _log.info("storage.opened", kind=facts.kind, worker_count=facts.worker_count)
+        try:
+            yield pools
+        finally:
+            _log.info("storage.closing", kind=facts.kind, worker_count=facts.worker_count)
