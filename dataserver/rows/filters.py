@@ -8,8 +8,9 @@ Names are looked up and quoted, values are always bound; neither reaches the SQL
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from dataserver.refusals import InvalidParameter, UnknownOperator
 from dataserver.rows.columns import Column, Value, bound, find
@@ -21,8 +22,7 @@ MAX_FILTER_COUNT: Final = 32
 MAX_LIST_COUNT: Final = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True, gc=False):
     """A piece of SQL that is true or not, and what its question marks are bound to, in order."""
 
     sql: str

@@ -32,8 +32,7 @@ _VERSION = 1
 _MARK_BYTES = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(msgspec.Struct, frozen=True, gc=False):
     """One column of an order."""
 
     column: Column
@@ -63,8 +62,7 @@ class _Cursor(msgspec.Struct, frozen=True, array_like=True):
     """As they are bound; a text by its bytes is a list of them alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, gc=False):
     """A total order of rows, or, without a key, one that ends in `offset` pages."""
 
     terms: tuple[Term, ...]
@@ -133,8 +131,7 @@ def after(order: Order, place: Place) -> list[Condition]:
     return [_behind(steps)]
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(msgspec.Struct, frozen=True, gc=False):
     """A term of the order, and its value at the place."""
 
     term: Term

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -29,16 +28,14 @@ _ROWS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _ROW: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True, gc=False):
     """SQL with what its question marks are bound to."""
 
     sql: str
     params: tuple[Value, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True, gc=False):
     """What a page asks for."""
 
     table: str
@@ -95,8 +92,7 @@ def _ordered(order: Order) -> str:
     return f" ORDER BY {order.sql}" if order.terms else ""
 
 
-@dataclass(frozen=True, slots=True)
-class PageEnd:
+class PageEnd(msgspec.Struct, frozen=True, gc=False):
     """Where a page ends in its JSON."""
 
     rows_bytes: int
