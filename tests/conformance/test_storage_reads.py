@@ -290,7 +290,30 @@ async def test_a_cancelled_read_leaves_its_worker_free(databases: Databases, db:
         with anyio.move_on_after(0.05) as scope:
             await db.query(ENDLESS)
         assert scope.cancelled_caught
-    assert await db.query("SELECT 1") == [(1,)]
+    with anyio.fail_after(10):  # long before the deadline of a read that nobody stopped
+        for _ in range(20):
+            assert await db.query(NUMBERS, [1]) == [(1, "row 1")]
+        while databases.statistics().reader.busy_count:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_a_slow_read_gives_way_to_quick_ones_and_is_answered_all_the_same(
+    databases: Databases, db: Database
+) -> None:
+    if databases.statistics().kind == "inline":
+        pytest.skip("on the loop nothing gives way")
+    before = databases.statistics().reader.demoted_count
+    found: list[Any] = []
+
+    async def ask(number: int) -> None:
+        sql = f"SELECT max(i) + ?2 FROM ({NUMBERS.replace('?', '?1')})"  # noqa: S608
+        found.append((number, await db.query(sql, [1_000_000, number])))
+
+    async with anyio.create_task_group() as group:
+        for number in range(4):
+            group.start_soon(ask, number)
+    assert sorted(found) == [(number, [(1_000_000 + number,)]) for number in range(4)]
+    assert databases.statistics().reader.demoted_count > before
 
 
 async def test_a_stream_that_is_closed_early_lets_go_of_its_snapshot(
