@@ -210,7 +210,7 @@ async def open_databases(
         async for found in place.glob(f"*{_SUFFIX}")
         if _NAME.fullmatch(found.name.removesuffix(_SUFFIX))
     ]
-    async with open_pools(settings) as pools:
+    async with open_pools(settings, folder=Path(folder)) as pools:
         yield Databases(Path(folder), pools, settings, names)
 
 

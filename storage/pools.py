@@ -6,22 +6,25 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import anyio
 import structlog
 
 from storage.database import Database
-from storage.errors import StorageUnavailable
+from storage.errors import StorageError, StorageUnavailable
 from storage.pool_errors import failed_write
 from workers import PoolSettings, ServiceUnavailable, WorkersError, open_pool
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from storage.settings import StorageSettings
     from workers import Kind, Pool, PoolStatistics
 
 _READER = "storage.sqlite.service:ReaderService"
 _WRITER = "storage.sqlite.writer:WriterService"
+_LOG_SUFFIX = "-wal"
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("storage")
 
@@ -75,8 +78,10 @@ class Pools:
 
 
 @asynccontextmanager
-async def open_pools(settings: StorageSettings) -> AsyncIterator[Pools]:
+async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -> AsyncIterator[Pools]:
     """Start the workers that `settings` ask for; on leaving, what was admitted is finished first.
+
+    With `folder`, no database in it is left with a write-ahead log beside it, be it one that was only read.
 
     Raises:
         StorageUnavailable: They can't start; the message says why.
@@ -100,6 +105,8 @@ async def open_pools(settings: StorageSettings) -> AsyncIterator[Pools]:
             writing = await stack.enter_async_context(
                 open_pool(_WRITER, options, writers, name="writers", has_lanes=False)
             )
+            if folder is not None:
+                stack.push_async_callback(_empty_logs, writing, folder)  # when the readers are closed
             reading = await stack.enter_async_context(open_pool(_READER, options, readers, name="readers"))
         except ServiceUnavailable as error:
             raise StorageUnavailable(f"the workers can't start: {error}") from error
@@ -114,3 +121,14 @@ async def open_pools(settings: StorageSettings) -> AsyncIterator[Pools]:
             yield pools
         finally:
             _log.info("storage.closing", kind=facts.kind, worker_count=facts.worker_count)
+
+
+async def _empty_logs(writing: Pool, folder: Path) -> None:
+    """Put what lies in logs into the databases: a reader, which may be the last to close, can't, nor after a crash."""
+    for log in sorted([found async for found in anyio.Path(folder).glob(f"*{_LOG_SUFFIX}")]):
+        path = str(log).removesuffix(_LOG_SUFFIX)
+        try:
+            await writing.call("checkpoint", [path], key=path, idempotent=False)
+            await writing.call("close_database", [path], key=path, idempotent=False)
+        except (StorageError, WorkersError) as error:
+            _log.warning("storage.log_left", database=log.name.removesuffix(_LOG_SUFFIX), reason=str(error))

@@ -52,6 +52,23 @@ def test_a_signal_stops_it_cleanly_and_leaves_no_write_ahead_log(
     assert left == ["global.db", "server.db", "server.lock", "shared.db", "shop.db"]
 
 
+def test_a_server_that_only_reads_leaves_no_write_ahead_log_either(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        headers = server.headers
+        url = "/v1/databases/shop"
+        httpx2.put(f"{server.url}{url}", headers=headers)
+        body = {"sql": "CREATE TABLE t AS SELECT 1 AS a"}
+        assert httpx2.post(f"{server.url}{url}/execute", headers=headers, json=body).status_code == 200
+        server.process.kill()  # what was written is in the log, and nowhere else
+        server.process.wait()
+    assert (tmp_path / "data" / "shop.db-wal").stat().st_size > 0
+    with serving(tmp_path) as server:
+        answer = httpx2.post(f"{server.url}{url}/query", headers=headers, json={"sql": "SELECT a FROM t"})
+        assert answer.json()["rows"] == [{"a": 1}]
+        assert server.stop() == 0
+    assert sorted(path.name for path in (tmp_path / "data").glob("shop*")) == ["shop.db"]
+
+
 def test_a_second_server_on_the_folder_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         refused = run("serve", "--data-dir", tmp_path, "--port", "0")
