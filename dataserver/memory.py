@@ -72,10 +72,19 @@ def _memfds(pid: int) -> dict[tuple[int, int], int]:
     """Return the sizes of a process's memfds by their identity: several processes may hold the same."""
     sizes: dict[tuple[int, int], int] = {}
     try:
-        for entry in os.scandir(_PROC / str(pid) / "fd"):
-            if os.readlink(entry.path).startswith(_MEMFD):  # noqa: PTH115 - the target is no path
-                status = entry.stat()
-                sizes[status.st_dev, status.st_ino] = status.st_blocks * _BLOCK_BYTES
+        with os.scandir(_PROC / str(pid) / "fd") as entries:
+            for entry in entries:
+                sizes.update(_memfd(entry))
     except OSError:
-        return sizes  # it ended, or closed the file, meanwhile
+        return sizes  # the process ended meanwhile
     return sizes
+
+
+def _memfd(entry: os.DirEntry[str]) -> dict[tuple[int, int], int]:
+    try:
+        if not os.readlink(entry.path).startswith(_MEMFD):  # noqa: PTH115 - the target is no path
+            return {}
+        status = entry.stat()
+    except OSError:
+        return {}  # the file was closed meanwhile; the others still count
+    return {(status.st_dev, status.st_ino): status.st_blocks * _BLOCK_BYTES}
