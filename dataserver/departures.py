@@ -1,7 +1,7 @@
 """Clients that go away, and bodies that never arrive: whoever handles such a request is cancelled.
 
-ASGI tells of a disconnect only to who waits in `receive()`, and a task for that beside every request costs a tenth of
-a point read. So a server may offer more: `extensions["dataserver.departure"]` takes a function to call when the client
+ASGI tells of a disconnect only to who waits in `receive()`, and a task for that beside every request costs 9 us of the
+65 of a point read (2026-11-23). So a server may offer more: `extensions["dataserver.departure"]` takes a function to call when the client
 leaves, which costs nothing. Without the offer, one timer turns every 20 ms while requests are open, and those that it
 meets twice get a task that waits: a point read is over by then, a scan is interrupted 20 to 40 ms after its client left.
 """

@@ -2,7 +2,7 @@
 
 Each way out is here and nowhere else: an answer, a refusal, a bug (500 and one traceback), a client that left (its
 handler is cancelled, nothing is sent), a body that came too slowly (408), the server's own end (the cancel goes on).
-One coroutine stands between the server and the handler: each more costs a point read 1 % (measured 2026-11-23).
+One coroutine stands between the server and the handler, since a hot read is little more than such steps.
 """
 
 from __future__ import annotations

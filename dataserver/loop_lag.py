@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from time import monotonic
 from typing import Final
 
 PERIOD_S: Final = 0.01
@@ -36,9 +37,8 @@ class LoopLag:
     def start(self) -> None:
         """Begin on the running loop; calling again does nothing."""
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._window_ends = loop.time() + WINDOW_S
-            self._arm(loop)
+            self._window_ends = monotonic() + WINDOW_S
+            self._arm(asyncio.get_running_loop())
 
     def close(self) -> None:
         """Stop; what was counted stays."""
@@ -47,7 +47,7 @@ class LoopLag:
             self._timer = None
 
     def record(self, late_s: float, now: float) -> None:
-        """Count that the timer came `late_s` late at `now`, by the loop's clock."""
+        """Count that the timer came `late_s` late at `now`, in monotonic seconds."""
         late_s = max(0.0, late_s)
         self.counts[bisect_left(BUCKETS_S, late_s)] += 1
         self.total_s += late_s
@@ -57,10 +57,10 @@ class LoopLag:
         self._worst_s = max(self._worst_s, late_s)
 
     def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._due = loop.time() + PERIOD_S
+        self._due = monotonic() + PERIOD_S  # uvloop's own time has whole milliseconds only
         self._timer = loop.call_later(PERIOD_S, self._tick, loop)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
+        now = monotonic()
         self.record(now - self._due, now)
         self._arm(loop)

@@ -1,8 +1,9 @@
 """Clients that leave while a request is handled, as the kernel sees them.
 
-For a server that does not look (h2corn 2.0.0, over HTTP/1.1, until it writes). Its sockets are found by their peer's
-address among this process's descriptors, and the kernel is asked (`POLLRDHUP`) every 10 ms while any handler waits to
-hear of a departure. A descriptor may be closed and used again at any time, so the peer is compared before and after.
+For a server that does not look (h2corn 2.0.0, over HTTP/1.1, until it writes). Every 20 ms, requests that have been
+open for a turn have their socket found by its peer's address among this process's descriptors, and from then on the
+kernel is asked with one `poll` for all of them whether the other end has closed. A descriptor that the server closed
+and used again belongs to somebody else, but then the client it was watched for is gone all the more.
 Where the kernel can't tell (macOS), a departure is seen at the next write.
 """
 
@@ -12,106 +13,76 @@ import asyncio
 import os
 import select
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
+from typing import Final
 
-_LOOK_S = 0.01
+LOOK_S: Final = 0.02
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-
-
-class Peer:
-    """The other end of one HTTP/1.1 request, whose `receive` tells of its departure."""
-
-    __slots__ = ("_address", "_peers", "_receive", "_send", "_whole", "begun", "left")
-
-    def __init__(self, peers: Peers, address: tuple[str, int] | None, receive: Receive, send: Send) -> None:
-        self._peers = peers
-        self._address = address
-        self._receive = receive
-        self._send = send
-        self._whole = False
-        self.left = False
-        self.begun = False
-        """Whether an answer has begun."""
-
-    async def send(self, message: Message) -> None:
-        """Send a piece of the answer."""
-        self.begun = True
-        await self._send(message)
-
-    async def receive(self) -> Message:
-        """Return the next piece of the request; behind the last one, wait for the departure."""
-        if self._whole and self._address is not None:
-            message = await self._peers.departure(self._address)
-        else:
-            message = await self._receive()
-            self._whole = not message.get("more_body", False)
-        self.left = message["type"] == "http.disconnect"
-        return message
+Address = tuple[str, int]
+Leave = Callable[[], None]
 
 
 class Peers:
-    """The other ends of connections whose handlers wait to hear that they left."""
+    """The other ends of connections on which requests are open."""
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[str, int], asyncio.Future[Message]] = {}
-        self._descriptors: dict[tuple[str, int], int] = {}
+        self._young: dict[Address, Leave] = {}
+        self._old: dict[Address, tuple[int, Leave]] = {}
+        self._watched: dict[int, Address] = {}
+        self._descriptors: dict[Address, int] = {}
+        """Of all connections, as they were when one of them was looked for in vain."""
+        self._poll = select.poll() if hasattr(select, "POLLRDHUP") else None
         self._timer: asyncio.TimerHandle | None = None
 
-    def meet(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> Peer:
-        """Return the peer of one request."""
-        client = scope.get("client") if hasattr(select, "POLLRDHUP") else None
-        return Peer(self, None if client is None else (client[0], client[1]), receive, send)
+    def watch(self, peer: Address, leave: Leave) -> None:
+        """Call `leave` when `peer` has closed its end, until `forget`."""
+        self._young[peer] = leave
+        if self._timer is None and self._poll is not None:
+            self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look, self._poll)
+
+    def forget(self, peer: Address) -> None:
+        """Look after `peer` no more; nothing happens if nobody did."""
+        if self._young.pop(peer, None) is None:
+            descriptor, _ = self._old.pop(peer, (None, None))
+            if descriptor is not None and self._poll is not None and self._watched.get(descriptor) == peer:
+                del self._watched[descriptor]
+                self._poll.unregister(descriptor)
 
     def close(self) -> None:
         """Stop looking."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
 
-    async def departure(self, peer: tuple[str, int]) -> Message:
-        """Return when `peer` has left; the message says so."""
-        future = self._waiting.get(peer)
-        if future is None:
-            loop = asyncio.get_running_loop()
-            future = self._waiting[peer] = loop.create_future()
-            if self._timer is None:
-                self._timer = loop.call_later(_LOOK_S, self._look)
-        try:
-            return await asyncio.shield(future)
-        finally:
-            self._waiting.pop(peer, None)
+    def _look(self, poll: select.poll) -> None:
+        for descriptor, _ in poll.poll(0):
+            self._left(self._watched[descriptor])
+        if self._young:
+            young, self._young = self._young, {}
+            if any(_peer_of(self._descriptors.get(peer, -1)) != peer for peer in young):
+                self._descriptors = _connected_descriptors()
+            for peer, leave in young.items():
+                descriptor = self._descriptors.get(peer, -1)
+                if descriptor in self._watched:
+                    self._left(self._watched[descriptor])
+                self._old[peer] = descriptor, leave
+                if descriptor < 0:
+                    self._left(peer)
+                else:
+                    self._watched[descriptor] = peer
+                    poll.register(descriptor, select.POLLRDHUP)
+        looking = bool(self._old or self._young)
+        self._timer = asyncio.get_running_loop().call_later(LOOK_S, self._look, poll) if looking else None
 
-    def _look(self) -> None:
-        self._timer = None
-        if any(peer not in self._descriptors for peer in self._waiting):
-            self._descriptors = _connected_descriptors()
-        poll = select.poll()
-        watched: dict[int, tuple[str, int]] = {}
-        for peer in list(self._waiting):
-            fd = self._descriptors.get(peer)
-            if fd is None or _peer_of(fd) != peer:
-                self._tell(peer)  # closed already
-            else:
-                watched[fd] = peer
-                poll.register(fd, select.POLLRDHUP)
-        for fd, events in poll.poll(0):
-            if events and _peer_of(fd) == watched[fd]:
-                self._tell(watched[fd])
-        if self._waiting:
-            self._timer = asyncio.get_running_loop().call_later(_LOOK_S, self._look)
-
-    def _tell(self, peer: tuple[str, int]) -> None:
-        self._descriptors.pop(peer, None)
-        future = self._waiting.pop(peer, None)
-        if future is not None and not future.done():
-            future.set_result({"type": "http.disconnect"})
+    def _left(self, peer: Address) -> None:
+        _, leave = self._old[peer]
+        self.forget(peer)
+        leave()
 
 
-def _connected_descriptors() -> dict[tuple[str, int], int]:
-    found = {}
+def _connected_descriptors() -> dict[Address, int]:
+    """Return the descriptors of this process's connected TCP sockets by their peers."""
+    found: dict[Address, int] = {}
     for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, no paths
         peer = _peer_of(int(name))
         if peer is not None:
@@ -119,10 +90,12 @@ def _connected_descriptors() -> dict[tuple[str, int], int]:
     return found
 
 
-def _peer_of(fd: int) -> tuple[str, int] | None:
+def _peer_of(descriptor: int) -> Address | None:
     """Return the address at the other end of a TCP socket; None for any other descriptor, or none at all."""
+    if descriptor < 0:
+        return None
     try:
-        borrowed = socket.socket(fileno=fd)
+        borrowed = socket.socket(fileno=descriptor)
     except OSError:
         return None
     try:

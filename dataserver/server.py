@@ -5,7 +5,7 @@ Both are embedded: the listener is ours, the signals are our caller's, `stop` al
 - uvicorn bounds neither the head of a request nor the time it takes to arrive: `BoundedHttp` does, and answers
   what is no HTTP in the shape of every other error.
 - h2corn (2.0.0) does not see that a client is gone over HTTP/1.1 until it writes. Its sockets are ours to look at:
-  `Peers` asks the kernel whether the other end has closed, for those requests only whose handler waits to hear of it.
+  `Peers` asks the kernel whether the other end has closed, for those requests only that are open for long.
 - permessage-deflate is off in both: each connection's window costs more memory than a chat message.
 """
 
@@ -31,9 +31,12 @@ from dataserver.bounded_http import (
     MAX_HEAD_FIELDS,
     BoundedHttp,
 )
+from dataserver.departures import EXTENSION, Receive
+from dataserver.front import CLIENT_LEFT
 from dataserver.listener import open_listeners
-from dataserver.peers import Peers, Receive, Send
+from dataserver.peers import Peers
 
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 ServerName = Literal["uvicorn", "h2corn"]
 
@@ -152,6 +155,37 @@ async def _serve_uvicorn(
             _log.error("server.requests_abandoned", count=len(stuck))
 
 
+class _Peer:
+    """The other end of one request's connection."""
+
+    __slots__ = ("_leave", "_peers", "address", "left")
+
+    def __init__(self, peers: Peers, address: tuple[str, int]) -> None:
+        self._peers = peers
+        self._leave: Callable[[], None] | None = None
+        self.address = address
+        self.left = False
+
+    def watch(self, leave: Callable[[], None]) -> None:
+        """Call `leave` when this end leaves."""
+        self._leave = leave
+        self._peers.watch(self.address, self._has_left)
+
+    def _has_left(self) -> None:
+        self.left = True
+        if self._leave is not None:
+            self._leave()
+
+
+async def _end_unheard(send: Send) -> None:
+    """Answer a client that has left: h2corn takes an application that just returns for a broken one, and logs it."""
+    try:
+        await send({"type": "http.response.start", "status": CLIENT_LEFT, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+    except RuntimeError:
+        return  # the answer had begun
+
+
 async def _serve_h2corn(
     app: AsgiApp, listeners: list[socket.socket], on_ready: Callable[[], None], stop: Stop, drain_s: float
 ) -> None:
@@ -173,14 +207,18 @@ async def _serve_h2corn(
     peers = Peers()
 
     async def seeing_departures(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["http_version"] != "1.1":
+        client = scope.get("client")
+        if client is None or scope["type"] != "http" or scope["http_version"] != "1.1":
             await app(scope, receive, send)
             return
-        peer = peers.meet(scope, receive, send)
-        await app(scope, peer.receive, peer.send)
-        if peer.left and not peer.begun:  # nobody reads it, but who just returns is logged as broken
-            await send({"type": "http.response.start", "status": 499, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
+        peer = _Peer(peers, (client[0], client[1]))
+        scope["extensions"] = {**scope["extensions"], EXTENSION: peer.watch}
+        try:
+            await app(scope, receive, send)
+        finally:
+            peers.forget(peer.address)
+        if peer.left:
+            await _end_unheard(send)
 
     server = h2corn.Server(seeing_departures, config)
     serving = asyncio.ensure_future(server.serve())
