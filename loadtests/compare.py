@@ -102,7 +102,8 @@ def table(summaries: Sequence[Summary]) -> str:
     text += [""] + [
         f"{summary.label} ({summary.pool}): loop lag worst {report.milliseconds(summary.loop_lag_worst_ms)}, "
         f"p99 of readings {report.milliseconds(summary.loop_lag_p99_ms)}; memory peak {summary.memory_peak_bytes >> 20} MiB; "
-        f"{summary.total.per_s:,.0f} of {summary.offered_per_s:,.0f} requests/s offered"
+        f"{summary.total.per_s:,.0f} of {summary.offered_per_s:,.0f} requests/s offered; "
+        f"an idle thread waited up to {summary.machine_late_s * 1e3:.0f} ms for the machine"
         for summary in summaries
     ]
     text += [

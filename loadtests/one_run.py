@@ -93,6 +93,7 @@ def run_once(folder: Path, token: str, load: Load, *, uses_workers: bool) -> Run
         answered=answered,
         readings=[reading for reading in watch.readings if begun_s <= reading.at_s <= ended_s],
         pool=watch.pool,
+        machine_late_s=watch.late_s,
     )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MIB = 1 << 20
 _TEN = 10
 _THOUSAND = 1_000
+_LATE_S = 0.3  # a busy machine is late by tens of milliseconds; one that was paused, by far more
 
 _CSS = """
 :root { color-scheme: light; --first: FIRST; --second: SECOND; }
@@ -124,7 +125,13 @@ def milliseconds(value: float | None) -> str:
 def _what_ran(summaries: Sequence[Summary]) -> str:
     runs = "; ".join(f"{summary.label}: {summary.pool or 'pool unknown'}" for summary in summaries)
     first = summaries[0]
-    return f"{first.seconds:.0f} s each at {first.offered_per_s:,.0f} requests/s offered. {runs}."
+    late = max(summary.machine_late_s for summary in summaries)
+    stood_still = (
+        f" The machine itself stood still for up to {late:.1f} s: repeat the run." if late > _LATE_S else ""
+    )
+    return (
+        f"{first.seconds:.0f} s each at {first.offered_per_s:,.0f} requests/s offered. {runs}.{stood_still}"
+    )
 
 
 def _tiles(shown: Sequence[Tile], summaries: Sequence[Summary]) -> str:

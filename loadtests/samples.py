@@ -48,6 +48,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     readings: list[Reading]
     pool: str = ""
     """What the server says its pool is: kind and number of workers."""
+    machine_late_s: float = 0.0
+    """The longest that the machine did not let an idle thread run: what is shorter than this may be its doing."""
 
 
 def write_lines(path: Path, lines: Iterable[object]) -> None:

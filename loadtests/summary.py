@@ -52,6 +52,7 @@ class Summary:
     memory_peak_bytes: int
     unread_count: int
     """Readings that the server did not give in time."""
+    machine_late_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,7 @@ def summarise(run: Run) -> Summary:
         loop_lag_worst_ms=max(lags, default=None),
         memory_peak_bytes=max((reading.memory_bytes for reading in run.readings), default=0),
         unread_count=sum(1 for reading in run.readings if reading.scrape_ms is None),
+        machine_late_s=run.machine_late_s,
     )
 
 

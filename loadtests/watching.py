@@ -24,6 +24,8 @@ class Watch:
     def __init__(self, base_url: str, token: str) -> None:
         self.readings: list[Reading] = []
         self.pool = ""
+        self.late_s = 0.0
+        """The longest that this thread, which does next to nothing, was not let run: the machine stood still."""
         self._api = Api(base_url, token, timeout_s=_ANSWER_WITHIN_S)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="metrics", daemon=True)
@@ -38,8 +40,11 @@ class Watch:
 
     def _run(self) -> None:
         before: Scrape | None = None
+        due_s = time.monotonic() + _EVERY_S
         while not self._over.wait(_EVERY_S):
+            self.late_s = max(self.late_s, time.monotonic() - due_s)
             before = self._read(before)
+            due_s = time.monotonic() + _EVERY_S
 
     def _read(self, before: Scrape | None) -> Scrape | None:
         begun_s = time.monotonic()

@@ -26,7 +26,7 @@ class References(HTMLParser):
         ]
 
 
-def run(label: str, *, took_ms: float, lag_ms: float, failures: int = 0) -> Run:
+def run(label: str, *, took_ms: float, lag_ms: float, failures: int = 0, machine_late_s: float = 0.01) -> Run:
     return Run(
         label=label,
         begun_s=50.0,
@@ -42,7 +42,8 @@ def run(label: str, *, took_ms: float, lag_ms: float, failures: int = 0) -> Run:
             Reading(at_s=50.0 + number, loop_lag_ms=lag_ms, memory_bytes=64 << 20, scrape_ms=1.0)
             for number in range(4)
         ],
-        pool="readers: process, 2",
+        pool="2 process readers",
+        machine_late_s=machine_late_s,
     )
 
 
@@ -99,6 +100,13 @@ def test_what_failed_is_told_by_name_and_escaped(page: str) -> None:
 def test_a_page_without_failures_says_so() -> None:
     runs = [run("workers on", took_ms=2.0, lag_ms=1.0), run("workers off", took_ms=2.0, lag_ms=1.0)]
     assert "No request failed" in render(runs, {})
+
+
+def test_a_page_says_when_the_machine_itself_stood_still() -> None:
+    usual = run("workers on", took_ms=2.0, lag_ms=1.0)
+    paused = run("workers off", took_ms=2.0, lag_ms=24_000.0, machine_late_s=24.0)
+    assert "stood still for up to 24.0 s: repeat the run" in render([usual, paused], {})
+    assert "repeat the run" not in render([usual, usual], {})
 
 
 def test_times_are_shown_in_the_unit_that_a_reader_takes_in() -> None:
