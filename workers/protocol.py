@@ -96,7 +96,9 @@ class Shutdown(msgspec.Struct, array_like=True, tag=13):
 
 
 class Ready(msgspec.Struct, array_like=True, tag=20):
-    """The service is built."""
+    """The service is built; `is_batched` says that it takes batches."""
+
+    is_batched: bool
 
 
 class StartFailed(msgspec.Struct, array_like=True, tag=21):

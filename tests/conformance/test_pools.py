@@ -374,6 +374,18 @@ async def test_between_batches_the_service_does_what_is_due(kind: Kind) -> None:
         assert await pool.call("tended", key="db") == 3
 
 
+async def test_calls_of_a_batch_service_wait_where_they_are_behind_a_long_batch(isolated: Kind) -> None:
+    answers: list[Any] = []
+    async with opened(isolated, service=BATCHES, worker_count=1) as pool:
+        async with anyio.create_task_group() as group:
+            begin(group, pool, answers, "wait", 0.1, key="db")
+            await until(lambda: pool.statistics().in_flight_count == 1)
+            for number in range(10):
+                begin(group, pool, answers, "write", number, key="db")
+        assert len(answers) == 11
+        assert pool.statistics().recalled_count == 0
+
+
 async def test_a_batch_of_several_is_never_interrupted(isolated: Kind) -> None:
     answers: list[Any] = []
     async with opened(isolated, service=BATCHES, worker_count=1) as pool, anyio.create_task_group() as group:

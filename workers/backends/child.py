@@ -88,7 +88,7 @@ class Child:
             return
         self._runner = Runner(service, emit=self._emit, log=self._note, page=self._page)
         threading.Thread(target=self._hear, args=(messages,), name="control", daemon=True).start()
-        self._tell(Ready())
+        self._tell(Ready(self._runner.is_batched))
         try:
             while not self._shutting_down and self._receive():
                 while self._runner.run_next():

@@ -12,16 +12,12 @@ be cancelled, and `max_tasks_per_child` deadlocks on Python 3.11 (cpython#115634
 from __future__ import annotations
 
 import array
-import mmap
 import os
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 from collections import deque
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -29,10 +25,11 @@ import anyio.to_thread
 import msgspec
 import structlog
 
+from workers.backends.outlet import Outlet
+from workers.backends.spawning import spawn
 from workers.errors import ServiceUnavailable
 from workers.frames import FrameBuffer, FrameError, frame
 from workers.protocol import (
-    PAGE_BYTES,
     PAGE_WORDS_COUNT,
     Cancel,
     Log,
@@ -51,6 +48,7 @@ from workers.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from workers.backends.spawning import Spawned
     from workers.completion import Loop
     from workers.settings import Kind, PoolSettings
     from workers.worker import Events, Pending
@@ -62,7 +60,6 @@ _READS_A_TURN_COUNT = 8
 _FULL_READ_BYTES = 64 * 1024
 _CONTROL_LOST = int(socket.MSG_CTRUNC)  # as a number: `&` with the enum costs 2 us
 _LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
-_BOOT = "from workers.backends.child import main; main({data}, {control}, {page})"
 
 
 class ProcessBackend:
@@ -80,7 +77,10 @@ class ProcessBackend:
 
     async def start(self, index: int, events: Events) -> ProcessWorker:
         """See `Backend`."""
-        worker = await anyio.to_thread.run_sync(_spawned, self._loop, events, f"{self._name}-{index}")
+        name = f"{self._name}-{index}"
+        with anyio.CancelScope(shield=True):  # what was started must not be lost; it takes milliseconds
+            spawned = await anyio.to_thread.run_sync(spawn, name)
+        worker = ProcessWorker(self._loop, events, spawned, name)
         worker.listen(self._start)
         try:
             with anyio.fail_after(self._settings.start_timeout_s):
@@ -97,78 +97,22 @@ class ProcessBackend:
         return worker
 
 
-def _spawned(loop: Loop, events: Events, name: str) -> ProcessWorker:
-    """Start a child; in a thread, since that may take milliseconds."""
-    with ExitStack() as undo:
-        data, data_child = socket.socketpair()
-        undo.callback(data.close)
-        control, control_child = socket.socketpair()
-        undo.callback(control.close)
-        page_fd = _page_file()
-        with data_child, control_child:
-            try:
-                memory = mmap.mmap(page_fd, PAGE_BYTES)
-                undo.callback(memory.close)
-                fds = (data_child.fileno(), control_child.fileno(), page_fd)
-                boot = _BOOT.format(data=fds[0], control=fds[1], page=fds[2])
-                path = os.pathsep.join(entry for entry in sys.path if entry)
-                process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-                    [
-                        sys.executable,
-                        "-c",
-                        boot,
-                        name,
-                    ],  # the name is for whoever looks at the list of processes
-                    stdin=subprocess.DEVNULL,
-                    stdout=2,  # what a service prints must not mix with data on stdout
-                    pass_fds=fds,
-                    process_group=0,
-                    env={**os.environ, "PYTHONPATH": path},
-                )
-            finally:
-                os.close(page_fd)
-        undo.pop_all()
-    data.setblocking(False)
-    control.setblocking(False)
-    return ProcessWorker(loop, events, process=process, data=data, control=control, memory=memory, name=name)
-
-
-def _page_file() -> int:
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("page", os.MFD_CLOEXEC)
-    else:
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    os.truncate(fd, PAGE_BYTES)
-    return fd
-
-
 class ProcessWorker:
     """The pool's side of one worker process."""
 
-    def __init__(
-        self,
-        loop: Loop,
-        events: Events,
-        *,
-        process: subprocess.Popen[bytes],
-        data: socket.socket,
-        control: socket.socket,
-        memory: mmap.mmap,
-        name: str,
-    ) -> None:
+    def __init__(self, loop: Loop, events: Events, spawned: Spawned, name: str) -> None:
         self.is_batched = False
         self.started = anyio.Event()
         self.start_failure: str | None = None
-        self.pid = process.pid
-        self.page: memoryview[int] | tuple[int, ...] = memoryview(memory).cast("Q")
-        self._memory = memory
+        self.pid = spawned.process.pid
+        self.page: memoryview[int] | tuple[int, ...] = memoryview(spawned.memory).cast("Q")
+        self._memory = spawned.memory
         self._loop = loop
         self._events = events
-        self._process = process
+        self._process = spawned.process
         self._name = name
-        self._data = _Outlet(loop, data)
-        self._control = _Outlet(loop, control)
+        self._data = Outlet(loop, spawned.data)
+        self._control = Outlet(loop, spawned.control)
         self._replies = FrameBuffer()
         self._messages = FrameBuffer()
         self._fds: deque[int] = deque()
@@ -296,6 +240,7 @@ class ProcessWorker:
 
     def _on_message(self, message: Ready | StartFailed | Recalled | Log) -> None:
         if isinstance(message, Ready):
+            self.is_batched = message.is_batched
             self.started.set()
         elif isinstance(message, StartFailed):
             self.start_failure = message.message
@@ -355,47 +300,3 @@ def _ending(code: int) -> str:
         return f"was ended by {signal.Signals(-code).name}"
     except ValueError:
         return f"was ended by signal {-code}"
-
-
-class _Outlet:
-    """A non-blocking socket that keeps what the kernel does not take at once; the pool's window bounds that."""
-
-    def __init__(self, loop: Loop, sock: socket.socket) -> None:
-        self.socket = sock
-        self._loop = loop
-        self._rest = bytearray()
-
-    def fileno(self) -> int:
-        return self.socket.fileno()
-
-    def send(self, data: bytes) -> None:
-        if self._rest:
-            self._rest += data
-            return
-        sent = self._try(data)
-        if sent < len(data):
-            self._rest += memoryview(data)[sent:]
-            self._loop.add_writer(self.socket.fileno(), self._on_writable)
-
-    def close(self) -> None:
-        if self.socket.fileno() < 0:
-            return
-        self._loop.remove_reader(self.socket.fileno())
-        if self._rest:
-            self._loop.remove_writer(self.socket.fileno())
-            self._rest.clear()
-        self.socket.close()
-
-    def _on_writable(self) -> None:
-        sent = self._try(self._rest)
-        del self._rest[:sent]
-        if not self._rest:
-            self._loop.remove_writer(self.socket.fileno())
-
-    def _try(self, data: bytes | bytearray) -> int:
-        try:
-            return self.socket.send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
-        except OSError:
-            return len(data)  # the other end is gone; the watch on the process tells the pool
