@@ -24,7 +24,10 @@ from loadtests.summary import ALL, SMALL, Summary, summarise
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from loadtests.samples import Run
+
 _HERE = Path(__file__).parent
+_REPEATS_COUNT = 2
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
                     f"workers {'on' if uses_workers else 'off'}: {load.visitor_count} visitors, "
                     f"{load.rate_per_s:g} requests/s, {load.seconds} s"
                 )
-                runs.append(run_once(folder, token, load, uses_workers=uses_workers))
+                runs.append(_undisturbed(folder, token, load, uses_workers=uses_workers))
     except (LoadRunFailed, ServerFailed) as error:
         _say(f"failed: {error}")
         return 1
@@ -53,6 +56,17 @@ def main(arguments: Sequence[str]) -> int:
     print(table(summaries))
     print(f"report: {page}")
     return 1 if any(summary.failures for summary in summaries) else 0
+
+
+def _undisturbed(folder: Path, token: str, load: Load, *, uses_workers: bool) -> Run:
+    """Return a run during which the machine did not stand still, or the last of the few that were tried."""
+    run = run_once(folder, token, load, uses_workers=uses_workers)
+    for _ in range(_REPEATS_COUNT):
+        if run.machine_late_s <= report.LATE_S:
+            break
+        _say(f"the machine stood still for {run.machine_late_s:.1f} s: once more")
+        run = run_once(folder, token, load, uses_workers=uses_workers)
+    return run
 
 
 def _load(arguments: Sequence[str]) -> Load:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from loadtests.samples import Run
     from loadtests.summary import Latency, Summary
 
+LATE_S = 0.3
+"""A busy machine lets an idle thread wait for tens of milliseconds; one that was paused, for far more than this."""
+
 _MIB = 1 << 20
 _TEN = 10
 _THOUSAND = 1_000
-_LATE_S = 0.3  # a busy machine is late by tens of milliseconds; one that was paused, by far more
 
 _CSS = """
 :root { color-scheme: light; --first: FIRST; --second: SECOND; }
@@ -127,7 +129,7 @@ def _what_ran(summaries: Sequence[Summary]) -> str:
     first = summaries[0]
     late = max(summary.machine_late_s for summary in summaries)
     stood_still = (
-        f" The machine itself stood still for up to {late:.1f} s: repeat the run." if late > _LATE_S else ""
+        f" The machine itself stood still for up to {late:.1f} s: repeat the run." if late > LATE_S else ""
     )
     return (
         f"{first.seconds:.0f} s each at {first.offered_per_s:,.0f} requests/s offered. {runs}.{stood_still}"

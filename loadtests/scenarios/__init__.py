@@ -29,7 +29,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Scenario(name="page", weight=180, ask=pages.ask),
     Scenario(name="filtered list", weight=80, ask=filtered_lists.ask),
     Scenario(name="write", weight=110, ask=writes.ask),
-    Scenario(name="scan", weight=7, ask=scans.ask),
-    Scenario(name="export", weight=3, ask=exports.ask),
+    Scenario(name="scan", weight=8, ask=scans.ask),
+    Scenario(name="export", weight=2, ask=exports.ask),
 )
 """A thousand requests."""
