@@ -1,0 +1,78 @@
+"""Opens a queue's file, one process at a time.
+
+Processes that open a new file at the same moment would make it and migrate it twice. So whoever opens holds a lock on a
+file beside it; the kernel takes it away from one that dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from storage import Database, StorageSettings
+from storage import open as open_storage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from chat.queue.settings import QueueSettings
+
+_LOCK_SUFFIX = "-open"
+_LOOK_AGAIN_S = 0.02
+_MIGRATIONS = "chat.queue.migrations"
+
+
+@asynccontextmanager
+async def opened(path: Path, settings: QueueSettings) -> AsyncIterator[Database]:
+    """Open the queue's file `path`, making it if it is not there.
+
+    Raises:
+        StorageError: It can't be opened.
+    """
+    storage_settings = StorageSettings(
+        kind="thread",
+        worker_count=1,
+        max_queue_size=10_000,
+        busy_timeout_s=settings.busy_timeout_s,
+        write_timeout_s=max(30.0, 2 * settings.busy_timeout_s),
+    )
+    opening = open_storage(path, storage_settings, migrations=_MIGRATIONS)
+    async with _alone(f"{path}{_LOCK_SUFFIX}"):
+        database = await opening.__aenter__()
+    failure: BaseException | None = None
+    try:
+        yield database
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        await opening.__aexit__(type(failure) if failure else None, failure, None)
+
+
+@asynccontextmanager
+async def _alone(lock_path: str) -> AsyncIterator[None]:
+    descriptor = await anyio.to_thread.run_sync(_lock_file, lock_path)
+    try:
+        while not _is_locked(descriptor):  # noqa: ASYNC110 - only the kernel knows when it is free
+            await anyio.sleep(_LOOK_AGAIN_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_file(lock_path: str) -> int:
+    return os.open(lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,43 @@
+"""Which of storage's troubles may pass, and how patiently the queue waits for that."""
+
+from __future__ import annotations
+
+import anyio
+import structlog
+
+from storage import (
+    StorageBusy,
+    StorageFull,
+    StorageSaturated,
+    StorageUnavailable,
+    WriteOutcomeUnknown,
+    WriteTimedOut,
+)
+
+MAY_PASS = (
+    StorageBusy,
+    StorageFull,
+    StorageSaturated,
+    StorageUnavailable,
+    WriteOutcomeUnknown,
+    WriteTimedOut,
+)
+"""After these the same call is made again: what the queue writes may be written twice without harm."""
+
+_FIRST_S = 0.05
+_MOST_S = 2.0
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
+
+
+class Patience:
+    """Waits longer each time, and says so."""
+
+    def __init__(self) -> None:
+        self._wait_s = _FIRST_S
+
+    async def wait(self, event: str, error: Exception) -> None:
+        """Log `event` and wait."""
+        _log.warning(event, error=str(error), reason=type(error).__name__, wait_s=self._wait_s)
+        await anyio.sleep(self._wait_s)
+        self._wait_s = min(2 * self._wait_s, _MOST_S)
