@@ -55,6 +55,9 @@ class StorageSettings:
     """A stream that is still not at its end after this is closed."""
     stream_chunk_bytes: int = 128 * 1024
     """About how much of a stream comes in one piece."""
+    plans_by_values: bool = True
+    """SQLite may plan by the values of parameters: `LIKE ?` can use an index, but then, and in many joins, a statement
+    is planned anew whenever a value changes. False where the same few statements run all the time."""
     json_big_integers: Literal["number", "string"] = "number"
     """How integers beyond 2**53 are written in JSON: exact digits, or the digits as a string for JavaScript."""
 
@@ -85,6 +88,7 @@ class StorageSettings:
             "stream_idle_s": float(self.stream_idle_s),
             "stream_age_s": float(self.stream_age_s),
             "stream_chunk_bytes": self.stream_chunk_bytes,
+            "plans_by_values": self.plans_by_values,
             "json_big_integers": self.json_big_integers,
         }
 

@@ -62,6 +62,7 @@ class ConnectionSettings:
     """LIMIT_LENGTH: no value, row or JSON answer may be larger."""
     cache_bytes: int = 8 * 1024 * 1024
     statement_cache_count: int = 128
+    plans_by_values: bool = True
     progress_steps: int = PROGRESS_STEPS_GUARDED
     allow_on_loop: bool = False
     """Only the inline pool may say so (`worker_kind` in the options of a service)."""
@@ -77,6 +78,7 @@ class ConnectionSettings:
             ),
             cache_bytes=options.get("cache_bytes", 8 * 1024 * 1024),
             statement_cache_count=options.get("statement_cache_count", 128),
+            plans_by_values=options.get("plans_by_values", True),
             progress_steps=PROGRESS_STEPS_ALONE if on_loop else PROGRESS_STEPS_GUARDED,
             allow_on_loop=on_loop,
         )
@@ -209,6 +211,7 @@ def _opened(
             (apsw.SQLITE_DBCONFIG_DQS_DML, 0),
             (apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1),
             (apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0),
+            (apsw.SQLITE_DBCONFIG_ENABLE_QPSG, not settings.plans_by_values),
         ):
             connection.config(switch, value)
         connection.pragma("mmap_size", 0)

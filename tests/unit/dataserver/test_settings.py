@@ -19,6 +19,7 @@ INTERNAL = {
     "storage.max_open_streams",
     "storage.stream_idle_s",
     "storage.stream_chunk_bytes",
+    "storage.plans_by_values",
 }
 """Fields of the layers that nobody has had a reason to change; they are not in the table on purpose."""
 
