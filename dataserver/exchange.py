@@ -34,6 +34,8 @@ MAX_PARAMETER_COUNT: Final = 64
 _T = TypeVar("_T")
 _TIMEOUT_NAME: Final = TIMEOUT_PARAMETER.encode()
 _JSON_TYPE: Final = b"application/json"
+_UNSAID_TYPE: Final = b"application/x-www-form-urlencoded"
+"""What curl says of a body whose type nobody named. No page can misuse it: a browser sends no token by itself."""
 _MAX_DIGITS: Final = 12
 
 
@@ -171,7 +173,7 @@ def check_content_type(headers: Mapping[bytes, bytes]) -> None:
         UnsupportedMediaType: The body is something else.
     """
     sent = headers.get(b"content-type", _JSON_TYPE)
-    if sent != _JSON_TYPE and sent.partition(b";")[0].strip().lower() != _JSON_TYPE:
+    if sent != _JSON_TYPE and sent.partition(b";")[0].strip().lower() not in {_JSON_TYPE, _UNSAID_TYPE}:
         raise UnsupportedMediaType(
             f"the body is {sent.decode(errors='replace')!r}; send application/json",
             allowed=["application/json"],

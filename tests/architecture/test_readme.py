@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from dataserver.setting_table import SETTINGS
@@ -48,3 +51,18 @@ def test_every_file_the_readme_names_exists() -> None:
     named = set(re.findall(r"`((?:workers|storage|chat|dataserver|tests|loadtests)/[\w/]+\.\w+)`", README))
     assert named
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+
+
+def test_the_example_runs_as_it_stands(tmp_path: Path) -> None:
+    code = README.partition("```python\n")[2].partition("```")[0]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for _ in range(2):  # a newcomer runs it twice
+        ran = subprocess.run(  # noqa: S603 - our own example
+            [sys.executable, "-c", code],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=environment,
+        )
+        assert (ran.returncode, "lamp" in ran.stdout) == (0, True), ran.stderr
