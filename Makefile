@@ -21,7 +21,7 @@ demo: .venv/.base ## fill an empty data folder with real tables and serve it
 	$(BIN)/dataserver demo
 
 test: .venv/.dev ## the test suite (under five minutes on two cores)
-	$(if $(PYTEST_COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/python -m pytest)
+	$(if $(PYTEST_COVERAGE),$(BIN)/coverage run -m pytest,$(BIN)/python -m pytest) -n 2 --dist worksteal
 
 check: .venv/.dev ## format, lint, types, layers, tests with coverage: what CI runs
 	$(BIN)/ruff format --check .
