@@ -49,7 +49,7 @@ class Ticker:
 
 
 async def rate(action: Callable[[int], Awaitable[object]], *, seconds: float, in_flight: int) -> float:
-    """Return how many actions a second ended with `in_flight` callers, each asking again once answered."""
+    """Return how many actions a second ended with `in_flight` callers, each asking once and again until the time is over."""
     begun = time.perf_counter()
     until = begun + seconds
     count = 0
@@ -57,10 +57,12 @@ async def rate(action: Callable[[int], Awaitable[object]], *, seconds: float, in
     async def caller(first: int) -> None:
         nonlocal count
         number = first
-        while time.perf_counter() < until:
+        while True:
             await action(number)
             count += 1
             number += in_flight
+            if time.perf_counter() >= until:
+                return
 
     await asyncio.gather(*(caller(first) for first in range(in_flight)))
     return count / (time.perf_counter() - begun)
