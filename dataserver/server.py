@@ -23,6 +23,8 @@ import anyio
 import structlog
 import uvicorn
 from typing_extensions import override
+from uvicorn.lifespan.on import LifespanOn
+from uvicorn.server import ServerState
 
 from dataserver.bounded_http import (
     HEAD_TIMEOUT_S,
@@ -120,6 +122,15 @@ class _EmbeddedUvicorn(uvicorn.Server):
         await super().startup(sockets)
         self._on_ready()
 
+    async def end_life(self) -> None:
+        """End what a cancel kept uvicorn from ending: its listeners, and the task of the application's lifespan."""
+        for listening in getattr(self, "servers", ()):
+            listening.close()
+        life = getattr(self, "lifespan", None)
+        if isinstance(life, LifespanOn) and self.started and not life.shutdown_event.is_set():
+            with anyio.move_on_after(_LAST_TASKS_S):
+                await life.shutdown()
+
 
 async def _serve_uvicorn(
     app: AsgiApp, listeners: list[socket.socket], on_ready: Callable[[], None], stop: Stop, drain_s: float
@@ -144,11 +155,24 @@ async def _serve_uvicorn(
         await stop.wait()
         server.should_exit = True
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(end_at_stop)
-        await server.serve(sockets=listeners)
-        tasks.cancel_scope.cancel()
-    left = set(server.server_state.tasks)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(end_at_stop)
+            await server.serve(sockets=listeners)
+            tasks.cancel_scope.cancel()
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _end_requests(server.server_state)
+            await server.end_life()
+
+
+async def _end_requests(state: ServerState) -> None:
+    """Cancel what uvicorn leaves behind: after its drain only what ignores a cancel, else everything."""
+    for connection in list(state.connections):
+        connection.transport.abort()
+    left = set(state.tasks)
+    for task in left:
+        task.cancel()
     if left:
         _, stuck = await asyncio.wait(left, timeout=_LAST_TASKS_S)
         if stuck:

@@ -20,6 +20,7 @@ from dataserver.listener import SEND_BUFFER_BYTES, UNREAD_TIMEOUT_MS, open_liste
 from dataserver.loop_lag import LoopLag
 from dataserver.metrics import Metrics
 from dataserver.server import Address, serve
+from tests.support.waiting import until
 
 SERVERS = ("uvicorn", "h2corn")
 
@@ -191,3 +192,30 @@ async def test_connections_past_the_bound_are_refused(monkeypatch: pytest.Monkey
         await first.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await first.receive()).startswith(b"HTTP/1.1 200")
         assert (await asked(address, b"")).startswith(b"HTTP/1.1 503 ")
+
+
+@pytest.mark.parametrize("server", SERVERS)
+async def test_a_server_that_is_cancelled_takes_its_requests_with_it(
+    server: Literal["uvicorn", "h2corn"],
+) -> None:
+    app = App()
+    ready: list[Address] = []
+    serving = asyncio.ensure_future(
+        serve(
+            app,
+            host="127.0.0.1",
+            port=0,
+            server=server,
+            on_ready=ready.append,
+            stop=anyio.Event(),
+            drain_s=0.1,
+        )
+    )
+    await until(lambda: bool(ready))
+    async with await anyio.connect_tcp(ready[0].host, ready[0].port) as stream:
+        await stream.send(GET % b"/wait")
+        await app.waiting.wait()
+        serving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await serving
+    assert app.cancelled.is_set()

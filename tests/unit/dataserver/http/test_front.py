@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import structlog
+from typing_extensions import override
 
 from dataserver.answers import Answer, AnyAnswer, StreamAnswer, stream_answer
 from dataserver.departures import EXTENSION, TURN_S, Departures, Visit
@@ -17,7 +18,6 @@ from dataserver.loop_lag import LoopLag
 from dataserver.metrics import Metrics
 from storage import QueryTimedOut, StorageSaturated
 from tests.support.asgi import Call
-from tests.support.waiting import until
 
 
 class Bench:
@@ -186,24 +186,30 @@ async def test_a_stream_that_fails_later_is_broken_off_and_never_ended() -> None
     assert bench.count(504) == 1
 
 
-async def test_a_stream_whose_client_leaves_is_closed() -> None:
-    bench, closed = Bench(), asyncio.Event()
+async def test_a_stream_whose_client_leaves_without_having_read_it_is_closed() -> None:
+    bench, closed, stuck = Bench(), asyncio.Event(), asyncio.Event()
     leave: list[Callable[[], None]] = []
 
     async def pieces() -> Any:
         try:
             while True:
                 yield b"more"
-                await asyncio.sleep(0)
         finally:
             closed.set()
 
     async def stream(*_: Any) -> AnyAnswer:
         return await stream_answer(pieces(), b"text/csv")
 
-    call = Call(extensions={EXTENSION: leave.append})
-    serving = asyncio.ensure_future(bench.serve(call, stream))
-    await until(lambda: len(call.sent) >= 5)
+    class Unread(Call):
+        @override
+        async def send(self, message: Any) -> None:
+            await super().send(message)
+            if len(self.sent) > 3:
+                stuck.set()
+                await asyncio.Event().wait()
+
+    serving = asyncio.ensure_future(bench.serve(Unread(extensions={EXTENSION: leave.append}), stream))
+    await stuck.wait()
     leave[0]()
     await serving
     assert closed.is_set()

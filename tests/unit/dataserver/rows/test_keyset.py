@@ -149,10 +149,20 @@ def in_json(value: Any) -> Any:
     return value
 
 
+def rows_with_ties() -> st.SearchStrategy[list[tuple[Any, Any]]]:
+    """Rows whose columns hold a few values each, so that an order needs all of its columns."""
+    few = st.tuples(
+        st.lists(ANY_VALUE, min_size=1, max_size=3), st.lists(st.none() | TEXTS, min_size=1, max_size=3)
+    )
+    return few.flatmap(
+        lambda found: st.lists(st.tuples(st.sampled_from(found[0]), st.sampled_from(found[1])), max_size=30)
+    )
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     shape=st.sampled_from(sorted(SHAPES)),
-    rows=st.lists(st.tuples(ANY_VALUE, st.none() | TEXTS), max_size=30),
+    rows=rows_with_ties(),
     order=st.sampled_from([None, "a", "-a", "b", "-b", "a,b", "-a,b", "a,-b", "-b,-a", "b,a"]),
     limit=st.integers(1, 7),
 )
