@@ -80,6 +80,28 @@ class Peers:
         leave()
 
 
+class Peer:
+    """The other end of one request's connection."""
+
+    __slots__ = ("_leave", "_peers", "address", "left")
+
+    def __init__(self, peers: Peers, address: Address) -> None:
+        self._peers = peers
+        self._leave: Leave | None = None
+        self.address = address
+        self.left = False
+
+    def watch(self, leave: Leave) -> None:
+        """Call `leave` when this end leaves."""
+        self._leave = leave
+        self._peers.watch(self.address, self._has_left)
+
+    def _has_left(self) -> None:
+        self.left = True
+        if self._leave is not None:
+            self._leave()
+
+
 def _connected_descriptors() -> dict[Address, int]:
     """Return the descriptors of this process's connected TCP sockets by their peers."""
     found: dict[Address, int] = {}

@@ -36,7 +36,7 @@ from dataserver.bounded_http import (
 from dataserver.departures import EXTENSION, Receive
 from dataserver.front import CLIENT_LEFT
 from dataserver.listener import open_listeners
-from dataserver.peers import Peers
+from dataserver.peers import Peer, Peers
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
@@ -179,28 +179,6 @@ async def _end_requests(state: ServerState) -> None:
             _log.error("server.requests_abandoned", count=len(stuck))
 
 
-class _Peer:
-    """The other end of one request's connection."""
-
-    __slots__ = ("_leave", "_peers", "address", "left")
-
-    def __init__(self, peers: Peers, address: tuple[str, int]) -> None:
-        self._peers = peers
-        self._leave: Callable[[], None] | None = None
-        self.address = address
-        self.left = False
-
-    def watch(self, leave: Callable[[], None]) -> None:
-        """Call `leave` when this end leaves."""
-        self._leave = leave
-        self._peers.watch(self.address, self._has_left)
-
-    def _has_left(self) -> None:
-        self.left = True
-        if self._leave is not None:
-            self._leave()
-
-
 async def _end_unheard(send: Send) -> None:
     """Answer a client that has left: h2corn takes an application that just returns for a broken one, and logs it."""
     try:
@@ -235,7 +213,7 @@ async def _serve_h2corn(
         if client is None or scope["type"] != "http" or scope["http_version"] != "1.1":
             await app(scope, receive, send)
             return
-        peer = _Peer(peers, (client[0], client[1]))
+        peer = Peer(peers, (client[0], client[1]))
         scope["extensions"] = {**scope["extensions"], EXTENSION: peer.watch}
         try:
             await app(scope, receive, send)

@@ -72,7 +72,7 @@ HEADS: dict[str, bytes] = {
     "a field without an end": b"GET /healthz HTTP/1.1\r\nHost: x\r\na: " + b"b" * 1_000_000,
     "a long line": b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" * 20 + b"\r\n\r\n",
-    "an unknown method": b"BREW /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+    "an unknown method": b"BREW /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     "an unknown version": b"GET /healthz HTTP/9.9\r\nHost: x\r\n\r\n",
     "bytes that are no ASCII": b"GET /\xff\xfe HTTP/1.1\r\nHost: x\r\n\r\n",
     "two lengths": b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
