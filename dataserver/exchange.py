@@ -215,28 +215,23 @@ async def whole_body(visit: Visit, headers: Mapping[bytes, bytes], services: Ser
     """
     limits = services.limits
     declared = headers.get(b"content-length")
-    if declared is not None and len(declared) <= _MAX_DIGITS and int(declared) > limits.max_body_bytes:
-        raise _too_large(limits)
+    if declared is not None and declared.isdigit():  # what is no number, servers refuse
+        if len(declared) > _MAX_DIGITS or int(declared) > limits.max_body_bytes:
+            raise _too_large(limits)
     services.departures.expect_body(visit, limits.body_timeout_s)
     message = await visit.receive()
-    body: bytes = message.get("body", b"")
+    body: bytes | bytearray = message.get("body", b"")
     if message.get("more_body", False):
-        parts = [body]
-        size_bytes = len(body)
-        while message.get("more_body", False):
+        body = bytearray(body)  # and no list of pieces: each may be a single byte
+        while message.get("more_body", False) and len(body) <= limits.max_body_bytes:
             message = await visit.receive()
-            piece = message.get("body", b"")
-            size_bytes += len(piece)
-            if size_bytes > limits.max_body_bytes:
-                raise _too_large(limits)
-            parts.append(piece)
-        body = b"".join(parts)
+            body += message.get("body", b"")
     if message["type"] == "http.disconnect":
         raise InvalidBody("the body ended early")
     services.departures.body_came(visit)
     if len(body) > limits.max_body_bytes:
         raise _too_large(limits)
-    return body
+    return bytes(body)
 
 
 def _too_large(limits: HttpLimits) -> BodyTooLarge:
