@@ -30,9 +30,7 @@ def test_an_error_of_sqlite_becomes_ours_and_keeps_its_cause(kind: type[apsw.Err
     assert str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "kind", sorted(OUR_BUGS, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__
-)
+@pytest.mark.parametrize("kind", sorted(OUR_BUGS, key=str), ids=lambda kind: kind.__name__)
 def test_a_bug_of_ours_passes_untouched(kind: type[apsw.Error]) -> None:
     with pytest.raises(kind), translated():
         raise kind("said by SQLite")
