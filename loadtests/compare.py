@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ _REPEATS_COUNT = 2
 def main(arguments: Sequence[str]) -> int:
     """Return the exit code."""
     load = _load(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server is ended, the folder removed
     try:
         with tempfile.TemporaryDirectory(prefix="dataserver-load-") as name:
             folder = Path(name)

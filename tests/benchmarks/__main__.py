@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -29,10 +30,13 @@ def main(arguments: list[str]) -> int:
     stamp = time.strftime("%Y%m%d-%H%M%S")
     saved = _ROOT / ".benchmarks" / f"{stamp}{'-quick' if chosen.quick else ''}.json"
     saved.parent.mkdir(exist_ok=True)
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # candidates and servers are ended, the table is printed
     options = ["--quick"] if chosen.quick else []
     code = pytest.main([
         str(_HERE), *options, "-k", chosen.k, "-o", "addopts=", "--import-mode=importlib", "-q", "--no-header",
-        "-p", "no:cacheprovider", "--benchmark-quiet", f"--benchmark-json={saved}", "--timeout=240",
+        "-p", "no:cacheprovider", "-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning", "--benchmark-quiet", f"--benchmark-json={saved}", "--timeout=240",
         f"--session-timeout={sizes.session_limit_s}",
     ])  # fmt: skip
     if saved.exists():
