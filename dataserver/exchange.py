@@ -215,9 +215,8 @@ async def whole_body(visit: Visit, headers: Mapping[bytes, bytes], services: Ser
     """
     limits = services.limits
     declared = headers.get(b"content-length")
-    if declared is not None and declared.isdigit():  # what is no number, servers refuse
-        if len(declared) > _MAX_DIGITS or int(declared) > limits.max_body_bytes:
-            raise _too_large(limits)
+    if declared is not None and _exceeds(declared, limits.max_body_bytes):
+        raise _too_large(limits)
     services.departures.expect_body(visit, limits.body_timeout_s)
     message = await visit.receive()
     body: bytes | bytearray = message.get("body", b"")
@@ -232,6 +231,10 @@ async def whole_body(visit: Visit, headers: Mapping[bytes, bytes], services: Ser
     if len(body) > limits.max_body_bytes:
         raise _too_large(limits)
     return bytes(body)
+
+
+def _exceeds(declared: bytes, most: int) -> bool:
+    return declared.isdigit() and (len(declared) > _MAX_DIGITS or int(declared) > most)
 
 
 def _too_large(limits: HttpLimits) -> BodyTooLarge:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -15,20 +17,36 @@ WAYS = [("uvicorn", "process"), ("uvicorn", "off"), ("h2corn", "process")]
 """Threads, and h2corn without workers, add no way of their own here: pools have a conformance suite."""
 
 
-@pytest.fixture(scope="session", params=WAYS, ids=["-".join(way) for way in WAYS])
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    server_name, workers = request.param
-    data_dir = tmp_path_factory.mktemp(f"{server_name}-{workers}")
-    logging.getLogger("httpx2").setLevel(logging.WARNING)
-    with serving(data_dir, "--server", server_name, "--workers", workers) as server:
+@pytest.fixture(scope="session")
+def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], House]]:
+    """All servers that were asked for, each started once; they stop cleanly at the end."""
+    with ExitStack() as stack:
+
+        @cache
+        def house(asgi_server: str, workers: str) -> House:
+            data_dir = tmp_path_factory.mktemp(f"{asgi_server}-{workers}")
+            return stack.enter_context(_running(data_dir, asgi_server, workers))
+
+        yield house
+
+
+@contextmanager
+def _running(data_dir: Path, asgi_server: str, workers: str) -> Iterator[House]:
+    with serving(data_dir, "--server", asgi_server, "--workers", workers) as server:
         headers = {"Authorization": f"Bearer {server.first_token}"}
         with httpx2.Client(base_url=server.url, headers=headers, timeout=LIMIT_S) as client:
-            house = House(server, server_name, workers, client, {"admin": server.first_token})
+            house = House(server, asgi_server, workers, client, {"admin": server.first_token})
             for role in ("read", "write"):
                 issued = client.post("/v1/tokens", json={"role": role, "name": f"the tests' {role}"})
                 house.tokens[role] = issued.raise_for_status().json()["token"]
             yield house
         assert server.stop() == 0
+
+
+@pytest.fixture(params=WAYS, ids=["-".join(way) for way in WAYS])
+def house(request: pytest.FixtureRequest, houses: Callable[[str, str], House]) -> House:
+    """A server that runs in each of the ways."""
+    return houses(*request.param)
 
 
 @pytest.fixture
