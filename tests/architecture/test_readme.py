@@ -14,12 +14,17 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def shown(default: object) -> object:
+    """Return a default as it is on every machine: a folder from where the server is started."""
+    return f"./{default.name}" if isinstance(default, Path) else default
+
+
 def settings_table() -> str:
     """Return the table of settings as the README must have it."""
     lines = ["| environment | in the file | flag | default | meaning |", "|---|---|---|---|---|"]
     for one in SETTINGS:
         flag = f"`{one.flag}`" if one.flag else ""
-        default = "cores, at least 2" if one.key == "storage.worker_count" else f"`{one.default}`"
+        default = "cores, at least 2" if one.key == "storage.worker_count" else f"`{shown(one.default)}`"
         lines.append(f"| `{one.environment}` | `{one.key}` | {flag} | {default} | {one.help} |")
     return "\n".join(lines)
 
