@@ -25,8 +25,9 @@ from dataserver.loop_lag import LoopLag
 from dataserver.metrics import Metrics
 from dataserver.refusals import MethodNotAllowed, RouteNotFound
 from dataserver.routes import ROUTES
+from dataserver.routes.pages import LABEL as PAGE_LABEL
 from dataserver.routes.query import LABEL as QUERY_LABEL
-from dataserver.routes.rows import PAGE_LABEL, ROW_LABEL
+from dataserver.routes.rows import ROW_LABEL
 from dataserver.schemas import Schemas
 from workers import SystemClock
 

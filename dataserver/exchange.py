@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from dataserver.limits import HttpLimits
     from dataserver.metrics import Metrics
     from dataserver.route import Route
-    from dataserver.schemas import Schemas
+    from dataserver.schemas import Schemas, Table
     from storage import Databases
 
 TIMEOUT_HEADER: Final = b"request-timeout-ms"
@@ -132,6 +132,10 @@ class Exchange:
         """
         check_content_type(self.headers)
         return json_value(decoder, await self.body())
+
+    async def with_table(self, act: Callable[[Table], Awaitable[_T]]) -> _T:
+        """Do `act` on the table that the path names; once more, should its schema have changed meanwhile."""
+        return await self.services.schemas.using(self.path["db"], self.path["table"], act)
 
 
 def query_pairs(query: bytes) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from dataserver.answers import JSON, AnyAnswer
 from dataserver.exchange import Exchange, check_accept
-from dataserver.routes.rows import page_of, with_table
+from dataserver.routes.pages import page_of
 
 if TYPE_CHECKING:
     from dataserver.departures import Visit
@@ -42,4 +42,4 @@ class PageRead:
         known = self._services.schemas.known(path["db"], path["table"])
         if known is not None:
             return await page_of(exchange, known)
-        return await with_table(exchange, lambda table: page_of(exchange, table))
+        return await exchange.with_table(lambda table: page_of(exchange, table))

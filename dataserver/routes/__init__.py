@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from dataserver.route import Route
-from dataserver.routes import databases, execute, export, operation, query, rows, tables, tokens
+from dataserver.routes import databases, execute, export, operation, pages, query, rows, tables, tokens
 
 ROUTES: Final[tuple[Route, ...]] = (
     *databases.ROUTES,
     *query.ROUTES,
     *execute.ROUTES,
     *tables.ROUTES,
+    *pages.ROUTES,
     *rows.ROUTES,
     *export.ROUTES,
     *tokens.ROUTES,

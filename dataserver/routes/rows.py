@@ -1,9 +1,8 @@
-"""`/v1/databases/{db}/tables/{table}/rows`: pages of rows, and rows one by one."""
+"""`/v1/databases/{db}/tables/{table}/rows`: rows one by one, under their keys."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -13,52 +12,33 @@ from dataserver.answers import JSON, Answer, AnyAnswer, json_answer
 from dataserver.exchange import Exchange
 from dataserver.refusals import (
     InvalidBody,
-    InvalidCursor,
     InvalidParameter,
     RowNotFound,
     RowsReadOnly,
     TableNotFound,
     UnknownColumn,
-    UnknownOperator,
 )
-from dataserver.route import Parameter, Route
+from dataserver.route import Route
 from dataserver.routes.execute import WRITE_REFUSALS, written_answer
 from dataserver.routes.query import TIMEOUT
-from dataserver.rows.filters import conditions
 from dataserver.rows.keys import Key, key_values
-from dataserver.rows.keyset import Place
-from dataserver.rows.pages import (
-    Page,
-    next_cursor,
-    page_end,
-    page_limit,
-    place_of,
-    place_read,
-    place_statements,
-)
 from dataserver.rows.writes import delete, insert, update
 from dataserver.schemas import Table
-from dataserver.wire import RowsAnswer, WrittenAnswer, json_bytes
+from dataserver.wire import WrittenAnswer
 
-_T = TypeVar("_T")
 _ROW: Final = msgspec.json.Decoder(dict[str, Any])
 _ROWS: Final = msgspec.json.Decoder(dict[str, Any] | list[dict[str, Any]])
 
 
-async def get_rows(exchange: Exchange) -> AnyAnswer:
-    """Answer a page of rows, and where the next one begins."""
-    return await with_table(exchange, lambda table: page_of(exchange, table))
-
-
 async def get_row(exchange: Exchange) -> AnyAnswer:
     """Answer one row."""
-    return await with_table(exchange, lambda table: _row(exchange, table))
+    return await exchange.with_table(lambda table: _row(exchange, table))
 
 
 async def post_rows(exchange: Exchange) -> AnyAnswer:
     """Insert a row, or several of which all or none are kept."""
     sent = await exchange.json(_ROWS)
-    return await with_table(exchange, lambda table: _insert(exchange, table, sent))
+    return await exchange.with_table(lambda table: _insert(exchange, table, sent))
 
 
 async def patch_row(exchange: Exchange) -> AnyAnswer:
@@ -71,7 +51,7 @@ async def patch_row(exchange: Exchange) -> AnyAnswer:
         statement = update(table.info.name, table.columns, key, values, sent)
         return await _one_row(exchange, statement.sql, statement.params)
 
-    return await with_table(exchange, change)
+    return await exchange.with_table(change)
 
 
 async def delete_row(exchange: Exchange) -> AnyAnswer:
@@ -82,58 +62,7 @@ async def delete_row(exchange: Exchange) -> AnyAnswer:
         statement = delete(table.info.name, key, key_values(key, exchange.raw_path["key"]))
         return await _one_row(exchange, statement.sql, statement.params)
 
-    return await with_table(exchange, remove)
-
-
-async def with_table(exchange: Exchange, act: Callable[[Table], Awaitable[_T]]) -> _T:
-    """Do `act` on the table that the path names."""
-    return await exchange.services.schemas.using(exchange.path["db"], exchange.path["table"], act)
-
-
-async def page_of(exchange: Exchange, table: Table) -> AnyAnswer:
-    """Answer a page of a table."""
-    limits = exchange.services.limits
-    page = Page(
-        table=table.info.name,
-        key=table.key,
-        order=table.order(exchange.parameter("order")),
-        conditions=tuple(conditions(exchange.query, table.columns)),
-        limit=page_limit(
-            exchange.parameter("limit"), default=limits.default_page_count, most=limits.max_page_count
-        ),
-        after=exchange.parameter("after"),
-    )
-    database = exchange.services.databases.get(exchange.path["db"])
-    statement = page.statement
-    with await database.query_body(statement.sql, statement.params, timeout_s=exchange.timeout_s) as body:
-        if body.length > limits.max_page_bytes:
-            raise storage.ResultTooLarge(
-                f"the page has {body.length} bytes; at most {limits.max_page_bytes} are allowed: lower `limit`",
-                limit_bytes=limits.max_page_bytes,
-            )
-        rows = await body.read()
-    end = page_end(rows, page.limit)
-    cursor = None
-    if end.last is not None:
-        place = await _place(page, end.last, database, exchange.timeout_s)
-        cursor = None if place is None else next_cursor(page, place)
-    return Answer(b'{"rows":%b],"next":%b}' % (rows[: end.rows_bytes], json_bytes(cursor)))
-
-
-async def _place(
-    page: Page, last: dict[str, Any], database: storage.Database, timeout_s: float | None
-) -> Place | None:
-    """Return where `page` ended; None if all that followed is gone meanwhile."""
-    if not page.order.total:
-        return ()
-    place = place_of(page.order, last)
-    if place is not None:
-        return place
-    for statement in place_statements(page, last):
-        found = await database.query_one(statement.sql, statement.params, timeout_s=timeout_s)
-        if found is not None:
-            return place_read(found)
-    return None
+    return await exchange.with_table(remove)
 
 
 async def _row(exchange: Exchange, table: Table) -> AnyAnswer:
@@ -239,29 +168,9 @@ _READ = (
 )
 _WRITE = (*WRITE_REFUSALS, TableNotFound, RowsReadOnly, InvalidBody, UnknownColumn)
 
-PAGE_PARAMETERS: Final = (
-    Parameter(name="order", says="Columns parted by commas, `-` before one for descending: `-age,id`."),
-    Parameter(name="limit", type="integer", says="The most rows to answer."),
-    Parameter(name="after", says="The `next` of the page before."),
-)
 ROW_LABEL: Final = f"GET {_PATH}/{{key}}"
-PAGE_LABEL: Final = f"GET {_PATH}"
 
 ROUTES = (
-    Route(
-        method="GET",
-        path=_PATH,
-        role="read",
-        handle=get_rows,
-        says=(
-            "Read a page of rows. Further parameters are filters: `COLUMN=value` or `COLUMN__OPERATOR=value` with "
-            "eq, ne, lt, lte, gt, gte, in (a,b), like (% and _), glob, isnull (0 or 1); all must hold."
-        ),
-        answers=RowsAnswer,
-        parameters=(*PAGE_PARAMETERS, TIMEOUT),
-        refuses=(*_READ, UnknownColumn, UnknownOperator, InvalidCursor, storage.ResultTooLarge),
-        open_ended=True,
-    ),
     Route(
         method="POST",
         path=_PATH,

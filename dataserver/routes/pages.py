@@ -1,0 +1,114 @@
+"""`GET /v1/databases/{db}/tables/{table}/rows`: pages of rows, filtered and in any order."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import storage
+from dataserver.answers import Answer, AnyAnswer
+from dataserver.exchange import Exchange
+from dataserver.refusals import InvalidCursor, InvalidParameter, TableNotFound, UnknownColumn, UnknownOperator
+from dataserver.route import Parameter, Route
+from dataserver.routes.query import TIMEOUT
+from dataserver.rows.filters import conditions
+from dataserver.rows.keyset import Place
+from dataserver.rows.pages import (
+    Page,
+    next_cursor,
+    page_end,
+    page_limit,
+    place_of,
+    place_read,
+    place_statements,
+)
+from dataserver.schemas import Table
+from dataserver.wire import RowsAnswer, json_bytes
+
+
+async def get_rows(exchange: Exchange) -> AnyAnswer:
+    """Answer a page of rows, and where the next one begins."""
+    return await exchange.with_table(lambda table: page_of(exchange, table))
+
+
+async def page_of(exchange: Exchange, table: Table) -> AnyAnswer:
+    """Answer a page of a table."""
+    limits = exchange.services.limits
+    page = Page(
+        table=table.info.name,
+        key=table.key,
+        order=table.order(exchange.parameter("order")),
+        conditions=tuple(conditions(exchange.query, table.columns)),
+        limit=page_limit(
+            exchange.parameter("limit"), default=limits.default_page_count, most=limits.max_page_count
+        ),
+        after=exchange.parameter("after"),
+    )
+    database = exchange.services.databases.get(exchange.path["db"])
+    statement = page.statement
+    with await database.query_body(statement.sql, statement.params, timeout_s=exchange.timeout_s) as body:
+        if body.length > limits.max_page_bytes:
+            raise storage.ResultTooLarge(
+                f"the page has {body.length} bytes; at most {limits.max_page_bytes} are allowed: lower `limit`",
+                limit_bytes=limits.max_page_bytes,
+            )
+        rows = await body.read()
+    end = page_end(rows, page.limit)
+    cursor = None
+    if end.last is not None:
+        place = await _place(page, end.last, database, exchange.timeout_s)
+        cursor = None if place is None else next_cursor(page, place)
+    return Answer(b'{"rows":%b],"next":%b}' % (rows[: end.rows_bytes], json_bytes(cursor)))
+
+
+async def _place(
+    page: Page, last: dict[str, Any], database: storage.Database, timeout_s: float | None
+) -> Place | None:
+    """Return where `page` ended; None if all that followed is gone meanwhile."""
+    if not page.order.total:
+        return ()
+    place = place_of(page.order, last)
+    if place is not None:
+        return place
+    for statement in place_statements(page, last):
+        found = await database.query_one(statement.sql, statement.params, timeout_s=timeout_s)
+        if found is not None:
+            return place_read(found)
+    return None
+
+
+_PATH = "/v1/databases/{db}/tables/{table}/rows"
+LABEL: Final = f"GET {_PATH}"
+
+ROUTES = (
+    Route(
+        method="GET",
+        path=_PATH,
+        role="read",
+        handle=get_rows,
+        says=(
+            "Read a page of rows. Further parameters are filters: `COLUMN=value` or `COLUMN__OPERATOR=value` with "
+            "eq, ne, lt, lte, gt, gte, in (a,b), like (% and _), glob, isnull (0 or 1); all must hold."
+        ),
+        answers=RowsAnswer,
+        parameters=(
+            Parameter(
+                name="order", says="Columns parted by commas, `-` before one for descending: `-age,id`."
+            ),
+            Parameter(name="limit", type="integer", says="The most rows to answer."),
+            Parameter(name="after", says="The `next` of the page before."),
+            TIMEOUT,
+        ),
+        refuses=(
+            storage.DatabaseNotFound,
+            TableNotFound,
+            InvalidParameter,
+            UnknownColumn,
+            UnknownOperator,
+            InvalidCursor,
+            storage.ResultTooLarge,
+            storage.QueryTimedOut,
+            storage.StorageSaturated,
+        ),
+        open_ended=True,
+    ),
+)
