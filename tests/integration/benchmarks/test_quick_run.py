@@ -21,8 +21,10 @@ def printed() -> str:
         check=False,
         timeout=110,
         env={
-            name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")
-        },  # or it crawls
+            name: value  # measured, it crawls; beside other tests, pytest-benchmark would not save
+            for name, value in os.environ.items()
+            if not name.startswith(("COVERAGE", "PYTEST_XDIST"))
+        },
         text=True,
     )
     assert run.returncode == 0, run.stdout + run.stderr
