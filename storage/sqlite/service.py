@@ -13,6 +13,7 @@ from storage.sqlite.connection import (
     refuse_event_loop,
 )
 from storage.sqlite.connection_cache import ConnectionCache
+from storage.sqlite.errors import translation
 from storage.sqlite.json_results import JsonRules
 from storage.sqlite.reader import Reader
 from storage.sqlite.streams import Streams, StreamSettings
@@ -71,7 +72,10 @@ class ReaderService:
         deadline.stopped = False
         if self._streams.held:
             self._streams.drop_idle()
-        return self._methods[call.method](call.params)
+        try:
+            return self._methods[call.method](call.params)
+        except apsw.Error as error:  # an interrupt can meet a statement of our own, between the caller's
+            raise translation(error) or error from error
 
     def interrupt(self) -> None:
         """See `workers.Service`."""
