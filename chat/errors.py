@@ -36,7 +36,6 @@ FailureKind = Literal[
     "unreachable", "answer_lost", "transient", "rate", "auth", "permanent", "conflict", "target_gone"
 ]
 NO_HANDLER = "no_handler"
-UNKNOWN_VERSION = "unknown_version"
 
 
 class ChatError(Exception):

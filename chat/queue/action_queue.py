@@ -9,79 +9,49 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-import msgspec
-import structlog
 
-from chat.errors import QueueClosed
 from chat.queue.actions import ActionType, ActionTypes
-from chat.queue.client_ids import ClientIds
-from chat.queue.clock import SystemQueueClock, Wake
-from chat.queue.handlers import Delivery, Handlers, Route, Transport
-from chat.queue.inbox import Inbox, Ticket
-from chat.queue.opening import opened
-from chat.queue.packing import packed
-from chat.queue.receipts import Ends, Receipt
-from chat.queue.runner import Runner
+from chat.queue.clock import SystemQueueClock
+from chat.queue.control import Cancelled
+from chat.queue.engine import Engine
+from chat.queue.handlers import Delivery, Route, Transport
+from chat.queue.opening import open_tables
+from chat.queue.packing import Packing
+from chat.queue.payloads import DeleteMessage, SendMessage
+from chat.queue.peers import open_peers
+from chat.queue.receipts import Receipt
 from chat.queue.settings import QueueSettings
-from chat.queue.sqlite_outbox import SqliteOutbox
-from chat.queue.statement_texts import load
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+
+    import msgspec
 
     from chat.queue.clock import QueueClock
-    from chat.queue.lane_run import Report
-    from chat.queue.outbox import Outbox
-
-_log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
+    from chat.queue.events import Event
+    from chat.queue.sealing import Seal
+    from chat.queue.states import State
+    from chat.queue.views import ActionView, Statistics, Why
 
 
 class ActionQueue:
     """A durable queue of actions; made by `open_queue`, usable until that is left."""
 
-    def __init__(
-        self,
-        outbox: Outbox,
-        *,
-        settings: QueueSettings,
-        types: ActionTypes,
-        clock: QueueClock,
-        chance: Callable[[], float],
-    ) -> None:
-        self._outbox = outbox
-        self._settings = settings
-        self._types = types
-        self._clock = clock
-        self._handlers = Handlers(types)
-        self._ids = ClientIds()
-        self._ends = Ends()
-        self._failure: Exception | None = None
-        self._inbox = Inbox(
-            outbox,
-            max_waiting_count=settings.max_waiting_count,
-            max_unwritten_count=settings.max_unwritten_count,
-            on_written=self._on_written,
-        )
-        self._runner = Runner(
-            outbox,
-            types=types,
-            handlers=self._handlers,
-            settings=settings,
-            clock=clock,
-            wake=Wake(),
-            owner=self._ids.at(clock.wall_ms()),
-            chance=chance,
-            on_reports=self._on_reports,
-        )
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
-    def register(self, action_type: ActionType) -> None:
-        """Know another type of action; one of the same name is replaced.
+    # -- what is delivered, and how -------------------------------------------------------------------------------
+
+    async def register(self, action_type: ActionType) -> None:
+        """Know another type of action; one of the same name is replaced, and what it can now read goes on.
 
         Raises:
             ValueError: Its payload is another type's.
         """
-        self._types.add(action_type)
+        self._engine.packing.types.add(action_type)
+        await self._engine.control.readmit()
+        self._engine.changed()
 
     def handle(
         self,
@@ -95,14 +65,16 @@ class ActionQueue:
         Raises:
             UnknownActionType: There is no such type.
         """
-        self._handlers.add(name, Route(deliver, ask))
-        self._runner.look()
+        self._engine.handlers.add(name, Route(deliver, ask))
+        self._engine.runner.look()
 
     def handle_all(self, transport: Transport) -> None:
         """Deliver actions of all types known by now by `transport`."""
-        for kind in self._types:
-            self._handlers.add(kind.name, Route(transport.deliver, transport.ask))
-        self._runner.look()
+        for kind in self._engine.packing.types:
+            self._engine.handlers.add(kind.name, Route(transport.deliver, transport.ask))
+        self._engine.runner.look()
+
+    # -- giving actions -------------------------------------------------------------------------------------------
 
     def put(
         self,
@@ -110,26 +82,30 @@ class ActionQueue:
         *,
         account: str = "",
         client_id: str | None = None,
-        delay_s: float = 0.0,
+        delay_s: float | None = None,
+        after: Iterable[str] = (),
         max_attempts: int | None = None,
     ) -> Receipt:
         """Take an action by a plain call, in the order of calls; the receipt tells when it is stored, and sent.
+
+        The same client id again is the same action: it is stored once. `delay_s` keeps it out of its lane for a while
+        (None: as its type says; 0: it does not wait for more of its kind), and so does `after`, until the actions with
+        these client ids are done; those that the queue does not hold count as done.
 
         Raises:
             UnknownActionType, InvalidAction: Mend the call.
             QueueFull, QueueClosed: It was not taken.
         """
-        new = packed(
+        new = self._engine.packing.packed(
             payload,
-            self._types,
-            self._clock,
-            self._ids,
             account=account,
             client_id=client_id,
             delay_s=delay_s,
+            needs=after,
             max_attempts=max_attempts,
         )
-        return Receipt(new.client_id, self._inbox.put(new), self._ends, self._look_up)
+        ticket = self._engine.inbox.put(new, payload)
+        return Receipt(new.client_id, ticket, self._engine.ends, self._engine.look_up)
 
     async def enqueue(
         self,
@@ -137,12 +113,13 @@ class ActionQueue:
         *,
         account: str = "",
         client_id: str | None = None,
-        delay_s: float = 0.0,
+        delay_s: float | None = None,
+        after: Iterable[str] = (),
         max_attempts: int | None = None,
     ) -> Receipt:
-        """Store an action; it is on the disk when this returns, and will be delivered once, in order, or failed.
+        """Store an action as `put` takes it; it is on the disk when this returns.
 
-        The same client id again is the same action: it is stored once. Cancelled, it may be stored all the same.
+        It will be delivered once, in order, or be failed. Cancelled, this may have stored it all the same.
 
         Raises:
             UnknownActionType, InvalidAction, ClientIdConflict: Mend the call.
@@ -150,55 +127,158 @@ class ActionQueue:
             QueueClosed, StorageError: Nothing was stored.
         """
         receipt = self.put(
-            payload, account=account, client_id=client_id, delay_s=delay_s, max_attempts=max_attempts
+            payload,
+            account=account,
+            client_id=client_id,
+            delay_s=delay_s,
+            after=after,
+            max_attempts=max_attempts,
         )
         await receipt.durable()
         return receipt
 
-    def _on_written(self, _tickets: Sequence[Ticket]) -> None:
-        self._runner.look()
+    # -- changing them by hand ------------------------------------------------------------------------------------
 
-    def _on_reports(self, reports: Sequence[Report]) -> None:
-        for report in reports:
-            state = report.verdict.entry.state
-            if state.is_final:
-                self._ends.came(report.action.client_id, state, report.result, report.verdict.entry.failure)
+    async def cancel(self, client_id: str, *, redact: bool = True) -> Cancelled:
+        """Take an action back, and say the truth about it: whoever delivers it answers whether it was in time.
 
-    async def _look_up(self, client_ids: Sequence[str]) -> None:
-        """Tell those who wait for `client_ids` how they ended, where they did."""
-        for found in await self._outbox.ends(client_ids):
-            result = None if found.result is None else msgspec.json.decode(found.result)
-            self._ends.came(found.client_id, found.state, result, found.failure)
+        A message that was in time for nothing else is deleted again, unless `redact` is off. Where the process that
+        has the action is frozen, this waits until its claim lapses.
 
-    @asynccontextmanager
-    async def _running(self) -> AsyncIterator[None]:
-        failure: BaseException | None = None
-        async with anyio.create_task_group() as group:
-            for task in (self._inbox.run, self._runner.run):
-                group.start_soon(self._watched, task, group.cancel_scope)
-            try:
-                yield
-            except BaseException as error:  # noqa: BLE001 - raised again below, outside the group, which would wrap it
-                failure = error
-            self._close()
-        if self._failure is not None:
-            raise self._failure from failure
-        if failure is not None:
-            raise failure
+        Raises:
+            ActionNotFound: There is none.
+        """
+        engine = self._engine
+        found = await engine.views.find(client_id)
+        if await engine.control.cancel(client_id):
+            engine.ends_changed([client_id])
+            return Cancelled.CANCELLED
+        engine.changed()
+        answer = await engine.answer_to_cancel(client_id)
+        if answer is Cancelled.TOO_LATE and redact and isinstance(found.payload, SendMessage):
+            deletion = DeleteMessage(room_id=found.payload.room_id, message_id=client_id)
+            await self.enqueue(deletion, account=found.account)
+            return Cancelled.WILL_REDACT
+        return answer
 
-    async def _watched(self, task: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
-        try:
-            await task()
-        except Exception as error:  # noqa: BLE001 - raised again by whoever opened the queue
-            _log.exception("chat.queue_broke")
-            self._failure = self._failure or error
-            self._close()
-            scope.cancel()
+    async def retry(self, client_id: str) -> None:
+        """Try an action again from the beginning, now; it keeps its place.
 
-    def _close(self) -> None:
-        self._inbox.close()
-        self._runner.stop()
-        self._ends.broke(self._ends.open_ids(), QueueClosed("the queue closed first"))
+        Raises:
+            ActionNotFound: There is none.
+            NotPossible: It is done, was taken back, or is being delivered.
+        """
+        await self._engine.control.retry(client_id)
+        self._engine.changed()
+
+    async def retry_failed(self, *, account: str | None = None, type_name: str | None = None) -> int:
+        """Try all failed actions again, or those of an account or a type; return how many they were."""
+        count = await self._engine.control.retry_failed(account=account, type_name=type_name)
+        self._engine.changed()
+        return count
+
+    async def amend(self, client_id: str, payload: msgspec.Struct) -> None:
+        """Change the payload of an action that nobody has seen yet; its place stays.
+
+        Raises:
+            ActionNotFound: There is none.
+            InvalidAction: The payload is another type's, or belongs to another lane.
+            NotPossible: It is being delivered, was tried, or has ended.
+        """
+        await self._engine.control.amend(client_id, payload)
+        self._engine.changed()
+
+    async def pause_lane(self, key: str) -> None:
+        """Let a lane (`ActionView.lane`) wait until it is resumed; what is claimed of it is still delivered.
+
+        Raises:
+            ActionNotFound: There is no such lane.
+        """
+        await self._engine.control.pause_lane(key)
+
+    async def resume_lane(self, key: str) -> None:
+        """Let a lane go on that was paused.
+
+        Raises:
+            ActionNotFound: There is no such lane.
+        """
+        await self._engine.control.resume_lane(key)
+        self._engine.changed()
+
+    async def resume_account(self, account: str = "") -> None:
+        """Let the lanes of an account go on that waited for a login; nothing of it was lost."""
+        await self._engine.control.resume_account(account)
+        self._engine.changed()
+
+    def go_offline(self) -> None:
+        """Deliver nothing until `go_online`: the caller knows that there is no connection."""
+        self._engine.runner.go_offline()
+
+    def go_online(self) -> None:
+        """Deliver all that is due, now: the caller knows that there is a connection."""
+        self._engine.runner.go_online()
+
+    # -- looking at them ------------------------------------------------------------------------------------------
+
+    @property
+    def is_online(self) -> bool:
+        """Whether there is contact with the server, as far as this process knows."""
+        return self._engine.runner.contact.may_deliver()
+
+    async def find(self, client_id: str) -> ActionView:
+        """Return an action as it stands.
+
+        Raises:
+            ActionNotFound: There is none.
+        """
+        return await self._engine.views.find(client_id)
+
+    async def some(
+        self,
+        *,
+        state: State | None = None,
+        type_name: str | None = None,
+        lane: str | None = None,
+        account: str | None = None,
+        after: int = 0,
+        count: int = 100,
+    ) -> list[ActionView]:
+        """Return up to `count` actions in the order they came, those after the place `after`."""
+        return await self._engine.views.some(
+            state=state, type_name=type_name, lane=lane, account=account, after=after, count=count
+        )
+
+    async def explain(self, client_id: str) -> Why:
+        """Return why an action is where it is: "it is behind a send-message, which is failed: 403".
+
+        Raises:
+            ActionNotFound: There is none.
+        """
+        return await self._engine.views.why(client_id, self._engine.runner.contact)
+
+    async def statistics(self) -> Statistics:
+        """Return how many actions there are; the cost does not depend on how many."""
+        return await self._engine.views.statistics()
+
+    def follow_statistics(self) -> AsyncGenerator[Statistics]:
+        """Yield the statistics now and when they have changed, at most once in `statistics_debounce_s`."""
+        return self._engine.statistics.follow()
+
+    async def newest_event(self) -> int:
+        """Return the number of the newest event: take it first, then a snapshot, then follow from it."""
+        return await self._engine.events.newest()
+
+    def follow_events(self, after: int) -> AsyncGenerator[Event]:
+        """Yield the events after the number `after`, and then each as it happens, in any process."""
+        return self._engine.events.follow(after)
+
+    async def cursor(self, name: str) -> int:
+        """Return the number of the event that the reader `name` has seen, 0 for a new one."""
+        return await self._engine.events.cursor(name)
+
+    async def move_cursor(self, name: str, seq: int) -> None:
+        """Note that the reader `name` has seen all events up to `seq`; what it has not is kept, within a limit."""
+        await self._engine.events.move_cursor(name, seq)
 
 
 @asynccontextmanager
@@ -207,27 +287,34 @@ async def open_queue(
     settings: QueueSettings | None = None,
     *,
     types: ActionTypes | None = None,
+    seal: Seal | None = None,
+    probe: Callable[[], Awaitable[bool]] | None = None,
     clock: QueueClock | None = None,
     chance: Callable[[], float] = random.random,
+    on_step: Callable[[str], None] | None = None,
 ) -> AsyncIterator[ActionQueue]:
     """Open the queue in the file `path`, making it if it is not there; other processes may have it open too.
 
-    On leaving, calls under way get a while to end (`stop_grace_s`); what is not done by then stays in the file.
+    Without contact, `probe` is asked now and then whether there is any; without a probe an action is tried. On leaving,
+    calls under way get a while to end (`stop_grace_s`); what is not done by then stays in the file. `on_step` is for
+    tests; see `chat.testing`.
 
     Raises:
         StorageError: The file can't be opened.
     """
     settings = settings or QueueSettings()
-    statements = await anyio.to_thread.run_sync(load)
     if clock is None:
         clock = await anyio.to_thread.run_sync(SystemQueueClock.of_this_machine)
-    async with opened(Path(path), settings) as database:
-        queue = ActionQueue(
-            SqliteOutbox(database, statements),
+    async with open_tables(Path(path), settings) as tables, open_peers(Path(path)) as peers:
+        engine = Engine(
+            tables,
+            peers=peers,
+            packing=Packing(types or ActionTypes(), clock, seal),
             settings=settings,
-            types=types or ActionTypes(),
             clock=clock,
             chance=chance,
+            probe=probe,
+            on_step=on_step,
         )
-        async with queue._running():  # noqa: SLF001 - the same module
-            yield queue
+        async with engine.running():
+            yield ActionQueue(engine)

@@ -65,10 +65,14 @@ class ActionType:
     coalescing: Coalescing = "none"
     subject: tuple[str, ...] = ()
     """The fields that say what it is about; pending actions of one topic and subject may be coalesced."""
+    coalesces_across: bool = True
+    """It may be coalesced past other actions of its lane: its effect does not depend on theirs, nor theirs on it."""
     is_on: bool | None = None
     """Of a type that toggles: which way; None if its payload says so."""
     target: str | None = None
-    """The field that holds the client id of the action that must be done before this one."""
+    """The field that holds the client id of the message that it is about."""
+    waits_for_target: bool = False
+    """It has a lane of its own, and must not be delivered before its target; where both share a lane, order does it."""
     debounce_s: float = 0.0
     """It waits this long for more of its kind, and at most four times as long altogether."""
     expires_after_s: float | None = None
@@ -183,6 +187,7 @@ BUILT_IN: tuple[ActionType, ...] = (
         coalescing="toggle",
         subject=(*_MESSAGE, "emoji"),
         target="message_id",
+        waits_for_target=True,
         expires_after_s=_DAY_S,
     ),
     ActionType(
@@ -197,6 +202,7 @@ BUILT_IN: tuple[ActionType, ...] = (
         subject=_MESSAGE,
         is_on=True,
         target="message_id",
+        waits_for_target=True,
         failure_notice="Failed to pin message",
     ),
     ActionType(
@@ -211,6 +217,7 @@ BUILT_IN: tuple[ActionType, ...] = (
         subject=_MESSAGE,
         is_on=False,
         target="message_id",
+        waits_for_target=True,
         failure_notice="Failed to unpin message",
     ),
     ActionType(
@@ -245,6 +252,7 @@ BUILT_IN: tuple[ActionType, ...] = (
         on_target_gone="drop",
         coalescing="fields",
         subject=("space_id",),
+        coalesces_across=False,
         priority=LOW,
         success_notice="Space settings saved",
         failure_notice="Failed to save space settings",
@@ -269,6 +277,7 @@ BUILT_IN: tuple[ActionType, ...] = (
         permanent=frozenset({403}),
         coalescing="toggle",
         subject=("space_id", "user_id"),
+        coalesces_across=False,
         is_on=True,
         success_notice="User muted",
         failure_notice="Failed to mute user",
@@ -282,6 +291,7 @@ BUILT_IN: tuple[ActionType, ...] = (
         permanent=frozenset({403}),
         coalescing="toggle",
         subject=("space_id", "user_id"),
+        coalesces_across=False,
         is_on=False,
         success_notice="User unmuted",
         failure_notice="Failed to unmute user",
@@ -307,6 +317,7 @@ BUILT_IN: tuple[ActionType, ...] = (
         on_target_gone="succeed",
         coalescing="toggle",
         subject=("space_id",),
+        coalesces_across=False,
         is_on=True,
         failure_notice="Failed to join space",
     ),
@@ -320,6 +331,7 @@ BUILT_IN: tuple[ActionType, ...] = (
         on_target_gone="succeed",
         coalescing="toggle",
         subject=("space_id",),
+        coalesces_across=False,
         is_on=False,
         failure_notice="Failed to leave space",
     ),

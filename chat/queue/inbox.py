@@ -7,21 +7,23 @@ be cancelled half-way and keeps the order of the program's lines; waiting for th
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
 
 from chat.errors import ClientIdConflict, QueueClosed, QueueFull
 from chat.queue.clock import Wake
-from chat.queue.outbox import Added
+from chat.queue.records import Added
 from chat.queue.storage_troubles import MAY_PASS, Patience
 from storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chat.queue.outbox import NewAction, Outbox
+    from chat.queue.merging import Merged, Merger
+    from chat.queue.outbox import Outbox
+    from chat.queue.records import NewAction
 
 BATCH_COUNT = 200
 """The most actions in one transaction; a caller's wait is at most two of them."""
@@ -32,10 +34,12 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 class Ticket:
     """An action on its way to the disk."""
 
-    __slots__ = ("_error", "_written", "new", "was_there")
+    __slots__ = ("_error", "_written", "new", "payload", "was_there")
 
-    def __init__(self, new: NewAction, written: anyio.Event) -> None:
+    def __init__(self, new: NewAction, payload: Any, written: anyio.Event) -> None:
         self.new = new
+        self.payload = payload
+        """Kept only of those that may be coalesced."""
         self.was_there = False
         """An action of this client id was stored before, with the same payload."""
         self._written = written
@@ -83,22 +87,28 @@ class Inbox:
     def __init__(
         self,
         outbox: Outbox,
+        merger: Merger,
         *,
         max_waiting_count: int,
         max_unwritten_count: int,
         on_written: Callable[[Sequence[Ticket]], None],
+        on_merged: Callable[[Ticket, Merged], None],
+        on_step: Callable[[str], None] | None = None,
     ) -> None:
         self._outbox = outbox
+        self._merger = merger
         self._max_waiting_count = max_waiting_count
         self._max_unwritten_count = max_unwritten_count
         self._on_written = on_written
+        self._on_merged = on_merged
+        self._on_step = on_step
         self._batches: deque[_Batch] = deque()
         self._unwritten_count = 0
         self._wake = Wake()
         self._is_closing = False
 
-    def put(self, new: NewAction) -> Ticket:
-        """Take `new`, to be written after all that was put before.
+    def put(self, new: NewAction, payload: Any) -> Ticket:
+        """Take `new`, the action of `payload`, to be written after all that was put before.
 
         Raises:
             QueueFull: Too many are on their way to the disk; it was not taken.
@@ -112,7 +122,7 @@ class Inbox:
             self._batches.append(_Batch())
             self._wake.set()
         batch = self._batches[-1]
-        ticket = Ticket(new, batch.written)
+        ticket = Ticket(new, None if new.subject is None else payload, batch.written)
         batch.tickets.append(ticket)
         self._unwritten_count += 1
         return ticket
@@ -124,7 +134,11 @@ class Inbox:
             while self._batches:
                 batch = self._batches.popleft()
                 try:
+                    if self._on_step is not None:
+                        self._on_step("adding")
                     await self._write(batch.tickets)
+                    if self._on_step is not None:
+                        self._on_step("added")
                 except BaseException:
                     self._give_up([batch, *self._batches])
                     raise
@@ -152,6 +166,36 @@ class Inbox:
         self._batches.clear()
 
     async def _write(self, tickets: Sequence[Ticket]) -> None:
+        """Write `tickets` in order: those that can't be coalesced together, each of the others by itself."""
+        plain: list[Ticket] = []
+        for ticket in tickets:
+            if ticket.new.subject is None:
+                plain.append(ticket)
+                continue
+            if plain:
+                await self._write_together(plain)
+                plain = []
+            await self._write_merged(ticket)
+        if plain:
+            await self._write_together(plain)
+
+    async def _write_merged(self, ticket: Ticket) -> None:
+        patience = Patience()
+        while True:
+            try:
+                merged = await self._merger.add(ticket.new, ticket.payload, limit=self._max_waiting_count)
+            except MAY_PASS as error:
+                await patience.wait("chat.enqueue_delayed", error)
+            except StorageError as error:
+                _log.error("chat.enqueue_failed", error=str(error), client_id=ticket.new.client_id)
+                ticket.refuse(error)
+                return
+            else:
+                self._judge(ticket, merged.verdict)
+                self._on_merged(ticket, merged)
+                return
+
+    async def _write_together(self, tickets: Sequence[Ticket]) -> None:
         """Write `tickets` together; when one of them can't be written at all, one by one."""
         patience = Patience()
         verdicts: list[Added] | None = None
@@ -165,7 +209,7 @@ class Inbox:
             except StorageError as error:
                 if len(tickets) > 1:
                     for ticket in tickets:
-                        await self._write([ticket])
+                        await self._write_together([ticket])
                 else:
                     _log.error("chat.enqueue_failed", error=str(error), client_id=tickets[0].new.client_id)
                     tickets[0].refuse(error)

@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 import structlog
+from msgspec.structs import replace
 
-from chat.errors import NO_HANDLER, UNKNOWN_VERSION, DeliveryError, Failure
+from chat.errors import NO_HANDLER, DeliveryError, Failure
 from chat.queue import states
 from chat.queue.handlers import Delivery
-from chat.queue.outbox import Claimed
-from chat.queue.packing import UnknownVersion, unpacked
+from chat.queue.packing import Unreadable, context_of
+from chat.queue.records import Claimed
 from chat.queue.states import Entry, Rules, State, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chat.queue.actions import ActionType, ActionTypes
+    from chat.queue.actions import ActionType
     from chat.queue.handlers import Handlers, Route
-    from chat.queue.outbox import Lease
+    from chat.queue.packing import Packing
+    from chat.queue.records import Lease
     from chat.queue.settings import QueueSettings
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
@@ -33,6 +35,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 HANDLER_FAILED = "handler_failed"
 OUTCOME_UNKNOWN = "outcome_unknown"
 TIMED_OUT = "timed_out"
+_LOOK_FOR_HANDLER_S = 5.0
 
 _encode = msgspec.json.Encoder().encode
 
@@ -82,16 +85,19 @@ class LaneRun:
         self,
         lease: Lease,
         *,
-        types: ActionTypes,
+        packing: Packing,
         handlers: Handlers,
         rules: RulesOf,
         chance: Callable[[], float],
         on_report: Callable[[LaneRun, Report], None],
+        handler_wait_ms: int,
+        on_step: Callable[[str], None] | None = None,
     ) -> None:
         self.lease = lease
         self.scope = anyio.CancelScope()
         self.current: Claimed | None = None
         """The action whose handler runs."""
+        self.has_begun = False
         self.began_ms = 0
         """When it began to run, in boot time."""
         self.is_noted = True
@@ -104,13 +110,16 @@ class LaneRun:
         """What has not begun is not to begin."""
         self.withdrawn: set[int] = set()
         """Actions that were taken back before they began."""
+        self.reported: set[int] = set()
         self.last: Report | None = None
         """The report that ended the lane."""
-        self._types = types
+        self._packing = packing
         self._handlers = handlers
         self._rules = rules
         self._chance = chance
         self._on_report = on_report
+        self._handler_wait_ms = handler_wait_ms
+        self._on_step = on_step
 
     async def run(self, boot_ms: Callable[[], int], wall_ms: Callable[[], int]) -> None:
         """Deliver what the claim covers; cancelled, say what was under way."""
@@ -119,6 +128,7 @@ class LaneRun:
                 for action in self.lease.actions:
                     if self.is_ending:
                         break
+                    self.has_begun = True
                     self.began_ms = boot_ms()
                     self.current = action
                     report = await self._delivered(action, wall_ms)
@@ -140,14 +150,20 @@ class LaneRun:
             return Report(action, Verdict(entry=states.cancelled(entry)))
         if action.expires_at_ms is not None and action.expires_at_ms <= wall_ms():
             return Report(action, states.expired(entry))
-        kind = self._types.find(action.type)
+        kind = self._packing.types.find(action.type)
         route = self._handlers.find(action.type)
         if kind is None or route is None:
-            return self._held(action, entry, Failure("transient", NO_HANDLER), "waits")
+            return self._without_handler(action, entry, kind, wall_ms())
         try:
-            payload = unpacked(kind, action.version, action.payload)
-        except UnknownVersion as error:
-            return self._held(action, entry, Failure("permanent", UNKNOWN_VERSION, str(error)), "goes on")
+            payload = self._packing.unpacked(
+                kind,
+                action.version,
+                action.key_id,
+                action.payload,
+                b"" if action.key_id is None else context_of(action.client_id, action.type, self.lease.key),
+            )
+        except Unreadable as error:
+            return self._held(action, entry, Failure("permanent", error.code, str(error)), "goes on")
         rules = self._rules.of(kind, action.max_attempts)
         delivery = Delivery(
             action.client_id,
@@ -169,7 +185,11 @@ class LaneRun:
                     return Report(action, verdict, answer, _json(answer))
                 if self._is_withdrawn(action):
                     return Report(action, Verdict(entry=states.cancelled(entry)))
+            if self._on_step is not None:
+                self._on_step("calling")
             answer = await route.deliver(delivery)
+            if self._on_step is not None:
+                self._on_step("answered")
             return Report(action, states.succeeded(entry), answer, _json(answer))
         except DeliveryError as error:
             failure = Failure.of(error)
@@ -192,6 +212,31 @@ class LaneRun:
         verdict = states.unknown_to_server(entry, rules)
         return None, verdict if verdict.entry.state is not State.CALLING else None
 
+    def _without_handler(self, action: Claimed, entry: Entry, kind: ActionType | None, at_ms: int) -> Report:
+        failure = Failure("permanent", NO_HANDLER)
+        if at_ms - action.created_at_ms < self._handler_wait_ms:
+            return self._held(action, entry, failure, "waits")
+        failed = Entry(
+            state=entry.state, attempts=entry.attempts, was_called=entry.was_called, failure=failure
+        )
+        if kind is None:
+            return Report(action, Verdict(entry=replace(failed, state=State.FAILED, in_lane=False)))
+        return Report(action, states.given_up(failed, self._rules.of(kind, action.max_attempts)))
+
+    def unbegun_head(self) -> Claimed | None:
+        """Return the first action if it did not begin, though the disk says that it is called."""
+        actions = self.lease.actions
+        return actions[0] if actions and not self.has_begun and actions[0].state is State.CALLING else None
+
+    def withdraw(self, action_id: int) -> bool | None:
+        """Have an action that has not begun taken back; return whether it could be, None if it is not here."""
+        if self.current is not None and self.current.id == action_id:
+            return False
+        if not any(action.id == action_id for action in self.lease.actions) or action_id in self.reported:
+            return None
+        self.withdrawn.add(action_id)
+        return True
+
     def _is_withdrawn(self, action: Claimed) -> bool:
         return action.cancel_asked == 1 or action.id in self.withdrawn
 
@@ -205,14 +250,14 @@ class LaneRun:
             in_lane=in_lane,
             failure=failure,
         )
-        return Report(action, Verdict(entry=held, lane=lane, wait_s=5.0 if in_lane else 0.0))
+        return Report(action, Verdict(entry=held, lane=lane, wait_s=_LOOK_FOR_HANDLER_S if in_lane else 0.0))
 
     def _interrupted(self, action: Claimed) -> Report:
         entry = Entry(state=action.state, attempts=action.attempts, was_called=action.was_called)
         if not self.is_overdue:
             stopped = states.stopped(entry, was_begun=True)
             return Report(action, Verdict(entry=stopped, lane="waits"))
-        kind = self._types.named(action.type)
+        kind = self._packing.types.named(action.type)
         rules = self._rules.of(kind, action.max_attempts)
         failure = Failure("answer_lost", TIMED_OUT)
         return Report(action, states.failed(entry, failure, rules, chance=self._chance()))

@@ -1,190 +1,192 @@
-"""What the loop asks of the tables, and the values that pass between them.
+"""The hot part of the tables: actions come in, turns are taken.
 
-Two things keep this: `sqlite_outbox` on disk and `memory_outbox`. All times are boot time in milliseconds unless their
-name ends in `_at_ms`, which is wall time. They are structs and not dataclasses because one of each is made for every
-action: a frozen dataclass of five fields takes ten times as long to make.
+Several processes may share the file. Figures stand in `runner`.
 """
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from chat.errors import Failure
-from chat.queue.states import State
+from chat.queue.records import Added, Claimed, EndFound, Lease, TurnDone
+from chat.queue.states import FINAL
+from chat.queue.tables import STATES, failure_of, json_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
-class Added(Enum):
-    """What became of an action that was to be stored."""
-
-    STORED = "stored"
-    DUPLICATE = "duplicate"
-    CONFLICT = "conflict"
-    FULL = "full"
+    from chat.queue.records import NewAction, Turn
+    from chat.queue.tables import Tables
+    from storage import Written
 
 
-class NewAction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An action as it is stored."""
-
-    client_id: str
-    type: str
-    version: int
-    lane_key: str
-    topic: str
-    account: str
-    priority: int
-    payload: bytes
-    digest: bytes
-    key_id: str | None = None
-    in_lane: bool = True
-    due_ms: int
-    """When it is due; of one that waits outside of its lane, when it enters."""
-    created_at_ms: int
-    not_before_at_ms: int | None = None
-    expires_at_ms: int | None = None
-    max_attempts: int | None = None
-    subject: str | None = None
-    target_id: str | None = None
-
-
-class Claimed(msgspec.Struct, frozen=True, gc=False):
-    """An action under a claim."""
-
-    id: int
-    lane_id: int
-    client_id: str
-    type: str
-    version: int
-    state: State
-    attempts: int
-    was_called: bool
-    max_attempts: int | None
-    created_at_ms: int
-    expires_at_ms: int | None
-    cancel_asked: int
-    """1: somebody wants it taken back."""
-    key_id: str | None
-    payload: bytes
-
-
-class Lease(msgspec.Struct):
-    """A claimed lane; whoever reports about it names lane and fence."""
-
-    lane_id: int
-    key: str
-    account: str
-    fence: int
-    has_lapsed: bool
-    """Another process held it before, and let its claim lapse."""
-    actions: list[Claimed] = msgspec.field(default_factory=list)
-
-
-class Finished(msgspec.Struct, frozen=True, gc=False):
-    """An action that was done."""
-
-    id: int
-    lane_id: int
-    fence: int
-    result: str | None
-    """JSON."""
-
-
-class Settled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An action of which something else became."""
-
-    id: int
-    lane_id: int
-    fence: int
-    state: State
-    in_lane: bool
-    due_ms: int | None
-    attempts: int
-    was_called: bool
-    failure: Failure | None = None
-    result: str | None = None
-
-
-class Release(msgspec.Struct, frozen=True, gc=False):
-    """A lane that is given back."""
-
-    lane_id: int
-    fence: int
-    due_ms: int
-    """When it is due again, if anything is in it."""
-    blocked_by: int | None = None
-    careful_count: int = 0
-    """So many claims are to cover one action only."""
-
-
-class ClaimRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What is to be claimed."""
-
-    lane_count: int
-    action_count: int
-    """The most in one lane."""
-    topics: tuple[tuple[str, int], ...]
-    """With their priorities: those that somebody here has handlers for."""
-    until_ms: int
-    """When the claims lapse."""
-    ageing_ms: int
-    careful_count: int
-
-
-class EndFound(msgspec.Struct, frozen=True):
-    """How an action ended."""
-
-    client_id: str
-    state: State
-    result: str | None
-    failure: Failure | None
-    carried_by: str | None
-    """The client id of the action that it was merged into."""
-
-
-class Turn(msgspec.Struct, frozen=True, kw_only=True):
-    """What is written in one transaction: reports first, then releases, then claims."""
-
-    now_ms: int
-    at_ms: int
-    owner: str
-    number: int
-    """Of the claim; no two of an owner are alike."""
-    finished: Sequence[Finished] = ()
-    settled: Sequence[Settled] = ()
-    calls: Sequence[tuple[int, int, int]] = ()
-    """Action, lane and fence of those whose handlers run."""
-    releases: Sequence[Release] = ()
-    claim: ClaimRequest | None = None
-    topics: tuple[tuple[str, int], ...] = ()
-
-
-class TurnDone(msgspec.Struct, frozen=True, kw_only=True):
-    """What a turn did, now on disk."""
-
-    accepted_ids: frozenset[int] = frozenset()
-    """The actions whose report counted; the claims of the others had lapsed."""
-    leases: Sequence[Lease] = ()
-    lapsed_count: int = 0
-    """Actions taken over from claims that had lapsed."""
-    next_due_ms: int | None = None
-
-
-class Outbox(Protocol):
+class Outbox:
     """Where the actions of a queue are kept."""
 
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
     async def add(self, actions: Sequence[NewAction], *, limit: int) -> list[Added]:
-        """Store `actions` in order, each unless it is there already or `limit` unfinished ones are."""
+        """Store `actions` in order, each unless it is there already or `limit` unfinished ones are.
+
+        Raises:
+            StorageError: None of them was stored, or nobody knows; doing it again does no harm.
+        """
+        lanes = {new.lane_key: (new.lane_key, new.topic, new.account, new.priority) for new in actions}
+        named: list[tuple[str, Any]] = [("open_lane", lane) for lane in lanes.values()]
+        places = []
+        for new in actions:
+            places.append(len(named))
+            named.append(("add_action", added(new, limit)))
+            if new.needs:
+                named += entering(new)
+        written = await self._tables.write_all(named)
+        verdicts = [Added.STORED if written[place].changes else None for place in places]
+        unclear = [new for new, verdict in zip(actions, verdicts, strict=True) if verdict is None]
+        digests = await self.digests([new.client_id for new in unclear]) if unclear else {}
+        return [
+            verdict or why_not(digests.get(new.client_id), new)
+            for new, verdict in zip(actions, verdicts, strict=True)
+        ]
 
     async def turn(self, turn: Turn) -> TurnDone:
-        """Write down what became of claims and make new ones, in one transaction."""
+        """Write down what became of claims and make new ones, in one transaction.
+
+        Raises:
+            StorageError: Nothing was written, or nobody knows.
+        """
+        named = _of_turn(turn)
+        written = dict(zip([name for name, _ in named], await self._tables.write_all(named), strict=True))
+        accepted = frozenset(
+            row[0] for name in ("finish", "settle") if name in written for row in written[name].rows
+        )
+        next_due = written["next_due"].rows[0][0]
+        asked = [(row[0], row[1]) for row in written["cancels_asked"].rows]
+        if turn.claim is None:
+            return TurnDone(accepted_ids=accepted, next_due_ms=next_due, cancels_asked=asked)
+        return TurnDone(
+            accepted_ids=accepted,
+            leases=_leases(written["claim"], written["claimed"]),
+            lapsed_count=len(written["note_lapsed"].rows),
+            next_due_ms=next_due,
+            cancels_asked=asked,
+        )
 
     async def renew(self, leases: Sequence[tuple[int, int]], until_ms: int) -> frozenset[int]:
         """Keep claims (lane and fence) from lapsing before `until_ms`; return the lanes whose claims still hold."""
+        done = await self._tables.write("renew", (json_text(leases), until_ms))
+        return frozenset(row[0] for row in done.rows)
 
     async def ends(self, client_ids: Sequence[str]) -> list[EndFound]:
         """Return those of `client_ids` that have ended."""
+        rows = await self._tables.read("ends", (json_text(client_ids),))
+        return [
+            EndFound(client_id, STATES[state], result, failure_of(error), carried_by)
+            for client_id, state, result, error, carried_by in rows
+        ]
+
+    async def digests(self, client_ids: Sequence[str]) -> dict[str, bytes]:
+        """Return the digests of those of `client_ids` that are stored."""
+        rows = await self._tables.read("look_up", (json_text(client_ids),))
+        return {client_id: digest for client_id, digest, _ in rows}
+
+
+def added(new: NewAction, limit: int) -> tuple[Any, ...]:
+    """Return the parameters of `add_action`."""
+    return (
+        new.client_id,
+        new.lane_key,
+        new.type,
+        new.version,
+        new.in_lane,
+        new.due_ms,
+        new.created_at_ms,
+        new.not_before_at_ms,
+        new.expires_at_ms,
+        new.max_attempts,
+        new.subject,
+        new.target_id,
+        new.digest,
+        new.key_id,
+        new.payload,
+        limit,
+    )
+
+
+def entering(new: NewAction) -> list[tuple[str, Any]]:
+    """Return what follows `add_action` for an action that needs others."""
+    named: list[tuple[str, Any]] = [("add_needs", (new.client_id, json_text(new.needs)))]
+    if new.due_ms is None:
+        named.append(("enter_unless_needing", (new.client_id, new.packed_ms)))
+    return named
+
+
+def why_not(digest: bytes | None, new: NewAction) -> Added:
+    """Return why `new` was not stored, where `digest` is what stands under its client id."""
+    if digest is None:
+        return Added.FULL
+    return Added.DUPLICATE if digest == new.digest else Added.CONFLICT
+
+
+def _of_turn(turn: Turn) -> list[tuple[str, Any]]:
+    named: list[tuple[str, Any]] = [("enter_due", (turn.now_ms,))]
+    if turn.finished:
+        finished = [(each.id, each.lane_id, each.fence, each.result) for each in turn.finished]
+        named.append(("finish", (json_text(finished), turn.at_ms)))
+    if turn.settled:
+        settled = [
+            (
+                each.id,
+                each.lane_id,
+                each.fence,
+                each.state,
+                each.in_lane,
+                each.due_ms,
+                each.attempts,
+                each.was_called,
+                json_text(each.failure) if each.failure else None,
+                each.result,
+                each.state in FINAL and not each.in_lane,
+            )
+            for each in turn.settled
+        ]
+        named.append(("settle", (json_text(settled), turn.at_ms)))
+    if turn.releases:
+        releases = [
+            (each.lane_id, each.fence, each.due_ms, each.blocked_by, each.careful_count)
+            for each in turn.releases
+        ]
+        named.append(("release", (json_text(releases),)))
+    named += [("pause_account", (account, turn.at_ms)) for account in turn.paused_accounts]
+    if turn.calls:
+        named.append(("note_calls", (json_text(turn.calls), turn.at_ms)))
+    if turn.refused_cancels:
+        named.append(("refuse_cancel", (json_text(turn.refused_cancels),)))
+    claim, owner, number = turn.claim, turn.owner, turn.number
+    if claim is not None:
+        asked = (
+            owner,
+            number,
+            turn.now_ms,
+            claim.until_ms,
+            claim.lane_count,
+            claim.action_count,
+            json_text(claim.topics),
+            claim.ageing_ms,
+            claim.careful_count,
+        )
+        named += [
+            ("claim", asked),
+            ("note_lapsed", (owner, number, turn.at_ms)),
+            ("note_heads", (owner, number, turn.at_ms)),
+            ("claimed", (owner, number)),
+        ]
+    named += [("cancels_asked", (owner,)), ("next_due", (json_text(turn.topics),))]
+    return named
+
+
+def _leases(claim: Written, claimed: Written) -> list[Lease]:
+    leases = {row[0]: Lease(row[0], row[1], row[2], row[3], row[4] is not None) for row in claim.rows}
+    for row in claimed.rows:
+        action = Claimed(*row[:5], STATES[row[5]], *row[6:])  # type: ignore[call-arg] # a row has as many
+        leases[action.lane_id].actions.append(action)
+    return list(leases.values())

@@ -1,7 +1,7 @@
 """Between an action as the program has it and as it is stored: its payload's form, and what is derived from it.
 
-A payload is stored as JSON with the version of its form. One of an older version is lifted step by step; one of a
-version that this program does not know is held until a program comes that does.
+A payload is stored as JSON with the version of its form, sealed if the queue has a seal. One of an older version is
+lifted step by step; one that this program can't read is held until a program comes that can.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chat.errors import InvalidAction
-from chat.queue.outbox import NewAction
+from chat.queue.client_ids import ClientIds
+from chat.queue.records import NewAction
+from chat.queue.sealing import CannotOpen, NoSeal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chat.queue.actions import ActionType, ActionTypes
-    from chat.queue.client_ids import ClientIds
     from chat.queue.clock import QueueClock
+    from chat.queue.sealing import Seal
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
 _DIGEST_BYTES = 16
@@ -26,54 +30,121 @@ _MAX_ID_CHARS = 100
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
-class UnknownVersion(Exception):
-    """A payload has a form that this program does not know."""
+class Unreadable(Exception):
+    """A stored payload has a form, or a seal, that this program does not know; `code` says which."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
-def packed(
-    payload: msgspec.Struct,
-    types: ActionTypes,
-    clock: QueueClock,
-    ids: ClientIds,
-    *,
-    account: str = "",
-    client_id: str | None = None,
-    delay_s: float = 0.0,
-    max_attempts: int | None = None,
-) -> NewAction:
-    """Return the action of `payload` as it is stored, with a new client id unless it has one.
+class Packing:
+    """Packs and unpacks the payloads of one queue."""
 
-    Raises:
-        UnknownActionType: No type has such a payload.
-        InvalidAction: It can't be stored as it is.
-    """
-    kind = types.of(payload)
-    body = _body(payload)
-    at_ms = clock.wall_ms()
-    delay_ms = int(1000 * max(delay_s, kind.debounce_s))
-    if client_id is None:
-        client_id = ids.at(at_ms)
-    elif not 0 < len(client_id) <= _MAX_ID_CHARS:
-        raise InvalidAction(f"a client id has 1 to {_MAX_ID_CHARS} characters")
-    return NewAction(
-        client_id=client_id,
-        type=kind.name,
-        version=kind.version,
-        lane_key=kind.lane_of(payload, account),
-        topic=kind.lane_topic,
-        account=account,
-        priority=kind.priority,
-        payload=body,
-        digest=digest_of(kind.name, account, body),
-        in_lane=delay_ms <= 0,
-        due_ms=clock.boot_ms() + delay_ms,
-        created_at_ms=at_ms,
-        not_before_at_ms=at_ms + delay_ms if delay_ms > 0 else None,
-        expires_at_ms=None if kind.expires_after_s is None else at_ms + int(1000 * kind.expires_after_s),
-        max_attempts=max_attempts,
-        subject=kind.subject_of(payload, account),
-        target_id=None if kind.target is None else getattr(payload, kind.target),
-    )
+    def __init__(
+        self, types: ActionTypes, clock: QueueClock, seal: Seal | None = None, ids: ClientIds | None = None
+    ) -> None:
+        self.types = types
+        self.seal = seal or NoSeal()
+        self._clock = clock
+        self._ids = ids or ClientIds()
+
+    def packed(
+        self,
+        payload: msgspec.Struct,
+        *,
+        account: str = "",
+        client_id: str | None = None,
+        delay_s: float | None = None,
+        max_attempts: int | None = None,
+        needs: Iterable[str] = (),
+    ) -> NewAction:
+        """Return the action of `payload` as it is stored, with a new client id unless it has one.
+
+        Without a `delay_s` it is that of its type.
+
+        Raises:
+            UnknownActionType: No type has such a payload.
+            InvalidAction: It can't be stored as it is.
+        """
+        kind = self.types.of(payload)
+        at_ms = self._clock.wall_ms()
+        if client_id is None:
+            client_id = self._ids.at(at_ms)
+        elif not 0 < len(client_id) <= _MAX_ID_CHARS:
+            raise InvalidAction(f"a client id has 1 to {_MAX_ID_CHARS} characters")
+        if max_attempts is not None and max_attempts < 1:
+            raise InvalidAction(f"max_attempts is {max_attempts}; at least 1 is allowed")
+        lane_key = kind.lane_of(payload, account)
+        body = _body(payload)
+        key_id, sealed = self.seal.seal(body, context_of(client_id, kind.name, lane_key))
+        delay_ms = int(1000 * (kind.debounce_s if delay_s is None else delay_s))
+        target_id = None if kind.target is None else getattr(payload, kind.target)
+        needed = (*needs, target_id) if kind.waits_for_target and target_id is not None else tuple(needs)
+        now_ms = self._clock.boot_ms()
+        return NewAction(
+            client_id=client_id,
+            type=kind.name,
+            version=kind.version,
+            lane_key=lane_key,
+            topic=kind.lane_topic,
+            account=account,
+            priority=kind.priority,
+            payload=sealed,
+            key_id=key_id,
+            digest=digest_of(kind.name, account, body),
+            in_lane=delay_ms <= 0 and not needed,
+            due_ms=now_ms + delay_ms if delay_ms > 0 or not needed else None,
+            packed_ms=now_ms,
+            created_at_ms=at_ms,
+            not_before_at_ms=at_ms + delay_ms if delay_ms > 0 else None,
+            expires_at_ms=None if kind.expires_after_s is None else at_ms + int(1000 * kind.expires_after_s),
+            max_attempts=max_attempts,
+            subject=kind.subject_of(payload, account),
+            target_id=target_id,
+            needs=needed,
+        )
+
+    def sealed(self, payload: msgspec.Struct, client_id: str, lane_key: str) -> tuple[str | None, bytes]:
+        """Return `payload` as it is stored in the row of another client id than it was packed for.
+
+        Raises:
+            InvalidAction: It can't be stored.
+        """
+        return self.seal.seal(_body(payload), context_of(client_id, self.types.of(payload).name, lane_key))
+
+    def unpacked(
+        self, kind: ActionType, version: int, key_id: str | None, sealed: bytes, context: bytes
+    ) -> Any:
+        """Return the payload that was stored as `sealed`, lifted to the present version.
+
+        Raises:
+            Unreadable: Its version or its key is not known here, or it does not have the form it should have.
+        """
+        try:
+            body = self.seal.open(key_id, sealed, context) if key_id is not None else sealed
+            if version == kind.version:
+                return msgspec.json.decode(body, type=kind.payload)
+            if not 0 < version < kind.version:
+                raise Unreadable(
+                    f"{kind.name} of version {version}; this program knows up to {kind.version}",
+                    code="unknown_version",
+                )
+            plain: dict[str, Any] = msgspec.json.decode(body)
+            for step in range(version, kind.version):
+                plain = kind.upcasters[step](plain)
+            return msgspec.convert(plain, kind.payload)
+        except CannotOpen as error:
+            raise Unreadable(str(error), code="key_unavailable") from error
+        except msgspec.MsgspecError as error:
+            raise Unreadable(
+                f"{kind.name} of version {version} has another form: {error}", code="unknown_version"
+            ) from error
+
+
+def context_of(client_id: str, name: str, lane_key: str) -> bytes:
+    """Return what names a row to its seal."""
+    return "\0".join((client_id, name, lane_key)).encode()
 
 
 def digest_of(name: str, account: str, body: bytes) -> bytes:
@@ -81,29 +152,10 @@ def digest_of(name: str, account: str, body: bytes) -> bytes:
     return blake2b(b"\0".join((name.encode(), account.encode(), body)), digest_size=_DIGEST_BYTES).digest()
 
 
-def unpacked(kind: ActionType, version: int, body: bytes) -> msgspec.Struct:
-    """Return the payload that was stored as `body`, lifted to the present version.
-
-    Raises:
-        UnknownVersion: It is newer than this program, or does not have the form that its version says.
-    """
-    try:
-        if version == kind.version:
-            return msgspec.json.decode(body, type=kind.payload)
-        if not 0 < version < kind.version:
-            raise UnknownVersion(f"{kind.name} of version {version}; this program knows up to {kind.version}")
-        plain: dict[str, Any] = msgspec.json.decode(body)
-        for step in range(version, kind.version):
-            plain = kind.upcasters[step](plain)
-        return msgspec.convert(plain, kind.payload)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise UnknownVersion(f"{kind.name} of version {version} has another form: {error}") from error
-
-
 def _body(payload: msgspec.Struct) -> bytes:
     try:
         body = _encode(payload)
-    except (TypeError, ValueError, UnicodeError, OverflowError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise InvalidAction(f"the payload can't be written as JSON: {error}") from error
     if len(body) > MAX_PAYLOAD_BYTES:
         raise InvalidAction(f"the payload has {len(body)} bytes; {MAX_PAYLOAD_BYTES} are allowed")

@@ -52,7 +52,7 @@ class Receipt:
         await self._ticket.durable()
 
     async def sent(self) -> Any:
-        """Return the server's answer when the action is done.
+        """Return the server's answer when the action is done, or the one that carries it.
 
         Raises:
             ActionFailed: It was given up; `failure` says why, and `retry` tries it again.
@@ -66,7 +66,12 @@ class Receipt:
             await self._ticket.durable()
             if was_written or self._ticket.was_there:
                 await self._look_up([self.client_id])
-            return await end.result()
+            answer = await end.result()
+        while end.carried_by is not None:
+            with self._ends.waiting_for(end.carried_by) as end:
+                await self._look_up([end.client_id])
+                answer = await end.result()
+        return answer
 
 
 class End:
@@ -74,6 +79,8 @@ class End:
 
     def __init__(self, client_id: str) -> None:
         self.client_id = client_id
+        self.carried_by: str | None = None
+        """Once it is known: the action that carries this one, whose end is the one that counts."""
         self._known = anyio.Event()
         self._result: Any = None
         self._error: Exception | None = None
@@ -90,11 +97,12 @@ class End:
             raise self._error
         return self._result
 
-    def came(self, state: State, result: Any, failure: Failure | None) -> None:
+    def came(self, state: State, *, result: Any, failure: Failure | None, carried_by: str | None) -> None:
         """Let those who wait go on."""
+        self.carried_by = carried_by
         if state is State.DONE:
             self._result = result
-        else:
+        elif carried_by is None:
             self._error = _ENDS[state](self.client_id, failure)
         self._known.set()
 
@@ -142,11 +150,19 @@ class Ends:
         """Return the actions whose end is waited for and has not come."""
         return [client_id for client_id, (end, _) in self.waited.items() if not end.is_known]
 
-    def came(self, client_id: str, state: State, result: Any, failure: Failure | None) -> None:
+    def came(
+        self,
+        client_id: str,
+        state: State,
+        *,
+        result: Any = None,
+        failure: Failure | None = None,
+        carried_by: str | None = None,
+    ) -> None:
         """Tell those who wait for `client_id`, if anybody does, how it ended."""
         found = self.waited.get(client_id)
         if found is not None:
-            found[0].came(state, result, failure)
+            found[0].came(state, result=result, failure=failure, carried_by=carried_by)
 
     def broke(self, client_ids: Iterable[str], error: Exception) -> None:
         """Let those who wait for `client_ids` go on with `error`."""

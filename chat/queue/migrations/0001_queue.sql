@@ -37,6 +37,7 @@ CREATE TABLE lane (
 CREATE INDEX lane_due ON lane (topic, priority, due_ms) WHERE paused = 0 AND due_ms IS NOT NULL;
 CREATE INDEX lane_claimed ON lane (owner, claim) WHERE owner IS NOT NULL;
 CREATE INDEX lane_account ON lane (account);
+CREATE INDEX lane_blocked ON lane (blocked_by) WHERE blocked_by IS NOT NULL;
 
 CREATE TABLE action (
     id INTEGER PRIMARY KEY,                    -- its place in the lane
@@ -69,7 +70,8 @@ CREATE TABLE action (
 ) STRICT;
 CREATE INDEX action_lane ON action (lane_id, in_lane, id);
 CREATE INDEX action_due ON action (due_ms) WHERE in_lane = 0 AND due_ms IS NOT NULL;
-CREATE INDEX action_finished ON action (finished_at_ms) WHERE finished_at_ms IS NOT NULL;
+CREATE INDEX action_finished ON action (state, finished_at_ms) WHERE finished_at_ms IS NOT NULL;
+CREATE INDEX action_held ON action (type, version) WHERE state = 'paused' AND in_lane = 0;
 CREATE INDEX action_subject ON action (subject) WHERE subject IS NOT NULL AND finished_at_ms IS NULL;
 CREATE INDEX action_target ON action (target_id) WHERE target_id IS NOT NULL AND finished_at_ms IS NULL;
 CREATE INDEX action_expires ON action (expires_at_ms) WHERE expires_at_ms IS NOT NULL AND finished_at_ms IS NULL;
@@ -141,7 +143,38 @@ WHEN NEW.state = 'done' AND EXISTS (SELECT 1 FROM dependency WHERE needs_id = NE
     DELETE FROM dependency WHERE needs_id = NEW.id;
 END;
 
+-- What needs an action that will never be done is taken back with it; one that failed may still be retried.
+CREATE TRIGGER action_gone AFTER UPDATE OF state ON action
+WHEN NEW.state IN ('cancelled', 'expired') AND NEW.carried_by IS NULL
+     AND EXISTS (SELECT 1 FROM dependency WHERE needs_id = NEW.id) BEGIN
+    UPDATE action
+    SET state = 'cancelled', in_lane = 0, due_ms = NULL, payload = NULL, key_id = NULL,
+        changed_at_ms = NEW.changed_at_ms, finished_at_ms = NEW.changed_at_ms,
+        error = '{"kind":"target_gone","code":"needed_action_gone"}'
+    WHERE finished_at_ms IS NULL
+      AND id IN (WITH RECURSIVE gone (id) AS (
+                     SELECT action_id FROM dependency WHERE needs_id = NEW.id
+                     UNION
+                     SELECT action_id FROM dependency JOIN gone ON needs_id = gone.id)
+                 SELECT id FROM gone);
+END;
+
 CREATE TRIGGER dependency_met AFTER DELETE ON dependency
 WHEN NOT EXISTS (SELECT 1 FROM dependency WHERE action_id = OLD.action_id) BEGIN
     UPDATE action SET in_lane = 1 WHERE id = OLD.action_id AND in_lane = 0 AND due_ms IS NULL AND finished_at_ms IS NULL;
+END;
+
+CREATE TRIGGER account_paused AFTER INSERT ON paused_account BEGIN
+    UPDATE lane SET paused = paused | 2 WHERE account = NEW.account;
+    INSERT INTO event (at_ms, kind, account) VALUES (NEW.since_at_ms, 'session.expired', NEW.account);
+END;
+
+CREATE TRIGGER account_resumed AFTER DELETE ON paused_account BEGIN
+    UPDATE lane SET paused = paused & ~2 WHERE account = OLD.account;
+END;
+
+-- Breaks a batch of statements off when something is not as it was thought to be: INSERT INTO expected SELECT ...
+CREATE VIEW expected (holds) AS SELECT 1;
+CREATE TRIGGER expected_fails INSTEAD OF INSERT ON expected WHEN NEW.holds IS NOT 1 BEGIN
+    SELECT RAISE(ABORT, 'it is not as expected');
 END;

@@ -17,6 +17,94 @@ WHERE key = ?2
   AND (SELECT sum(count) FROM counter WHERE state IN ('queued', 'calling', 'uncertain', 'retry_wait', 'paused')) < ?16
 ON CONFLICT (client_id) DO NOTHING;
 
+-- name: add_needs
+-- Note what an action needs that is not done yet. ?1 client id, ?2 a JSON array of client ids
+INSERT OR IGNORE INTO dependency (action_id, needs_id)
+SELECT waiting.id, needed.id
+FROM action AS waiting, action AS needed
+WHERE waiting.client_id = ?1 AND waiting.finished_at_ms IS NULL
+  AND needed.client_id IN (SELECT value FROM json_each(?2)) AND needed.state <> 'done';
+
+-- name: enter_unless_needing
+-- Let an action that waited for others into its lane if it needs none. ?1 client id, ?2 boot time
+UPDATE action
+SET in_lane = 1, due_ms = ?2
+WHERE client_id = ?1 AND in_lane = 0 AND due_ms IS NULL AND finished_at_ms IS NULL
+  AND NOT EXISTS (SELECT 1 FROM dependency WHERE action_id = action.id);
+
+-- name: add_finished
+-- Store an action that has nothing to do any more. ?1 client id, ?2 lane's key, ?3 type, ?4 version, ?5 state,
+-- ?6 carried_by, ?7 wall time, ?8 digest, ?9 result
+INSERT INTO action (client_id, lane_id, type, version, state, in_lane, carried_by, created_at_ms, changed_at_ms,
+                    finished_at_ms, digest, result)
+SELECT ?1, id, ?3, ?4, ?5, 0, ?6, ?7, ?7, ?7, ?8, ?9
+FROM lane WHERE key = ?2;
+
 -- name: look_up
 -- What is stored under some client ids. ?1 a JSON array of them
 SELECT client_id, digest, state FROM action WHERE client_id IN (SELECT value FROM json_each(?1));
+
+-- name: pending_about
+-- The unfinished actions that a new one may be coalesced with, oldest first; those that are claimed, or whose outcome is
+-- unknown, are told apart. ?1 subject, ?2 client id of the target, ?3 whether all actions about the target are asked
+-- for, ?4 whether it may be coalesced past other actions of its lane
+SELECT found.id, found.client_id, found.type, found.version, found.was_called, found.revision, found.key_id,
+       found.payload, found.created_at_ms, found.in_lane = 0 AND found.due_ms IS NOT NULL AS is_delayed,
+       found.state IN ('queued', 'retry_wait', 'paused', 'failed')
+           AND NOT (found.in_lane = 1 AND lane.owner IS NOT NULL AND found.id <= coalesce(lane.claimed_to, 0))
+           AS is_free,
+       lane.key
+FROM action AS found JOIN lane ON lane.id = found.lane_id
+WHERE found.finished_at_ms IS NULL
+  AND found.id IN (SELECT id FROM action WHERE subject = ?1 AND finished_at_ms IS NULL
+                   UNION ALL SELECT id FROM action WHERE client_id = ?2
+                   UNION ALL SELECT id FROM action WHERE ?3 AND target_id = ?2 AND finished_at_ms IS NULL)
+  AND (?4 OR NOT EXISTS (SELECT 1 FROM action AS other
+                         WHERE other.lane_id = found.lane_id AND other.in_lane = 1 AND other.id > found.id
+                           AND other.subject IS NOT found.subject))
+ORDER BY found.id;
+
+-- name: recast
+-- Change what a pending action carries. ?1 id, ?2 revision, ?3 payload, ?4 key_id, ?5 version, ?6 due_ms if it is
+-- delayed, ?7 wall time
+UPDATE action
+SET payload = ?3, key_id = ?4, version = ?5, revision = revision + 1, changed_at_ms = ?7,
+    due_ms = CASE WHEN in_lane = 0 AND due_ms IS NOT NULL THEN coalesce(?6, due_ms) ELSE due_ms END
+WHERE id = ?1 AND revision = ?2 AND state IN ('queued', 'retry_wait', 'paused') AND was_called = 0
+  AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
+                                       AND action.id <= coalesce(claimed_to, 0));
+
+-- name: keep_as_is
+-- Make sure that a pending action is as it was. ?1 id, ?2 revision
+UPDATE action
+SET revision = revision + 1
+WHERE id = ?1 AND revision = ?2 AND state IN ('queued', 'retry_wait', 'paused')
+  AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
+                                       AND action.id <= coalesce(claimed_to, 0));
+
+-- name: drop
+-- Take a pending action out, because another one has its effect or it has none.
+-- ?1 id, ?2 revision, ?3 carried_by, ?4 wall time
+UPDATE action
+SET state = 'cancelled', in_lane = 0, due_ms = NULL, carried_by = ?3, payload = NULL, key_id = NULL,
+    revision = revision + 1, changed_at_ms = ?4, finished_at_ms = ?4
+WHERE id = ?1 AND revision = ?2 AND state IN ('queued', 'retry_wait', 'paused', 'failed')
+  AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
+                                       AND action.id <= coalesce(claimed_to, 0));
+
+-- name: unblock_dropped
+-- Let the lane go on that was blocked by an action which was taken out. ?1 id, ?2 boot time
+UPDATE lane
+SET blocked_by = NULL,
+    due_ms = CASE WHEN EXISTS (SELECT 1 FROM action WHERE lane_id = lane.id AND in_lane = 1) THEN ?2 END
+WHERE blocked_by = ?1 AND owner IS NULL;
+
+-- name: move_needs
+-- Let what needed one action need another one instead. ?1 id of the one, ?2 client id of the other
+UPDATE OR REPLACE dependency
+SET needs_id = (SELECT id FROM action WHERE client_id = ?2)
+WHERE needs_id = ?1 AND EXISTS (SELECT 1 FROM action WHERE client_id = ?2);
+
+-- name: expect_one_change
+-- Break the batch off unless the statement before changed exactly one row.
+INSERT INTO expected SELECT changes() = 1;

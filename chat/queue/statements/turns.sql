@@ -52,7 +52,7 @@ WHERE lane.id = said.id AND lane.fence = said.fence;
 -- name: note_calls
 -- Show actions whose handlers run now. ?1 JSON: [[id, lane, fence], ...], ?2 wall time
 UPDATE action
-SET state = 'calling', was_called = 1, due_ms = NULL, changed_at_ms = ?2
+SET state = 'calling', due_ms = NULL, changed_at_ms = ?2
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS lane_id, value ->> 2 AS fence FROM json_each(?1)) AS said
 WHERE action.id = said.id AND state IN ('queued', 'retry_wait', 'paused')
   AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence);
@@ -97,7 +97,7 @@ RETURNING id;
 -- name: note_heads
 -- The first action of each lane is called as soon as this is on disk. ?1 owner, ?2 number of the claim, ?3 wall time
 UPDATE action
-SET state = 'calling', was_called = 1, due_ms = NULL, changed_at_ms = ?3
+SET state = 'calling', due_ms = NULL, changed_at_ms = ?3
 WHERE id IN (SELECT (SELECT min(id) FROM action WHERE lane_id = lane.id AND in_lane = 1)
              FROM lane WHERE owner = ?1 AND claim = ?2)
   AND state IN ('queued', 'retry_wait', 'paused') AND cancel_asked = 0;

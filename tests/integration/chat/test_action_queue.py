@@ -40,7 +40,7 @@ async def test_what_was_stored_before_a_stop_is_delivered_after_the_next_start(t
 
             group.start_soon(wait_for_the_end)
             await anyio.wait_all_tasks_blocked()
-            queue._close()
+            queue._engine.close()
 
     server = Server()
     async with opened(tmp_path, server) as queue:

@@ -1,0 +1,49 @@
+"""How payloads are sealed while they wait on the disk; by default they are not.
+
+A local queue belongs to its user, so it is plain unless a seal is given. `context` names the row (client id, type and
+lane), so a sealed payload that was moved to another row does not open.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class CannotOpen(Exception):
+    """A payload does not open: its key is not there, or somebody has changed it."""
+
+
+class Seal(Protocol):
+    """Seals payloads with its present key, and opens them with any key it knows."""
+
+    @property
+    def key_id(self) -> str | None:
+        """The present key; payloads sealed with another one are sealed anew when there is time."""
+
+    def seal(self, body: bytes, context: bytes) -> tuple[str | None, bytes]:
+        """Return the id of the key that was used, and the sealed body."""
+
+    def open(self, key_id: str | None, sealed: bytes, context: bytes) -> bytes:
+        """Return the body.
+
+        Raises:
+            CannotOpen: The key is not there, or body or context are others.
+        """
+
+
+class NoSeal:
+    """Leaves payloads as they are."""
+
+    key_id: str | None = None
+
+    def seal(self, body: bytes, context: bytes) -> tuple[str | None, bytes]:  # noqa: ARG002 - see `Seal`
+        """See `Seal`."""
+        return None, body
+
+    def open(self, key_id: str | None, sealed: bytes, context: bytes) -> bytes:  # noqa: ARG002 - see `Seal`
+        """See `Seal`."""
+        if key_id is not None:
+            raise CannotOpen(
+                f"the payload is sealed with the key {key_id}, and the queue was opened without keys"
+            )
+        return sealed

@@ -1,0 +1,65 @@
+"""The queue's statements by name, on the queue's database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chat.errors import Failure
+from chat.queue.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from storage import Database, Written
+
+    Params = Sequence[Any]
+
+STATES = {str(state): state for state in State}
+"""By the name that rows have; quicker than asking the enum."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Tables:
+    """Runs the queue's statements; one call is one transaction, on disk when it returns."""
+
+    def __init__(self, database: Database, statements: Mapping[str, str]) -> None:
+        self._database = database
+        self._sql = statements
+
+    async def write(self, name: str, params: Params = ()) -> Written:
+        """Run one statement that writes.
+
+        Raises:
+            StorageError: Nothing was written, or (`WriteOutcomeUnknown`) nobody knows.
+        """
+        return await self._database.execute(self._sql[name], params)
+
+    async def write_all(self, named: Sequence[tuple[str, Params]]) -> list[Written]:
+        """Run statements in order, all or none of them.
+
+        Raises:
+            StorageError: As `write`; `ConstraintViolated` where something expected did not hold.
+        """
+        sql = self._sql
+        return await self._database.execute_batch([(sql[name], params) for name, params in named])
+
+    async def read(self, name: str, params: Params = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement that reads.
+
+        Raises:
+            StorageError: They can't be read now.
+        """
+        return await self._database.query(self._sql[name], params)
+
+
+def json_text(value: Any) -> str:
+    """Return `value` as a parameter for `json_each`."""
+    return _encode(value).decode()
+
+
+def failure_of(error: str | None) -> Failure | None:
+    """Return the failure that is stored as `error`."""
+    return None if error is None else msgspec.json.decode(error, type=Failure)
