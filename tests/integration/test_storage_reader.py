@@ -323,12 +323,14 @@ def test_a_deadline_that_meets_a_statement_of_our_own_is_told_as_a_deadline(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("storage.sqlite.connection.PROGRESS_STEPS_GUARDED", 1)  # look after every step
-    reading = Reading(make_database(tmp_path / "shop.db", "CREATE TABLE item(id INTEGER PRIMARY KEY)"))
+    path = make_database(tmp_path / "shop.db", "CREATE TABLE item(id INTEGER PRIMARY KEY)")
+    reading = Reading(path)
     assert reading.json("SELECT id FROM item") == []
+    make_database(path, "CREATE TABLE other(id INTEGER PRIMARY KEY)")
     with pytest.raises(
         QueryTimedOut
-    ):  # a new text: its failure makes the reader ask for the schema's version
-        reading.json("SELECT id AS other FROM item", deadline=time.monotonic() - 1)
+    ):  # the schema changed, so its failure makes the reader ask for the version
+        reading.json("SELECT id FROM item", deadline=time.monotonic() - 1)
     assert reading.json("SELECT id FROM item") == []
     reading.service.close()
 
