@@ -319,22 +319,6 @@ def test_an_interrupt_from_another_thread_ends_the_read_and_spares_the_next(
     assert reading.rows(f"SELECT max(i) FROM ({NUMBERS})", [500_000]) == [(500_000,)]  # noqa: S608
 
 
-def test_a_deadline_that_meets_a_statement_of_our_own_is_told_as_a_deadline(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("storage.sqlite.connection.PROGRESS_STEPS_GUARDED", 1)  # look after every step
-    path = make_database(tmp_path / "shop.db", "CREATE TABLE item(id INTEGER PRIMARY KEY)")
-    reading = Reading(path)
-    assert reading.json("SELECT id FROM item") == []
-    make_database(path, "CREATE TABLE other(id INTEGER PRIMARY KEY)")
-    with pytest.raises(
-        QueryTimedOut
-    ):  # the schema changed, so its failure makes the reader ask for the version
-        reading.json("SELECT id FROM item", deadline=time.monotonic() - 1)
-    assert reading.json("SELECT id FROM item") == []
-    reading.service.close()
-
-
 def test_sorting_more_than_a_worker_may_hold_is_refused(tmp_path: Path) -> None:
     """In a process of its own, since the bound is the process's."""
     make_database(tmp_path / "h.db")
