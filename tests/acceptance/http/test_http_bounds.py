@@ -47,14 +47,15 @@ def test_a_full_queue_refuses_the_next_one_and_says_when_to_come_back(
 
 @pytest.mark.parametrize("asgi_server", ["uvicorn", "h2corn"])
 def test_a_stop_lets_a_running_request_end(tmp_path: Path, asgi_server: str) -> None:
-    with serving(tmp_path, "--server", asgi_server) as server:
+    # with workers, whatever the flag says: without them nothing can be asked while a statement runs
+    with serving(tmp_path, "--server", asgi_server, "--workers", "process") as server:
         with (
             httpx2.Client(base_url=server.url, headers=server.headers, timeout=LIMIT_S) as client,
             ThreadPoolExecutor(1) as caller,
         ):
             house = house_of(server, client, asgi_server)
             base: Base = house.database()
-            asked = caller.submit(client.post, f"{base.path}/query?timeout_ms=1500", json={"sql": FOREVER})
+            asked = caller.submit(client.post, f"{base.path}/query?timeout_ms=4000", json={"sql": FOREVER})
             house.until("dataserver_http_open_requests", 2)
             server.process.terminate()
             assert asked.result().status_code == 504
