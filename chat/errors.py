@@ -96,7 +96,7 @@ class DeliveryError(ChatError):
     kind: FailureKind = "transient"
 
     def __init__(self, message: str = "", *, code: str = "", status: int | None = None) -> None:
-        super().__init__(message or code or type(self).__name__)
+        super().__init__(message or code or self.kind)
         self.code = code or self.kind
         self.status = status
 

@@ -24,14 +24,15 @@ from chat.queue.settings import QueueSettings
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
     import msgspec
 
     from chat.queue.clock import QueueClock
-    from chat.queue.events import Event
+    from chat.queue.events import Followed
     from chat.queue.sealing import Seal
     from chat.queue.states import State
+    from chat.queue.statistics_feed import FollowedStatistics
     from chat.queue.views import ActionView, Statistics, Why
 
 
@@ -249,7 +250,7 @@ class ActionQueue:
         )
 
     async def explain(self, client_id: str) -> Why:
-        """Return why an action is where it is: "it is behind a send-message, which is failed: 403".
+        """Return why an action is where it is: "it is behind send-message, which is failed: 403".
 
         Raises:
             ActionNotFound: There is none.
@@ -260,16 +261,16 @@ class ActionQueue:
         """Return how many actions there are; the cost does not depend on how many."""
         return await self._engine.views.statistics()
 
-    def follow_statistics(self) -> AsyncGenerator[Statistics]:
-        """Yield the statistics now and when they have changed, at most once in `statistics_debounce_s`."""
+    def follow_statistics(self) -> FollowedStatistics:
+        """Return the statistics now and when they have changed, at most once in `statistics_debounce_s`."""
         return self._engine.statistics.follow()
 
     async def newest_event(self) -> int:
         """Return the number of the newest event: take it first, then a snapshot, then follow from it."""
         return await self._engine.events.newest()
 
-    def follow_events(self, after: int) -> AsyncGenerator[Event]:
-        """Yield the events after the number `after`, and then each as it happens, in any process."""
+    def follow_events(self, after: int) -> Followed:
+        """Return the events after the number `after`, and then each as it happens, in any process."""
         return self._engine.events.follow(after)
 
     async def cursor(self, name: str) -> int:

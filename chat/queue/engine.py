@@ -29,6 +29,7 @@ from chat.queue.runner import Runner
 from chat.queue.states import State
 from chat.queue.statistics_feed import StatisticsFeed
 from chat.queue.storage_troubles import MAY_PASS
+from chat.queue.traces import trace_of
 from chat.queue.views import Views
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class Engine:
             wake=Wake(),
             owner=peers.name,
             chance=chance,
-            on_reports=self._on_reports,
+            on_turn=self._on_turn,
             on_contact=self._on_contact,
             probe=probe,
             on_step=on_step,
@@ -117,11 +118,12 @@ class Engine:
         Raises:
             ActionNotFound: There is none any more.
         """
-        async for _ in self.events.ticks():
+        while True:
+            news = self.events.news()
             answer = await self.control.cancel_answer(client_id)
             if answer is not None:
                 return answer
-        raise QueueClosed("the queue closed before anybody answered")
+            await news.wait()
 
     async def look_up(self, client_ids: Sequence[str]) -> None:
         """Tell those who wait for `client_ids` how they ended, where they did."""
@@ -168,7 +170,7 @@ class Engine:
         try:
             await task()
         except Exception as error:  # noqa: BLE001 - raised again by whoever opened the queue
-            _log.exception("chat.queue_broke")
+            _log.error("chat.queue_broke", error=type(error).__name__, trace=trace_of(error))
             self._failure = self._failure or error
             self.close()
             scope.cancel()
@@ -192,16 +194,15 @@ class Engine:
         for ended_id, carried_by in merged.ended:
             self.ends.came(ended_id, State.CANCELLED, carried_by=carried_by)
 
-    def _on_reports(self, reports: Sequence[Report]) -> None:
+    def _on_turn(self, reports: Sequence[Report]) -> None:
         for report in reports:
             entry = report.verdict.entry
             if entry.state.is_final:
                 self.ends.came(
                     report.action.client_id, entry.state, result=report.result, failure=entry.failure
                 )
-        if reports:
-            self._peers.hint(NEWS)
-            self._stir()
+        self._peers.hint(NEWS)
+        self._stir()
 
     def _on_contact(self, contact: Contact) -> None:
         _log.info("chat.contact_changed", is_online=contact.may_deliver(), misses=contact.misses)
@@ -235,14 +236,15 @@ class Engine:
                 if now_ms >= look_ms:
                     look_ms = now_ms + int(1000 * settings.tick_s)
                     await self._look_around()
+                if now_ms >= prune_ms:
+                    prune_ms = now_ms + int(1000 * settings.prune_every_s)
+                    if await self._housekeeping.prune():
+                        self._stir()
+                    if now_ms - began_ms >= int(1000 * settings.handler_wait_s):
+                        await self._find_forgotten(now_ms)
                 waited_for = self.ends.open_ids()
                 if waited_for:
                     await self.look_up(waited_for)
-                if now_ms >= prune_ms:
-                    prune_ms = now_ms + int(1000 * settings.prune_every_s)
-                    await self._housekeeping.prune()
-                    if now_ms - began_ms >= int(1000 * settings.handler_wait_s):
-                        await self._find_forgotten(now_ms)
             except MAY_PASS as error:
                 _log.info("chat.housekeeping_delayed", error=str(error))
             await clock.wait(self._tick, look_ms)

@@ -7,7 +7,7 @@ snapshot, then follow: what comes twice has the same number.
 
 from __future__ import annotations
 
-from contextlib import aclosing
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,8 +17,6 @@ from chat.errors import Failure
 from chat.queue.tables import failure_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from chat.queue.clock import QueueClock
     from chat.queue.tables import Tables
     from chat.queue.views import Views
@@ -62,13 +60,9 @@ class EventLog:
         self._changed.set()
         self._changed = anyio.Event()
 
-    async def ticks(self) -> AsyncGenerator[None]:
-        """Yield now, then whenever something was committed, and once in a while."""
-        while True:
-            changed = self._changed
-            yield
-            with anyio.move_on_after(self._tick_s):
-                await changed.wait()
+    def news(self) -> News:
+        """Return what waits for the next commit; taken before a look, so that none is missed after it."""
+        return News(self._changed, self._tick_s)
 
     async def newest(self) -> int:
         """Return the number of the newest event, 0 if there was none."""
@@ -93,18 +87,9 @@ class EventLog:
         """Forget the reader `name`."""
         await self._tables.write("drop_cursor", (name,))
 
-    async def follow(self, after: int) -> AsyncGenerator[Event]:
-        """Yield all events after the number `after`, and then each as it happens, also in other processes."""
-        seen = after
-        async with aclosing(self.ticks()) as ticks:
-            async for _ in ticks:
-                is_more = True
-                while is_more:
-                    events = await self.page(seen)
-                    is_more = len(events) == PAGE_COUNT
-                    for event in events:
-                        seen = event.seq
-                        yield event
+    def follow(self, after: int) -> Followed:
+        """Return all events after the number `after`, and then each as it happens, also in other processes."""
+        return Followed(self, after)
 
     def _event(self, row: tuple[Any, ...]) -> Event:
         seq, at_ms, kind, client_id, name, lane, account, attempts, due_ms, error, result = row[:11]
@@ -127,3 +112,39 @@ class EventLog:
             carried_by=carried_by,
             payload=payload,
         )
+
+
+class News:
+    """The next commit, here or elsewhere."""
+
+    def __init__(self, changed: anyio.Event, tick_s: float) -> None:
+        self._changed = changed
+        self._tick_s = tick_s
+
+    async def wait(self) -> None:
+        """Return when there was one, or may have been."""
+        with anyio.move_on_after(self._tick_s):
+            await self._changed.wait()
+
+
+class Followed:
+    """An endless sequence of events, in order; it holds nothing, so it may be left at any time."""
+
+    def __init__(self, log: EventLog, after: int) -> None:
+        self._log = log
+        self._page: deque[Event] = deque()
+        self.seen = after
+        """The number of the event that was given last."""
+
+    def __aiter__(self) -> Followed:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._page:
+            news = self._log.news()
+            self._page.extend(await self._log.page(self.seen))
+            if not self._page:
+                await news.wait()
+        event = self._page.popleft()
+        self.seen = event.seq
+        return event

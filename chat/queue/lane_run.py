@@ -20,6 +20,7 @@ from chat.queue.handlers import Delivery
 from chat.queue.packing import Unreadable, context_of
 from chat.queue.records import Claimed
 from chat.queue.states import Entry, Rules, State, Verdict
+from chat.queue.traces import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,7 +195,13 @@ class LaneRun:
         except DeliveryError as error:
             failure = Failure.of(error)
         except Exception as error:  # noqa: BLE001 - a handler may raise anything, and the queue goes on
-            _log.exception("chat.handler_failed", type=action.type, client_id=action.client_id)
+            _log.error(
+                "chat.handler_failed",
+                type=action.type,
+                client_id=action.client_id,
+                error=type(error).__name__,
+                trace=trace_of(error),
+            )
             failure = Failure("transient", HANDLER_FAILED, type(error).__name__)
         return Report(action, states.failed(entry, failure, rules, chance=self._chance()))
 

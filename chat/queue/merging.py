@@ -120,7 +120,8 @@ class Merger:
                 named.append(("recast", self._recast(kind, new, carrier, made.payload, ages_ms)))
             named.append(("expect_one_change", ()))
         keeper_id = carrier.client_id if carrier is not None else None if made.is_nothing else new.client_id
-        for each in (*made.replaced, *made.annihilated):
+        gone = sorted((*made.replaced, *made.annihilated), key=lambda each: -each.id)
+        for each in gone:  # the newest first: what needs another goes before that one takes it along
             carried_by = keeper_id if each in made.replaced else None
             named += [
                 ("drop", (each.id, each.revision, carried_by, at_ms)),

@@ -185,7 +185,8 @@ def _of_turn(turn: Turn) -> list[tuple[str, Any]]:
 
 
 def _leases(claim: Written, claimed: Written) -> list[Lease]:
-    leases = {row[0]: Lease(row[0], row[1], row[2], row[3], row[4] is not None) for row in claim.rows}
+    in_order = sorted(claim.rows, key=lambda row: row[5])  # what a statement returns has no order of its own
+    leases = {row[0]: Lease(row[0], row[1], row[2], row[3], row[4] is not None) for row in in_order}
     for row in claimed.rows:
         action = Claimed(*row[:5], STATES[row[5]], *row[6:])  # type: ignore[call-arg] # a row has as many
         leases[action.lane_id].actions.append(action)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-import stat
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +66,7 @@ class Peers:
 
     async def look_around(self) -> None:
         """See who is there."""
-        names = set(await anyio.to_thread.run_sync(_names, self._folder))
+        names = await anyio.to_thread.run_sync(os.listdir, self._folder)
         self._others = {name for name in names if name != self.name and name.startswith(_LISTENING)}
 
     def dead(self, owners: Iterable[str]) -> list[str]:
@@ -157,9 +156,3 @@ def _joined(folder: Path) -> Peers:
             own.close()
         return Peers(folder, None, folder_fd)
     return peers
-
-
-def _names(folder: Path) -> list[str]:
-    return [
-        each.name for each in os.scandir(folder) if stat.S_ISSOCK(each.stat(follow_symlinks=False).st_mode)
-    ]

@@ -53,7 +53,7 @@ class Runner:
         wake: Wake,
         owner: str,
         chance: Callable[[], float],
-        on_reports: Callable[[Sequence[Report]], None],
+        on_turn: Callable[[Sequence[Report]], None],
         on_contact: Callable[[Contact], None],
         probe: Callable[[], Awaitable[bool]] | None = None,
         on_step: Callable[[str], None] | None = None,
@@ -66,7 +66,7 @@ class Runner:
         self._wake = wake
         self._owner = owner
         self._chance = chance
-        self._on_reports = on_reports
+        self._on_turn = on_turn
         self._on_contact = on_contact
         self._probe = probe
         self._on_step = on_step
@@ -216,7 +216,8 @@ class Runner:
             _log.warning("chat.reports_discarded", count=len(reports) - len(counted), reason="claim lapsed")
         if done.lapsed_count:
             _log.warning("chat.actions_taken_over", count=done.lapsed_count)
-        self._on_reports(counted)
+        if counted or done.leases:
+            self._on_turn(counted)
 
     async def _written(self, turn: Turn) -> TurnDone:
         patience = Patience()

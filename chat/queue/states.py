@@ -140,9 +140,9 @@ def failed(entry: Entry, failure: Failure, rules: Rules, *, chance: float) -> Ve
 
 def is_refusal(failure: Failure, rules: Rules) -> bool:
     """Return whether the server would say the same again, so that no further try makes sense."""
-    if failure.kind == "target_gone":
+    if failure.kind in {"target_gone", "conflict"}:
         return True
-    if failure.kind not in {"permanent", "conflict"}:
+    if failure.kind != "permanent":
         return False
     return rules.permanent is None or failure.status is None or failure.status in rules.permanent
 

@@ -9,7 +9,7 @@ import anyio
 from chat.queue.clock import Wake
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from chat.queue.views import Statistics
 
@@ -18,41 +18,62 @@ class StatisticsFeed:
     """The latest statistics of a queue, for any number of followers; `run` is its task."""
 
     def __init__(self, read: Callable[[], Awaitable[Statistics]], debounce_s: float) -> None:
-        self._read = read
+        self.read = read
         self._debounce_s = debounce_s
         self._wake = Wake()
-        self._latest: Statistics | None = None
+        self._is_stale = True
+        self._waiting_count = 0
         self._told = anyio.Event()
-        self._followers_count = 0
+        self.latest: Statistics | None = None
 
     def stir(self) -> None:
         """Have them told again: something was committed."""
-        if self._followers_count:
+        self._is_stale = True
+        if self._waiting_count:
             self._wake.set()
 
     async def run(self) -> None:
-        """Read and tell, at most once in the debounce time; runs for ever."""
+        """Read and tell, at most once in the debounce time, while somebody waits; runs for ever."""
         while True:
             await self._wake.wait()
             await anyio.sleep(self._debounce_s)
             self._wake.clear()
-            latest = await self._read()
-            if latest != self._latest:
-                self._latest = latest
-                self._told.set()
-                self._told = anyio.Event()
+            self._is_stale = False
+            self.latest = await self.read()
+            told, self._told = self._told, anyio.Event()
+            told.set()
 
-    async def follow(self) -> AsyncGenerator[Statistics]:
-        """Yield the statistics now, and whenever they have changed."""
-        self._followers_count += 1
+    def follow(self) -> FollowedStatistics:
+        """Return the statistics now, and then whenever they have changed."""
+        return FollowedStatistics(self)
+
+    async def told(self) -> None:
+        """Return when the statistics were read after the last change."""
+        told = self._told
+        self._waiting_count += 1
+        if self._is_stale:
+            self._wake.set()
         try:
-            seen = self._latest = await self._read()
-            yield seen
-            while True:
-                told = self._told
-                if self._latest == seen:
-                    await told.wait()
-                seen = self._latest
-                yield seen
+            await told.wait()
         finally:
-            self._followers_count -= 1
+            self._waiting_count -= 1
+
+
+class FollowedStatistics:
+    """An endless sequence of statistics, no two neighbours alike; it may be left at any time."""
+
+    def __init__(self, feed: StatisticsFeed) -> None:
+        self._feed = feed
+        self._seen: Statistics | None = None
+
+    def __aiter__(self) -> FollowedStatistics:
+        return self
+
+    async def __anext__(self) -> Statistics:
+        if self._seen is None:
+            self._seen = await self._feed.read()
+            return self._seen
+        while self._feed.latest is None or self._feed.latest == self._seen:
+            await self._feed.told()
+        self._seen = self._feed.latest
+        return self._seen

@@ -238,4 +238,4 @@ def _waiting(text: str, view: ActionView) -> str:
 
 def _behind(name: str | None, state: str | None, error: str | None) -> str:
     failure = failure_of(error)
-    return f"a {name}, which is {state}" if failure is None else f"a {name}, which is {state}: {failure.text}"
+    return f"{name}, which is {state}" if failure is None else f"{name}, which is {state}: {failure.text}"

@@ -1,42 +1,106 @@
-"""A queue in a temporary file with a scripted server behind it."""
+"""A queue in a temporary file with a scripted server behind it, and time moved by hand."""
 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.lowlevel
+
 from chat.queue.action_queue import ActionQueue, open_queue
+from chat.queue.actions import ActionTypes
 from chat.queue.payloads import SendMessage
 from chat.queue.settings import QueueSettings
+from chat.testing import ManualClock, ScriptedServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from chat.queue.handlers import Delivery
+    from chat.queue.events import Event
 
 
 def message(content: str, room: str = "a") -> SendMessage:
     return SendMessage(room_id=room, content=content)
 
 
-class Server:
-    """Answers every action, and remembers in what order they came."""
+@dataclass
+class Bench:
+    """An open queue and what is around it."""
 
-    def __init__(self) -> None:
-        self.seen: list[str] = []
+    queue: ActionQueue
+    server: ScriptedServer
+    clock: ManualClock
 
-    async def deliver(self, delivery: Delivery) -> Any:
-        self.seen.append(delivery.payload.content)
-        return {"seq": len(self.seen)}
+    def contents(self) -> list[Any]:
+        """Return the contents of the messages that the server has, in its order."""
+        return [each.payload.content for each in self.server.effects if isinstance(each.payload, SendMessage)]
 
-    async def ask(self, _delivery: Delivery) -> Any:
-        return None
+    def called(self) -> list[Any]:
+        """Return the contents of the messages that it was called with."""
+        return [each.payload.content for each in self.server.calls]
+
+    async def kinds(self, client_id: str) -> list[str]:
+        """Return what has happened to an action."""
+        return [each.kind for each in await self.events() if each.client_id == client_id]
+
+    async def events(self) -> list[Event]:
+        """Return all that has happened."""
+        return await self.queue._engine.events.page(0)
+
+    async def until(self, kind: str, client_id: str | None = None, times: int = 1) -> list[Event]:
+        """Return the events up to the one with which `kind` has happened so often."""
+        events = []
+        async for event in self.queue.follow_events(0):
+            events.append(event)
+            if event.kind == kind and client_id in {None, event.client_id}:
+                times -= 1
+                if times == 0:
+                    break
+        return events
 
 
 @asynccontextmanager
-async def opened(folder: Path, server: Server | None = None, **numbers: Any) -> AsyncIterator[ActionQueue]:
-    async with open_queue(folder / "queue.db", QueueSettings(**numbers)) as queue:
-        if server is not None:
-            queue.handle_all(server)
-        yield queue
+async def opened(
+    folder: Path,
+    server: ScriptedServer | None = None,
+    *,
+    types: ActionTypes | None = None,
+    clock: ManualClock | None = None,
+    handles: bool = True,
+    chance: float = 1.0,
+    probe: Any = None,
+    **numbers: Any,
+) -> AsyncIterator[Bench]:
+    """Open the queue of `folder`; retries wait as long as they may (`chance`)."""
+    bench_clock = clock or ManualClock()
+    bench_server = server or ScriptedServer()
+    settings = QueueSettings(**{"statistics_debounce_s": 0.001, "stop_grace_s": 1.0, **numbers})
+    async with open_queue(
+        folder / "queue.db",
+        settings,
+        types=types,
+        clock=bench_clock,
+        chance=lambda: chance,
+        probe=probe,
+    ) as queue:
+        if handles:
+            queue.handle_all(bench_server)
+        yield Bench(queue, bench_server, bench_clock)
+
+
+@asynccontextmanager
+async def passing_time(clock: ManualClock) -> AsyncIterator[None]:
+    """Let time go by, a few milliseconds at each turn of the loop, until this is left."""
+    async with anyio.create_task_group() as group:
+
+        async def pass_on() -> None:
+            while True:
+                clock.advance(seconds=0.005)
+                await anyio.lowlevel.checkpoint()
+
+        group.start_soon(pass_on)
+        yield
+        group.cancel_scope.cancel()

@@ -29,6 +29,7 @@ CREATE TABLE lane (
     claim INTEGER,                             -- in which of its turns
     claimed_to INTEGER,                        -- the last action that the claim covers
     lapsed_to INTEGER,                         -- the same of the claim before, if that one lapsed
+    rank_ms INTEGER,                           -- what it was claimed in the order of
     careful INTEGER NOT NULL DEFAULT 0,        -- so many claims cover one action only
     paused INTEGER NOT NULL DEFAULT 0,         -- 1: by the user, 2: the account has to log in, 3: both
     blocked_by INTEGER,                        -- the action that failed at its head

@@ -63,7 +63,7 @@ WHERE action.id = said.id AND state IN ('queued', 'retry_wait', 'paused')
 -- ?1 owner, ?2 number of the claim, ?3 boot time, ?4 when the claim lapses, ?5 how many lanes, ?6 how many actions each,
 -- ?7 JSON: [[topic, priority], ...], ?8 ageing in milliseconds, ?9 how many claims after a lapsed one take one action
 UPDATE lane
-SET owner = ?1, claim = ?2, fence = fence + 1, due_ms = ?4,
+SET owner = ?1, claim = ?2, fence = fence + 1, due_ms = ?4, rank_ms = due_ms + priority * ?8,
     lapsed_to = CASE WHEN owner IS NOT NULL THEN claimed_to END,
     careful = CASE WHEN owner IS NOT NULL THEN ?9 ELSE max(careful - 1, 0) END,
     claimed_to = CASE
@@ -80,7 +80,7 @@ WHERE id IN (
                            AND paused = 0 AND due_ms IS NOT NULL AND due_ms <= ?3
                          ORDER BY due_ms LIMIT ?5)
         ORDER BY rank LIMIT ?5))
-RETURNING id, key, account, fence, lapsed_to;
+RETURNING id, key, account, fence, lapsed_to, rank_ms;
 
 -- name: note_lapsed
 -- Whoever held these lanes before may have called their actions; the first of them is charged an attempt.

@@ -3,35 +3,112 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from chat.errors import ClientIdConflict, QueueClosed, QueueFull
-from tests.support.chat_queue import Server, message, opened
+from chat.errors import (
+    ActionFailed,
+    ActionNotFound,
+    ClientIdConflict,
+    InvalidAction,
+    QueueClosed,
+    QueueFull,
+    Transient,
+)
+from chat.testing import Accept, Hold
+from tests.support.chat_queue import message, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 async def test_an_action_is_delivered_and_its_receipt_holds_the_answer(tmp_path: Path) -> None:
-    async with opened(tmp_path, Server()) as queue:
-        receipt = await queue.enqueue(message("hello"))
+    async with opened(tmp_path) as bench:
+        receipt = await bench.queue.enqueue(message("hello"))
+
+        assert await receipt.sent() == {"seq": 1}
+        assert await bench.kinds(receipt.client_id) == ["queued", "calling", "done"]
+
+
+async def test_a_hundred_quick_messages_are_all_sent_in_order(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        receipts = [bench.queue.put(message(str(number))) for number in range(100)]
+        for receipt in receipts:
+            await receipt.sent()
+
+        assert bench.contents() == [str(number) for number in range(100)]
+
+
+async def test_one_that_meets_a_server_error_once_is_called_twice_and_sent(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        bench.server.script(Transient(status=500))
+        receipt = await bench.queue.enqueue(message("hello"))
+        (*_, event) = await bench.until("retry_wait")
+        assert (event.attempts, event.wait_ms) == (1, 1000)
+        bench.clock.advance(seconds=1)
+
+        await receipt.sent()
+        assert bench.called() == ["hello", "hello"]
+        assert bench.contents() == ["hello"]
+
+
+async def test_a_failed_try_is_repeated_though_nothing_else_is_ever_enqueued(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        bench.server.script(Transient(status=500), Transient(status=500))
+        receipt = await bench.queue.enqueue(message("alone"))
+        for wait_s in (1, 2):
+            await bench.until("retry_wait", times=wait_s)
+            bench.clock.advance(seconds=wait_s)
 
         assert await receipt.sent() == {"seq": 1}
 
 
-async def test_actions_of_one_room_are_delivered_in_order(tmp_path: Path) -> None:
-    server = Server()
-    async with opened(tmp_path, server) as queue:
-        receipts = [queue.put(message(str(number))) for number in range(100)]
+async def test_a_server_that_always_fails_is_called_three_times_and_the_next_message_goes_on(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as bench:
+        bench.server.script(*[Transient(status=500)] * 3)
+        first = await bench.queue.enqueue(message("first"))
+        second = await bench.queue.enqueue(message("second"))
+        for wait_s in (1, 2):
+            await bench.until("retry_wait", times=wait_s)
+            bench.clock.advance(seconds=wait_s)
+
+        with pytest.raises(ActionFailed, match="500") as caught:
+            await first.sent()
+        await second.sent()
+        assert caught.value.failure is not None
+        assert bench.called() == ["first", "first", "first", "second"]
+
+
+async def test_order_is_kept_while_the_first_one_waits_to_be_tried_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        bench.server.script(Transient(status=500))
+        receipts = [bench.queue.put(message(str(number))) for number in range(20)]
+        await bench.until("retry_wait")
+        bench.clock.advance(seconds=1)
         for receipt in receipts:
             await receipt.sent()
 
-    assert server.seen == [str(number) for number in range(100)]
+        assert bench.contents() == [str(number) for number in range(20)]
+
+
+async def test_a_room_that_waits_does_not_hold_up_another_one(tmp_path: Path) -> None:
+    async with opened(tmp_path, max_waiting_count=2_000) as bench:
+        bench.server.always(
+            lambda delivery: Transient(status=500) if delivery.payload.room_id == "bad" else Accept()
+        )
+        for number in range(1_000):
+            bench.queue.put(message(str(number), room="bad"))
+        for number in range(50):
+            await (await bench.queue.enqueue(message(str(number), room=f"good {number % 7}"))).sent()
+
+        assert len(bench.server.calls) - 50 <= 3
 
 
 async def test_what_was_stored_before_a_stop_is_delivered_after_the_next_start(tmp_path: Path) -> None:
-    async with opened(tmp_path) as queue:
-        receipts = [await queue.enqueue(message(str(number))) for number in range(30)]
+    async with opened(tmp_path, handles=False) as bench:
+        receipts = [await bench.queue.enqueue(message(str(number))) for number in range(30)]
         async with anyio.create_task_group() as group:
 
             async def wait_for_the_end() -> None:
@@ -40,43 +117,111 @@ async def test_what_was_stored_before_a_stop_is_delivered_after_the_next_start(t
 
             group.start_soon(wait_for_the_end)
             await anyio.wait_all_tasks_blocked()
-            queue._engine.close()
+            bench.queue._engine.close()
 
-    server = Server()
-    async with opened(tmp_path, server) as queue:
-        await (await queue.enqueue(message("last"))).sent()
+    async with opened(tmp_path) as bench:
+        await (await bench.queue.enqueue(message("last"))).sent()
 
-    assert server.seen == [*map(str, range(30)), "last"]
+        assert bench.contents() == [*map(str, range(30)), "last"]
 
 
 async def test_the_same_client_id_is_stored_once_and_never_for_another_payload(tmp_path: Path) -> None:
-    server = Server()
-    async with opened(tmp_path, server) as queue:
-        await queue.enqueue(message("once"), client_id="draft-1")
-        receipt = await queue.enqueue(message("once"), client_id="draft-1")
-        with pytest.raises(ClientIdConflict):
-            await queue.enqueue(message("other"), client_id="draft-1")
-        assert receipt.client_id == "draft-1"
-        await (await queue.enqueue(message("last"))).sent()
+    async with opened(tmp_path) as bench:
+        first = bench.queue.put(message("once"), client_id="draft-1")
+        again = bench.queue.put(message("once"), client_id="draft-1")
+        other = bench.queue.put(message("other"), client_id="draft-1")
 
-    assert server.seen == ["once", "last"]
+        assert await again.sent() == await first.sent() == {"seq": 1}
+        with pytest.raises(ClientIdConflict):
+            await other.durable()
+        assert bench.called() == ["once"]
+
+
+async def test_an_action_that_is_done_is_known_to_be_when_it_comes_again_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as bench:
+        await (await bench.queue.enqueue(message("once"), client_id="draft-1")).sent()
+    async with opened(tmp_path) as bench:
+        again = await bench.queue.enqueue(message("once"), client_id="draft-1")
+
+        assert await again.sent() == {"seq": 1}
+        assert bench.called() == []
 
 
 async def test_a_full_queue_names_its_limit_and_takes_nothing(tmp_path: Path) -> None:
-    async with opened(tmp_path, max_waiting_count=3) as queue:
+    async with opened(tmp_path, handles=False, max_waiting_count=3) as bench:
         for number in range(3):
-            await queue.enqueue(message(str(number)))
-        with pytest.raises(QueueFull, match="Please try again later") as caught:
-            await queue.enqueue(message("one too many"))
+            await bench.queue.enqueue(message(str(number)))
+        with pytest.raises(QueueFull, match=r"^Action queue is full. Please try again later.$") as caught:
+            await bench.queue.enqueue(message("one too many"))
 
-    assert (caught.value.limit, caught.value.size) == (3, 3)
+        assert (caught.value.limit, caught.value.size) == (3, 3)
+        bench.queue.handle_all(bench.server)
+        await bench.until("done", times=3)
+        await (await bench.queue.enqueue(message("now"))).sent()
 
 
-async def test_an_action_that_is_already_done_is_known_to_be_when_it_comes_again(tmp_path: Path) -> None:
-    server = Server()
-    async with opened(tmp_path, server) as queue:
-        await (await queue.enqueue(message("once"), client_id="draft-1")).sent()
-        again = await queue.enqueue(message("once"), client_id="draft-1")
+async def test_too_many_on_the_way_to_the_disk_are_refused_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path, max_unwritten_count=2) as bench:
+        bench.queue.put(message("1"))
+        bench.queue.put(message("2"))
+        with pytest.raises(QueueFull):
+            bench.queue.put(message("3"))
 
-        assert await again.sent() == {"seq": 1}
-    assert server.seen == ["once"]
+
+async def test_one_process_delivers_as_many_at_once_as_it_may(tmp_path: Path) -> None:
+    async with opened(tmp_path, concurrency=3) as bench:
+        release = anyio.Event()
+        bench.server.always(lambda _: Hold(release))
+        receipts = [bench.queue.put(message("x", room=str(number))) for number in range(10)]
+        await bench.server.until_called(3)
+        await anyio.wait_all_tasks_blocked()
+        calls_count = len(bench.server.calls)
+        release.set()
+        for receipt in receipts:
+            await receipt.sent()
+
+        assert calls_count == 3
+
+
+async def test_with_a_concurrency_of_one_all_goes_strictly_one_by_one(tmp_path: Path) -> None:
+    async with opened(tmp_path, concurrency=1) as bench:
+        under_way: list[int] = []
+        most = 0
+
+        async def deliver(_: object) -> None:
+            nonlocal most
+            under_way.append(1)
+            most = max(most, len(under_way))
+            await anyio.lowlevel.checkpoint()
+            under_way.pop()
+
+        bench.queue.handle("send-message", deliver)
+        for receipt in [bench.queue.put(message("x", room=str(number))) for number in range(20)]:
+            await receipt.sent()
+
+        assert most == 1
+
+
+async def test_what_can_not_be_stored_is_refused_by_the_call_itself(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        with pytest.raises(InvalidAction):
+            bench.queue.put(message("half a pair: \ud800"))
+        with pytest.raises(InvalidAction):
+            bench.queue.put(message("x" * 1_100_000))
+        with pytest.raises(InvalidAction):
+            bench.queue.put(message("x"), client_id="")
+        with pytest.raises(ActionNotFound):
+            await bench.queue.find("nobody")
+
+
+async def test_the_payload_is_wiped_when_the_action_is_done(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        receipt = await bench.queue.enqueue(message("secret"))
+        before = await bench.queue.find(receipt.client_id)
+        await receipt.sent()
+        after = await bench.queue.find(receipt.client_id)
+
+        assert before.payload in {message("secret"), None}
+        assert (after.payload, after.result, after.state) == (None, {"seq": 1}, "done")

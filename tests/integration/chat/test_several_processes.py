@@ -1,0 +1,218 @@
+"""Several owners of one queue file; each queue object has connections, claims and a socket of its own."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from chat.errors import Transient
+from chat.queue.lanes import CAREFUL_COUNT
+from chat.testing import Hold, ManualClock, ScriptedServer
+from tests.support.chat_queue import Bench, message, opened
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_what_one_enqueues_another_delivers_without_waiting_for_its_next_look(tmp_path: Path) -> None:
+    async with opened(tmp_path, handles=False) as follower, opened(tmp_path) as worker:
+        receipt = await follower.queue.enqueue(message("1"))
+
+        assert await receipt.sent() == {"seq": 1}
+        assert worker.called() == ["1"]
+
+
+async def test_several_deliver_each_action_once_and_each_room_in_order(tmp_path: Path) -> None:
+    server = ScriptedServer()
+    async with AsyncExitStack() as stack:
+        benches = [
+            await stack.enter_async_context(opened(tmp_path, server, max_waiting_count=5_000))
+            for _ in range(3)
+        ]
+        receipts = []
+        for number in range(600):
+            bench = benches[number % 3]
+            receipts.append(await bench.queue.enqueue(message(f"{number}", room=f"{number % 7}")))
+        for receipt in receipts:
+            await receipt.sent()
+
+    assert len(server.calls) == 600
+    for room in range(7):
+        sent = [each.payload.content for each in server.effects if each.payload.room_id == f"{room}"]
+        assert sent == [f"{number}" for number in range(600) if number % 7 == room]
+
+
+async def test_one_can_take_back_what_another_is_about_to_deliver(tmp_path: Path) -> None:
+    async with opened(tmp_path, handles=False) as follower, opened(tmp_path) as worker:
+        release = anyio.Event()
+        worker.server.script(Hold(release))
+        first = await follower.queue.enqueue(message("1"))
+        await worker.server.until_called()
+        second = await follower.queue.enqueue(message("2"))
+        third = await follower.queue.enqueue(message("3"))
+        too_late = await follower.queue.cancel(first.client_id, redact=False)
+        in_time = await follower.queue.cancel(second.client_id)
+        release.set()
+        await third.sent()
+
+    assert (too_late, in_time) == ("too_late", "cancelled")
+    assert worker.called() == ["1", "3"]
+
+
+class Frozen:
+    """A handler that hangs, as in a process that was stopped."""
+
+    def __init__(self) -> None:
+        self.begun = anyio.Event()
+        self.wake = anyio.Event()
+
+    async def deliver(self, _: object) -> Any:
+        self.begun.set()
+        await self.wake.wait()
+        return {"from": "the frozen one"}
+
+
+async def frozen_with(bench: Bench) -> Frozen:
+    """Have `bench` hang in the middle of its first action, and never renew its claim."""
+    frozen = Frozen()
+    bench.queue.handle("send-message", frozen.deliver)
+    await bench.queue.enqueue(message("1"), client_id="deadly")
+    await frozen.begun.wait()
+    bench.queue.go_offline()  # it claims nothing more
+
+    async def renew(leases: list[tuple[int, int]], _: int) -> frozenset[int]:
+        return frozenset(lane for lane, _ in leases)  # it believes that it did
+
+    bench.queue._engine._outbox.renew = renew  # type: ignore[assignment, method-assign]
+    return frozen
+
+
+async def test_a_frozen_worker_that_comes_back_after_its_lease_is_ignored(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with opened(tmp_path, clock=clock, handles=False, call_timeout_s=600) as sleeper:
+        frozen = await frozen_with(sleeper)
+        async with opened(tmp_path, clock=clock, lease_s=60) as worker:
+            second = await worker.queue.enqueue(message("2"))
+            clock.advance(seconds=59)
+            await anyio.wait_all_tasks_blocked()
+            before = worker.called()
+            clock.advance(seconds=2)
+            await second.sent()
+            frozen.wake.set()
+            await until(lambda: not sleeper.queue._engine.runner._held)
+            results = [event.result for event in await worker.events() if event.kind == "done"]
+
+    assert before == []
+    assert worker.called() == ["1", "2"]
+    assert results == [{"seq": 1}, {"seq": 2}]
+
+
+async def test_a_crash_costs_the_head_an_attempt_and_the_next_claims_are_careful(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with opened(tmp_path, clock=clock, handles=False, call_timeout_s=600) as sleeper:
+        frozen = await frozen_with(sleeper)
+        async with opened(tmp_path, clock=clock) as worker:
+            for number in range(2, 5):
+                await worker.queue.enqueue(message(str(number)))
+            last = await worker.queue.enqueue(message("5"))
+            clock.advance(seconds=61)
+            await last.sent()
+            events = [event for event in await worker.events() if event.kind == "uncertain"]
+            database = worker.queue._engine._tables._database
+            (careful,) = await database.query("SELECT careful FROM lane")
+        frozen.wake.set()
+
+    assert [event.attempts for event in events] == [1]
+    assert careful == (CAREFUL_COUNT - 5 + 1,)
+    assert worker.server.asked == [events[0].client_id]
+
+
+async def test_an_action_that_kills_its_process_every_time_is_given_up(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            sleeper = await stack.enter_async_context(
+                opened(tmp_path, clock=clock, handles=False, call_timeout_s=600)
+            )
+            frozen = await frozen_with(sleeper)
+            stack.callback(frozen.wake.set)
+            clock.advance(seconds=61)
+        worker = await stack.enter_async_context(opened(tmp_path, clock=clock))
+        (*_, event) = await worker.until("failed")
+        shown = await worker.queue.find(event.client_id or "")
+
+    assert (shown.attempts, worker.called()) == (3, [])
+
+
+async def test_a_dead_process_is_not_waited_out(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with opened(tmp_path, clock=clock, handles=False, call_timeout_s=600) as sleeper:
+        frozen = await frozen_with(sleeper)
+        peers = sleeper.queue._engine._peers
+        assert peers._socket is not None
+        peers._socket.close()  # as the kernel does
+        peers._socket = None
+        async with opened(tmp_path, clock=clock) as worker:
+            await worker.until("done")
+        frozen.wake.set()
+
+    assert worker.called() == ["1"]
+
+
+async def test_a_process_without_a_socket_is_never_taken_for_dead(tmp_path: Path, monkeypatch: Any) -> None:
+    def no_sockets(*_: object) -> None:
+        raise OSError("there are none")
+
+    clock = ManualClock()
+    with monkeypatch.context() as patch:
+        patch.setattr("socket.socket", no_sockets)
+        async with opened(tmp_path, clock=clock, handles=False, call_timeout_s=600) as sleeper:
+            patch.undo()
+            frozen = await frozen_with(sleeper)
+            async with opened(tmp_path, clock=clock) as worker:
+                clock.advance(seconds=30)
+                await anyio.wait_all_tasks_blocked()
+                assert worker.called() == []
+                clock.advance(seconds=31)
+                await worker.until("done")
+            frozen.wake.set()
+
+
+@pytest.fixture(params=[1, 90])
+def folder(tmp_path: Path, request: Any) -> Path:
+    made: Path = tmp_path / ("x" * request.param)
+    made.mkdir()
+    return made
+
+
+async def test_hints_arrive_however_long_the_path_is(folder: Path) -> None:
+    async with opened(folder, handles=False) as follower, opened(folder):
+        await (await follower.queue.enqueue(message("1"))).sent()
+
+
+async def test_a_busy_file_is_waited_for_and_nothing_is_lost(tmp_path: Path) -> None:
+    async with (
+        opened(tmp_path, busy_timeout_s=0.01) as first,
+        opened(tmp_path, busy_timeout_s=0.01) as second,
+    ):
+        first.server.script(Transient(status=500))
+        receipts = []
+        for number in range(100):
+            receipts.append(first.queue.put(message(str(number), room="a")))
+            receipts.append(second.queue.put(message(str(number), room="b")))
+        async with anyio.create_task_group() as group:
+
+            async def pass_time() -> None:
+                while True:
+                    first.clock.advance(seconds=0.1)
+                    second.clock.advance(seconds=0.1)
+                    await anyio.sleep(0.001)
+
+            group.start_soon(pass_time)
+            for receipt in receipts:
+                await receipt.sent()
+            group.cancel_scope.cancel()
