@@ -257,9 +257,9 @@ class ActionQueue:
         """
         return await self._engine.views.why(client_id, self._engine.runner.contact)
 
-    async def statistics(self) -> Statistics:
-        """Return how many actions there are; the cost does not depend on how many."""
-        return await self._engine.views.statistics()
+    async def statistics(self, type_name: str = "") -> Statistics:
+        """Return how many actions there are, of a type or of all; the cost does not depend on how many."""
+        return await self._engine.views.statistics(type_name)
 
     def follow_statistics(self) -> FollowedStatistics:
         """Return the statistics now and when they have changed, at most once in `statistics_debounce_s`."""

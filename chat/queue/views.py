@@ -120,9 +120,9 @@ class Views:
         )
         return [self._view(row) for row in rows]
 
-    async def statistics(self) -> Statistics:
-        """Return how many actions there are, from counters: the cost does not depend on how many."""
-        counts = dict(await self._tables.read("counters"))
+    async def statistics(self, type_name: str = "") -> Statistics:
+        """Return how many actions there are, of a type or of all, from counters: however many, it costs the same."""
+        counts = dict(await self._tables.read("counters", (type_name,)))
 
         def total(*states: State) -> int:
             return sum(counts.get(state, 0) for state in states)
@@ -133,7 +133,7 @@ class Views:
             failed=total(State.FAILED, State.EXPIRED),
             completed=total(State.DONE),
             cancelled=total(State.CANCELLED),
-            total=sum(counts.values()),
+            total=sum(count for state, count in counts.items() if state in STATES),
         )
 
     async def why(self, client_id: str, contact: Contact) -> Why:

@@ -108,15 +108,20 @@ CREATE TABLE cursor (
     seen_at_ms INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- How many actions are in a state: all of them (type ''), and those of each type; 'open' are those that have not ended.
 CREATE TABLE counter (
-    state TEXT PRIMARY KEY,
-    count INTEGER NOT NULL DEFAULT 0 CHECK (count >= 0)
+    type TEXT NOT NULL,
+    state TEXT NOT NULL,
+    count INTEGER NOT NULL DEFAULT 0 CHECK (count >= 0),
+    PRIMARY KEY (type, state)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO counter (state) VALUES ('queued'), ('calling'), ('uncertain'), ('retry_wait'), ('paused'),
-                                   ('failed'), ('expired'), ('cancelled'), ('done');
+INSERT INTO counter (type, state) VALUES ('', 'open'), ('', 'queued'), ('', 'calling'), ('', 'uncertain'), ('', 'retry_wait'),
+    ('', 'paused'), ('', 'failed'), ('', 'expired'), ('', 'cancelled'), ('', 'done');
 
 CREATE TRIGGER action_added AFTER INSERT ON action BEGIN
-    UPDATE counter SET count = count + 1 WHERE state = NEW.state;
+    UPDATE counter SET count = count + 1 WHERE type = '' AND state = NEW.state;
+    UPDATE counter SET count = count + 1 WHERE type = '' AND state = 'open' AND NEW.state = 'queued';
+    INSERT INTO counter VALUES (NEW.type, NEW.state, 1) ON CONFLICT DO UPDATE SET count = count + 1;
     INSERT INTO event (at_ms, kind, client_id, type, lane_id, attempts, due_ms, result)
         VALUES (NEW.changed_at_ms, NEW.state, NEW.client_id, NEW.type, NEW.lane_id, NEW.attempts, NEW.due_ms, NEW.result);
     UPDATE lane SET due_ms = NEW.due_ms
@@ -128,15 +133,24 @@ CREATE TRIGGER action_entered AFTER UPDATE OF in_lane ON action WHEN NEW.in_lane
 END;
 
 CREATE TRIGGER action_moved AFTER UPDATE OF state ON action WHEN NEW.state IS NOT OLD.state BEGIN
-    UPDATE counter SET count = count - 1 WHERE state = OLD.state;
-    UPDATE counter SET count = count + 1 WHERE state = NEW.state;
+    UPDATE counter SET count = count - 1 WHERE type = '' AND state = OLD.state;
+    UPDATE counter SET count = count + 1 WHERE type = '' AND state = NEW.state;
+    UPDATE counter
+    SET count = count + (OLD.state IN ('failed', 'expired', 'cancelled', 'done'))
+                      - (NEW.state IN ('failed', 'expired', 'cancelled', 'done'))
+    WHERE type = '' AND state = 'open'
+      AND (OLD.state IN ('failed', 'expired', 'cancelled', 'done')) <> (NEW.state IN ('failed', 'expired', 'cancelled', 'done'));
+    UPDATE counter SET count = count - 1 WHERE type = OLD.type AND state = OLD.state;
+    INSERT INTO counter VALUES (NEW.type, NEW.state, 1) ON CONFLICT DO UPDATE SET count = count + 1;
     INSERT INTO event (at_ms, kind, client_id, type, lane_id, attempts, due_ms, error, result)
         VALUES (NEW.changed_at_ms, NEW.state, NEW.client_id, NEW.type, NEW.lane_id, NEW.attempts, NEW.due_ms, NEW.error,
                 NEW.result);
 END;
 
+-- Only what has ended is ever removed.
 CREATE TRIGGER action_removed AFTER DELETE ON action BEGIN
-    UPDATE counter SET count = count - 1 WHERE state = OLD.state;
+    UPDATE counter SET count = count - 1 WHERE type = '' AND state = OLD.state;
+    UPDATE counter SET count = count - 1 WHERE type = OLD.type AND state = OLD.state;
 END;
 
 CREATE TRIGGER action_done AFTER UPDATE OF state ON action

@@ -14,7 +14,7 @@ INSERT INTO action (client_id, lane_id, type, version, state, in_lane, due_ms, c
 SELECT ?1, id, ?3, ?4, 'queued', ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15
 FROM lane
 WHERE key = ?2
-  AND (SELECT sum(count) FROM counter WHERE state IN ('queued', 'calling', 'uncertain', 'retry_wait', 'paused')) < ?16
+  AND (SELECT count FROM counter WHERE type = '' AND state = 'open') < ?16
 ON CONFLICT (client_id) DO NOTHING;
 
 -- name: add_needs

@@ -23,7 +23,7 @@ WHERE id IN (SELECT id FROM action
              WHERE state = 'done' AND finished_at_ms IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM dependency WHERE needs_id = action.id)
              ORDER BY finished_at_ms
-             LIMIT max(0, min(500, (SELECT count FROM counter WHERE state = 'done') - ?1)));
+             LIMIT max(0, min(500, (SELECT count FROM counter WHERE type = '' AND state = 'done') - ?1)));
 
 -- name: prune_lanes
 -- Lanes of which nothing is left; the newest stays, so that no id comes again.

@@ -44,8 +44,8 @@ LEFT JOIN action AS needed ON needed.id = (SELECT min(needs_id) FROM dependency 
 WHERE asked.client_id = ?1;
 
 -- name: counters
--- How many actions are in each state.
-SELECT state, count FROM counter;
+-- How many actions are in each state. ?1 type, '' for all
+SELECT state, count FROM counter WHERE type = ?1;
 
 -- name: lanes
 -- The lanes that hold anything, or are claimed or paused. ?1 how many
