@@ -25,7 +25,7 @@ from chat.queue.payloads import DeleteMessage, EditMessage, SendMessage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chat.queue.actions import ActionType
+    from chat.queue.action_type import ActionType
 
 
 class Pending(msgspec.Struct, frozen=True, kw_only=True):

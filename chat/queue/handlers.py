@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from chat.queue.actions import PRIORITIES
+from chat.queue.action_type import PRIORITIES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

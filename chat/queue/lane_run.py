@@ -25,7 +25,7 @@ from chat.queue.traces import trace_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chat.queue.actions import ActionType
+    from chat.queue.action_type import ActionType
     from chat.queue.handlers import Handlers, Route
     from chat.queue.packing import Packing
     from chat.queue.records import Lease

@@ -18,7 +18,7 @@ from chat.queue.records import Added, NewAction
 from storage import ConstraintViolated
 
 if TYPE_CHECKING:
-    from chat.queue.actions import ActionType
+    from chat.queue.action_type import ActionType
     from chat.queue.clock import QueueClock
     from chat.queue.outbox import Outbox
     from chat.queue.packing import Packing

@@ -19,7 +19,8 @@ from chat.queue.sealing import CannotOpen, NoSeal
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chat.queue.actions import ActionType, ActionTypes
+    from chat.queue.action_type import ActionType
+    from chat.queue.actions import ActionTypes
     from chat.queue.clock import QueueClock
     from chat.queue.sealing import Seal
 

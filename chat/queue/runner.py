@@ -8,29 +8,29 @@ and receipts follow only after the report is.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import anyio
 import structlog
 
-from chat.errors import DeliveryError
-from chat.queue import connectivity
-from chat.queue.connectivity import Contact
+from chat.queue.contacting import Contacting
+from chat.queue.held_lanes import HeldLanes
 from chat.queue.lane_run import LaneRun, Report, RulesOf
-from chat.queue.lanes import CAREFUL_COUNT, renewal_ms, rest_after
-from chat.queue.records import ClaimRequest, Finished, Release, Settled, Turn, TurnDone
-from chat.queue.states import State
+from chat.queue.lanes import CAREFUL_COUNT
+from chat.queue.next_turn import Collected, NextTurn
+from chat.queue.records import ClaimRequest
 from chat.queue.storage_troubles import MAY_PASS, Patience
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from chat.queue.clock import QueueClock, Wake
+    from chat.queue.connectivity import Contact
     from chat.queue.handlers import Handlers
+    from chat.queue.next_turn import Topics
     from chat.queue.outbox import Outbox
     from chat.queue.packing import Packing
-    from chat.queue.records import Claimed, Lease
+    from chat.queue.records import Lease, Turn, TurnDone
     from chat.queue.settings import QueueSettings
 
 AHEAD = 2
@@ -64,29 +64,19 @@ class Runner:
         self._settings = settings
         self._clock = clock
         self._wake = wake
-        self._owner = owner
         self._chance = chance
         self._on_turn = on_turn
         self._on_contact = on_contact
-        self._probe = probe
         self._on_step = on_step
-        self._is_probing = False
-        self._is_asked = False
-        self._contact = Contact()
-        self._expired_accounts: dict[str, None] = {}
-        self._refused_cancels: list[int] = []
-        self._forgotten_topics: tuple[tuple[str, int], ...] = ()
+        self._next = NextTurn(owner)
+        self._contacting = Contacting(
+            settings, clock, chance, on_change=self._on_contact_changed, probe=probe
+        )
+        self._lanes = HeldLanes(outbox, settings, clock, on_ended=wake.set)
         self._rules = RulesOf(settings)
-        self._number = 0
-        self._held: dict[int, LaneRun] = {}
-        self._ready: deque[LaneRun] = deque()
-        self._running: set[LaneRun] = set()
-        self._reports: list[tuple[LaneRun, Report]] = []
-        self._ended: list[LaneRun] = []
         self._may_be_due = True
         self._next_due_ms: int | None = None
         self._next_look_ms = 0
-        self._renew_ms = 0
         self._is_stopping = False
 
     def look(self) -> None:
@@ -96,33 +86,32 @@ class Runner:
 
     def heed(self) -> None:
         """Look whether somebody wants actions back that are claimed here."""
-        self._is_asked = True
+        self._next.is_asked = True
         self.look()
 
     @property
     def contact(self) -> Contact:
         """Whether there is contact with the server."""
-        return self._contact
+        return self._contacting.now
 
     def go_offline(self) -> None:
         """Deliver nothing until `go_online`; what is under way goes on."""
-        self._meet(connectivity.held(self._contact))
+        self._contacting.hold()
 
     def go_online(self) -> None:
         """Deliver all that is due, now."""
-        self._meet(connectivity.let_go())
+        self._contacting.let_go()
         self.look()
 
-    def forget(self, topics: tuple[tuple[str, int], ...]) -> None:
+    def forget(self, topics: Topics) -> None:
         """Claim lanes of `topics` too, once: nobody has handlers for them, and their time is over."""
-        self._forgotten_topics = topics
+        self._next.forgotten_topics = topics
         self.look()
 
     def stop(self) -> None:
         """Begin nothing more; `run` ends when what is under way has ended."""
         self._is_stopping = True
-        for lane in self._held.values():
-            lane.is_ending = True
+        self._lanes.end()
         self._wake.set()
 
     async def run(self) -> None:
@@ -133,7 +122,7 @@ class Runner:
                 group.cancel_scope.cancel()
         finally:
             with anyio.move_on_after(self._settings.settle_s, shield=True):
-                while self._reports or self._held:
+                while self._next.reports or self._lanes.by_id:
                     await self._take_turn(is_last=True)
 
     async def _loop(self, group: anyio.abc.TaskGroup) -> None:
@@ -143,20 +132,20 @@ class Runner:
             now_ms = self._clock.boot_ms()
             if self._is_stopping:
                 stop_ms = stop_ms or now_ms + int(1000 * self._settings.stop_grace_s)
-                if not self._running or now_ms >= stop_ms:
+                if not self._lanes.running or now_ms >= stop_ms:
                     return
-            await self._tend(now_ms)
+            await self._lanes.tend(now_ms)
             if self._needs_turn(now_ms):
                 await self._take_turn()
-            self._start_ready(group)
-            self._knock(group, now_ms)
+            self._lanes.start_ready(group)
+            self._contacting.knock(group, now_ms)
             if not self._needs_turn(self._clock.boot_ms()):
                 await self._clock.wait(self._wake, self._wait_until(now_ms, stop_ms))
 
     # -- turns ----------------------------------------------------------------------------------------------------
 
     def _needs_turn(self, now_ms: int) -> bool:
-        if self._reports or self._ended or self._refused_cancels or self._is_asked:
+        if self._next.is_urgent or self._lanes.ended:
             return True
         if self._is_stopping or not self._free_count(now_ms) or not self._topics():
             return False
@@ -164,51 +153,63 @@ class Runner:
         return self._may_be_due or is_due or now_ms >= self._next_look_ms
 
     def _free_count(self, now_ms: int) -> int:
-        held_count = len(self._held) - len(self._ended)
-        if self._contact.may_deliver():
+        held_count = self._lanes.open_count
+        if self._contacting.now.may_deliver():
             return max(0, self._settings.concurrency * AHEAD - held_count)
-        may_knock = self._contact.may_knock(now_ms) and self._probe is None
-        return 1 if may_knock and held_count == 0 else 0
+        return 1 if held_count == 0 and self._contacting.may_knock_by_action(now_ms) else 0
 
-    def _topics(self) -> tuple[tuple[str, int], ...]:
-        return self._handlers.topics() + self._forgotten_topics
+    def _topics(self) -> Topics:
+        return self._handlers.topics() + self._next.forgotten_topics
 
-    async def _take_turn(self, *, is_last: bool = False) -> TurnDone:
+    async def _take_turn(self, *, is_last: bool = False) -> None:
         now_ms = self._clock.boot_ms()
-        self._number += 1
         if is_last:
-            self._ended += [lane for lane in self._held.values() if lane not in self._ended]
-        reports, ended = self._reports[:], self._ended[:]
-        accounts, refused = list(self._expired_accounts), self._refused_cancels[:]
-        turn = self._turn(now_ms, reports, ended, can_claim=not (self._is_stopping or is_last))
-        self._may_be_due = self._is_asked = False
+            self._lanes.end_all_now()
+        taken = Collected(self._next, self._lanes.ended[:])
+        claim = None if self._is_stopping or is_last else self._claim(now_ms)
+        turn = self._next.turn(
+            taken,
+            now_ms=now_ms,
+            at_ms=self._clock.wall_ms(),
+            running=self._lanes.running,
+            topics=self._topics(),
+            claim=claim,
+        )
+        self._may_be_due = False
         if self._on_step is not None:
             self._on_step("turning")
         done = await self._written(turn)
         if self._on_step is not None:
             self._on_step("turned")
-        del self._reports[: len(reports)], self._ended[: len(ended)], self._refused_cancels[: len(refused)]
-        for account in accounts:
-            self._expired_accounts.pop(account, None)
-        self._forgotten_topics = ()
-        for lane in ended:
-            if self._held.get(lane.lease.lane_id) is lane:
-                del self._held[lane.lease.lane_id]
+        self._next.was_written(taken)
+        self._lanes.let_go(taken.ended)
         self._next_due_ms = done.next_due_ms
         self._next_look_ms = now_ms + int(1000 * self._settings.tick_s)
-        if turn.claim is not None and len(done.leases) >= turn.claim.lane_count:
+        if claim is not None and len(done.leases) >= claim.lane_count:
             self._may_be_due = True
         for lease in done.leases:
             self._hold(lease)
         self._heed(done.cancels_asked)
-        self._tell(reports, done)
-        return done
+        self._tell(taken.reports, done)
+
+    def _claim(self, now_ms: int) -> ClaimRequest | None:
+        topics, free_count = self._topics(), self._free_count(now_ms)
+        if not free_count or not topics:
+            return None
+        return ClaimRequest(
+            lane_count=free_count,
+            action_count=self._settings.claim_count if self._contacting.now.may_deliver() else 1,
+            topics=topics,
+            until_ms=now_ms + int(1000 * self._settings.lease_s),
+            ageing_ms=int(1000 * self._settings.ageing_s),
+            careful_count=CAREFUL_COUNT,
+        )
 
     def _heed(self, asked: Sequence[tuple[int, int]]) -> None:
         for action_id, lane_id in asked:
-            lane = self._held.get(lane_id)
+            lane = self._lanes.by_id.get(lane_id)
             if lane is not None and lane.withdraw(action_id) is False:
-                self._refused_cancels.append(action_id)
+                self._next.refused_cancels.append(action_id)
 
     def _tell(self, reports: list[tuple[LaneRun, Report]], done: TurnDone) -> None:
         counted = [report for _, report in reports if report.action.id in done.accepted_ids]
@@ -228,72 +229,6 @@ class Runner:
             except MAY_PASS as error:
                 await patience.wait("chat.turn_delayed", error)
 
-    def _turn(
-        self, now_ms: int, reports: list[tuple[LaneRun, Report]], ended: list[LaneRun], *, can_claim: bool
-    ) -> Turn:
-        finished: list[Finished] = []
-        settled: list[Settled] = []
-        for lane, report in reports:
-            lease, action, entry = lane.lease, report.action, report.verdict.entry
-            if entry.state is State.DONE:
-                finished.append(Finished(action.id, lease.lane_id, lease.fence, report.result_json))
-                continue
-            wait_ms = int(1000 * report.verdict.wait_s)
-            settled.append(
-                Settled(
-                    id=action.id,
-                    lane_id=lease.lane_id,
-                    fence=lease.fence,
-                    state=entry.state,
-                    in_lane=entry.in_lane,
-                    due_ms=now_ms + wait_ms if wait_ms else None,
-                    attempts=entry.attempts,
-                    was_called=entry.was_called,
-                    failure=entry.failure,
-                    result=report.result_json,
-                )
-            )
-        for lane in ended:
-            head = lane.unbegun_head()
-            if head is not None and not lane.is_lost:
-                settled.append(_given_back(lane, head))
-        topics = self._topics()
-        claim = None
-        free_count = self._free_count(now_ms)
-        if can_claim and free_count and topics:
-            claim = ClaimRequest(
-                lane_count=free_count,
-                action_count=self._settings.claim_count if self._contact.may_deliver() else 1,
-                topics=topics,
-                until_ms=now_ms + int(1000 * self._settings.lease_s),
-                ageing_ms=int(1000 * self._settings.ageing_s),
-                careful_count=CAREFUL_COUNT,
-            )
-        return Turn(
-            now_ms=now_ms,
-            at_ms=self._clock.wall_ms(),
-            owner=self._owner,
-            number=self._number,
-            finished=finished,
-            settled=settled,
-            calls=self._unnoted_calls(),
-            releases=[_release(lane, now_ms) for lane in ended],
-            paused_accounts=list(self._expired_accounts),
-            refused_cancels=self._refused_cancels[:],
-            claim=claim,
-            topics=topics,
-        )
-
-    def _unnoted_calls(self) -> list[tuple[int, int, int]]:
-        calls = []
-        for lane in self._running:
-            if lane.current is not None and not lane.is_noted:
-                lane.is_noted = True
-                calls.append((lane.current.id, lane.lease.lane_id, lane.lease.fence))
-        return calls
-
-    # -- lanes ----------------------------------------------------------------------------------------------------
-
     def _hold(self, lease: Lease) -> None:
         lane = LaneRun(
             lease,
@@ -306,152 +241,38 @@ class Runner:
             on_step=self._on_step,
         )
         lane.is_ending = self._is_stopping
-        self._held[lease.lane_id] = lane
-        self._ready.append(lane)
-        if not self._renew_ms:
-            self._renew_ms = renewal_ms(self._clock.boot_ms(), int(1000 * self._settings.lease_s))
+        self._lanes.hold(lane)
 
-    def _start_ready(self, group: anyio.abc.TaskGroup) -> None:
-        for lane in [each for each in self._ready if each.is_ending]:
-            self._ready.remove(lane)
-            self._ended.append(lane)
-        while self._ready and len(self._running) < self._settings.concurrency:
-            lane = self._ready.popleft()
-            self._running.add(lane)
-            group.start_soon(self._run_lane, lane, group)
-
-    async def _run_lane(self, lane: LaneRun, group: anyio.abc.TaskGroup) -> None:
-        try:
-            await lane.run(self._clock.boot_ms, self._clock.wall_ms)
-        finally:
-            self._running.discard(lane)
-            self._ended.append(lane)
-            self._wake.set()
-        self._start_ready(group)
+    # -- what happens meanwhile -----------------------------------------------------------------------------------
 
     def _on_report(self, lane: LaneRun, report: Report) -> None:
         lane.last = report
         lane.reported.add(report.action.id)
-        self._reports.append((lane, report))
+        self._next.reports.append((lane, report))
         self._wake.set()
         if report.verdict.lane == "waits for login":
-            self._expired_accounts[lane.lease.account] = None
-            self._end_lanes(account=lane.lease.account)
-        self._learn(report)
+            self._next.expired_accounts[lane.lease.account] = None
+            self._lanes.end(account=lane.lease.account)
+        self._contacting.learn(report.verdict.entry.failure)
 
-    # -- contact --------------------------------------------------------------------------------------------------
-
-    def _learn(self, report: Report) -> None:
-        """Learn from what became of an action whether there is contact."""
-        failure = report.verdict.entry.failure
-        if failure is not None and failure.kind == "unreachable":
-            self._miss()
-        elif not self._contact.is_online and (failure is None or failure.status is not None):
-            self._meet(connectivity.found(self._contact))
-            self.look()
-
-    def _miss(self) -> None:
-        settings = self._settings
-        self._meet(
-            connectivity.missed(
-                self._contact,
-                self._clock.boot_ms(),
-                first_ms=int(1000 * settings.first_knock_s),
-                most_ms=int(1000 * settings.max_knock_s),
-                chance=self._chance(),
-            )
-        )
-
-    def _meet(self, contact: Contact) -> None:
-        before, self._contact = self._contact, contact
+    def _on_contact_changed(self, before: Contact, contact: Contact) -> None:
         if before.may_deliver() != contact.may_deliver():
             if not contact.may_deliver():
-                self._end_lanes()
+                self._lanes.end()
             self._on_contact(contact)
+        if contact.is_online and not before.is_online:
+            self.look()
         self._wake.set()
 
-    def _knock(self, group: anyio.abc.TaskGroup, now_ms: int) -> None:
-        if self._probe is not None and not self._is_probing and self._contact.may_knock(now_ms):
-            self._is_probing = True
-            group.start_soon(self._ask, self._probe)
-
-    async def _ask(self, probe: Callable[[], Awaitable[bool]]) -> None:
-        """Ask the probe whether there is contact again."""
-        is_there = False
-        try:
-            with anyio.move_on_after(self._settings.max_knock_s):
-                is_there = await probe()
-        except DeliveryError as error:
-            _log.info("chat.probe_failed", error=str(error))
-        finally:
-            self._is_probing = False
-        if is_there:
-            self._meet(connectivity.found(self._contact))
-            self.look()
-        else:
-            self._miss()
-
-    def _end_lanes(self, *, account: str | None = None) -> None:
-        """Begin nothing more in the lanes that are held, all of them or those of `account`."""
-        for lane in self._held.values():
-            if account is None or lane.lease.account == account:
-                lane.is_ending = True
-
-    async def _tend(self, now_ms: int) -> None:
-        """Stop handlers that run for too long, and keep claims from lapsing."""
-        limit_ms = int(1000 * self._settings.call_timeout_s)
-        for lane in self._running:
-            if lane.current is not None and now_ms - lane.began_ms >= limit_ms and not lane.is_overdue:
-                lane.is_overdue = True
-                lane.scope.cancel()
-        if not self._held:
-            self._renew_ms = 0
-        elif now_ms >= self._renew_ms > 0:
-            await self._renew(now_ms)
-
-    async def _renew(self, now_ms: int) -> None:
-        lease_ms = int(1000 * self._settings.lease_s)
-        held = list(self._held.values())
-        try:
-            kept = await self._outbox.renew(
-                [(lane.lease.lane_id, lane.lease.fence) for lane in held], now_ms + lease_ms
-            )
-        except MAY_PASS as error:
-            _log.warning("chat.renewal_delayed", error=str(error))
-            return
-        self._renew_ms = renewal_ms(now_ms, lease_ms)
-        for lane in held:
-            if lane.lease.lane_id not in kept:
-                lane.is_lost = lane.is_ending = True
-                lane.scope.cancel()
-
     def _wait_until(self, now_ms: int, stop_ms: int | None) -> int:
+        contact = self._contacting.now
         times = [self._next_look_ms or now_ms + int(1000 * self._settings.tick_s)]
         if self._next_due_ms is not None and self._free_count(now_ms) and not self._is_stopping:
             times.append(self._next_due_ms)
-        if not self._contact.is_online and not self._contact.is_held:
-            times.append(self._contact.knock_ms)
-        if self._running:
+        if not contact.is_online and not contact.is_held:
+            times.append(contact.knock_ms)
+        if self._lanes.running:
             times.append(now_ms + int(1000 * self._settings.tick_s))
         if stop_ms is not None:
             times.append(stop_ms)
         return max(min(times), now_ms + 1)
-
-
-def _release(lane: LaneRun, now_ms: int) -> Release:
-    lease, last = lane.lease, lane.last
-    rest = rest_after(None, 0, now_ms) if last is None else rest_after(last.verdict, last.action.id, now_ms)
-    return Release(lease.lane_id, lease.fence, rest.due_ms, rest.blocked_by, rest.careful)
-
-
-def _given_back(lane: LaneRun, action: Claimed) -> Settled:
-    return Settled(
-        id=action.id,
-        lane_id=lane.lease.lane_id,
-        fence=lane.lease.fence,
-        state=State.QUEUED,
-        in_lane=True,
-        due_ms=None,
-        attempts=action.attempts,
-        was_called=action.was_called,
-    )

@@ -21,7 +21,7 @@ import msgspec
 from msgspec.structs import replace
 
 from chat.errors import Failure
-from chat.queue.actions import OnTargetGone, OnUncertain, Stuck
+from chat.queue.action_type import OnTargetGone, OnUncertain, Stuck
 from chat.queue.retries import RetryPolicy
 
 

@@ -76,7 +76,7 @@ async def test_what_is_claimed_but_has_not_begun_can_still_be_taken_back(tmp_pat
                 answers.append(await bench.queue.cancel(receipts[1].client_id))
 
             group.start_soon(cancel)
-            await until(lambda: bool(next(iter(bench.queue._engine.runner._held.values())).withdrawn))
+            await until(lambda: bool(next(iter(bench.queue._engine.runner._lanes.by_id.values())).withdrawn))
             release.set()
 
         await receipts[2].sent()
@@ -141,7 +141,7 @@ async def test_a_retry_by_hand_does_not_wait_for_its_time(tmp_path: Path) -> Non
         bench.server.script(Transient(status=500))
         receipt = await bench.queue.enqueue(message("1"))
         await bench.until("retry_wait")
-        await until(lambda: not bench.queue._engine.runner._held)
+        await until(lambda: not bench.queue._engine.runner._lanes.by_id)
         why = await bench.queue.explain(receipt.client_id)
         await bench.queue.retry(receipt.client_id)
 

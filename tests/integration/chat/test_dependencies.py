@@ -141,7 +141,7 @@ async def test_after_a_restart_of_the_machine_boot_times_mean_nothing_and_delays
         bench.server.script(Transient(status=500))
         await bench.queue.enqueue(message("1"))
         await bench.until("retry_wait")
-        await until(lambda: not bench.queue._engine.runner._held)
+        await until(lambda: not bench.queue._engine.runner._lanes.by_id)
         await bench.queue.enqueue(message("2", room="b"), delay_s=600)
     booted = type(bench.clock)("boot 2")
     booted.jump(seconds=100)

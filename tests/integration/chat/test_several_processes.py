@@ -103,7 +103,7 @@ async def test_a_frozen_worker_that_comes_back_after_its_lease_is_ignored(tmp_pa
             clock.advance(seconds=2)
             await second.sent()
             frozen.wake.set()
-            await until(lambda: not sleeper.queue._engine.runner._held)
+            await until(lambda: not sleeper.queue._engine.runner._lanes.by_id)
             results = [event.result for event in await worker.events() if event.kind == "done"]
 
     assert before == []

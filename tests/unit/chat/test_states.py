@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chat.errors import Failure, FailureKind
 from chat.queue import states
-from chat.queue.actions import OnTargetGone, OnUncertain, Stuck
+from chat.queue.action_type import OnTargetGone, OnUncertain, Stuck
 from chat.queue.retries import RetryPolicy
 from chat.queue.states import FINAL, TRANSITIONS, Entry, Rules, State
 

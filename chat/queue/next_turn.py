@@ -1,0 +1,150 @@
+"""What the next turn is to write: it collects while the turn before is written, and is forgotten once it is on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chat.queue.lanes import rest_after
+from chat.queue.records import Finished, Release, Settled, Turn
+from chat.queue.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chat.queue.lane_run import LaneRun, Report
+    from chat.queue.records import Claimed, ClaimRequest
+
+Topics = tuple[tuple[str, int], ...]
+
+
+class Collected:
+    """What one turn takes along of what was collected."""
+
+    def __init__(self, following: NextTurn, ended: Sequence[LaneRun]) -> None:
+        self.reports = following.reports[:]
+        self.ended = ended
+        self.accounts = list(following.expired_accounts)
+        self.refused_cancels = following.refused_cancels[:]
+
+
+class NextTurn:
+    """What was reported and asked since the last turn."""
+
+    def __init__(self, owner: str) -> None:
+        self.reports: list[tuple[LaneRun, Report]] = []
+        self.expired_accounts: dict[str, None] = {}
+        self.refused_cancels: list[int] = []
+        self.forgotten_topics: Topics = ()
+        """Lanes of these are claimed too, once, though nobody has handlers for them."""
+        self.is_asked = False
+        """Somebody wants actions back that may be claimed here."""
+        self._owner = owner
+        self._number = 0
+
+    @property
+    def is_urgent(self) -> bool:
+        """There is something to write, whether or not anything may be claimed."""
+        return bool(self.reports or self.refused_cancels or self.is_asked)
+
+    def turn(
+        self,
+        taken: Collected,
+        *,
+        now_ms: int,
+        at_ms: int,
+        running: Iterable[LaneRun],
+        topics: Topics,
+        claim: ClaimRequest | None,
+    ) -> Turn:
+        """Return what is to be written; no two have the same number."""
+        self._number += 1
+        self.is_asked = False
+        finished, settled = _outcomes(taken.reports, now_ms)
+        return Turn(
+            now_ms=now_ms,
+            at_ms=at_ms,
+            owner=self._owner,
+            number=self._number,
+            finished=finished,
+            settled=settled + _heads_back(taken.ended),
+            calls=_unnoted_calls(running),
+            releases=_releases(taken.ended, now_ms),
+            paused_accounts=taken.accounts,
+            refused_cancels=taken.refused_cancels,
+            claim=claim,
+            topics=topics,
+        )
+
+    def was_written(self, taken: Collected) -> None:
+        """Forget what is on disk now."""
+        del self.reports[: len(taken.reports)], self.refused_cancels[: len(taken.refused_cancels)]
+        for account in taken.accounts:
+            self.expired_accounts.pop(account, None)
+        self.forgotten_topics = ()
+
+
+def _outcomes(reports: Iterable[tuple[LaneRun, Report]], now_ms: int) -> tuple[list[Finished], list[Settled]]:
+    """Return what became of the actions that were reported: those that are done, and all others."""
+    finished: list[Finished] = []
+    settled: list[Settled] = []
+    for lane, report in reports:
+        lease, action, entry = lane.lease, report.action, report.verdict.entry
+        if entry.state is State.DONE:
+            finished.append(Finished(action.id, lease.lane_id, lease.fence, report.result_json))
+            continue
+        wait_ms = int(1000 * report.verdict.wait_s)
+        settled.append(
+            Settled(
+                id=action.id,
+                lane_id=lease.lane_id,
+                fence=lease.fence,
+                state=entry.state,
+                in_lane=entry.in_lane,
+                due_ms=now_ms + wait_ms if wait_ms else None,
+                attempts=entry.attempts,
+                was_called=entry.was_called,
+                failure=entry.failure,
+                result=report.result_json,
+            )
+        )
+    return finished, settled
+
+
+def _heads_back(ended: Iterable[LaneRun]) -> list[Settled]:
+    """Return the heads that did not begin, though the disk says that they are called."""
+    heads = [(lane, lane.unbegun_head()) for lane in ended if not lane.is_lost]
+    return [_given_back(lane, head) for lane, head in heads if head is not None]
+
+
+def _releases(ended: Iterable[LaneRun], now_ms: int) -> list[Release]:
+    """Return how lanes are given back."""
+    return [_release(lane, now_ms) for lane in ended]
+
+
+def _unnoted_calls(running: Iterable[LaneRun]) -> Sequence[tuple[int, int, int]]:
+    """Return the actions whose handlers run and of which the disk does not know it, and count them as noted."""
+    calls = []
+    for lane in running:
+        if lane.current is not None and not lane.is_noted:
+            lane.is_noted = True
+            calls.append((lane.current.id, lane.lease.lane_id, lane.lease.fence))
+    return calls
+
+
+def _release(lane: LaneRun, now_ms: int) -> Release:
+    lease, last = lane.lease, lane.last
+    rest = rest_after(None, 0, now_ms) if last is None else rest_after(last.verdict, last.action.id, now_ms)
+    return Release(lease.lane_id, lease.fence, rest.due_ms, rest.blocked_by, rest.careful)
+
+
+def _given_back(lane: LaneRun, action: Claimed) -> Settled:
+    return Settled(
+        id=action.id,
+        lane_id=lane.lease.lane_id,
+        fence=lane.lease.fence,
+        state=State.QUEUED,
+        in_lane=True,
+        due_ms=None,
+        attempts=action.attempts,
+        was_called=action.was_called,
+    )
