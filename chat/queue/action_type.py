@@ -129,6 +129,11 @@ class ActionType:
         return _joined(about, account, [getattr(payload, name) for name in self.subject])
 
 
+def parts_of(lane_key: str) -> list[str]:
+    """Return what the key of a lane was made of: topic, account, and the payload's fields as texts."""
+    return [part.replace("%2F", "/").replace("%25", "%") for part in lane_key.split("/")]
+
+
 def _joined(topic: str, account: str, parts: Iterable[object]) -> str:
     return "/".join([topic, _escaped(account), *(_escaped(_text(part)) for part in parts)])
 

@@ -30,6 +30,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
     kind: str
     """The state that an action came into, or `session.expired`."""
+    was: str | None = None
+    """The state that it came from; None: it is new."""
     at_ms: int
     client_id: str | None = None
     type: str | None = None
@@ -93,13 +95,14 @@ class EventLog:
 
     def _event(self, row: tuple[Any, ...]) -> Event:
         seq, at_ms, kind, client_id, name, lane, account, attempts, due_ms, error, result = row[:11]
-        carried_by, key_id, version, sealed = row[11:]
+        carried_by, key_id, version, sealed, was = row[11:]
         payload = None
         if name is not None and lane is not None and sealed is not None:
             payload = self._views.payload(client_id, name, lane, (version, key_id, sealed))
         return Event(
             seq=seq,
             kind=kind,
+            was=was,
             at_ms=at_ms,
             client_id=client_id,
             type=name,

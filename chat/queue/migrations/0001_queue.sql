@@ -92,6 +92,7 @@ CREATE TABLE event (
     seq INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
     kind TEXT NOT NULL,                        -- the state an action came into, or what else happened
+    was TEXT,                                  -- the state that it came from; NULL: it is new
     client_id TEXT,
     type TEXT,
     lane_id INTEGER,
@@ -142,8 +143,8 @@ CREATE TRIGGER action_moved AFTER UPDATE OF state ON action WHEN NEW.state IS NO
       AND (OLD.state IN ('failed', 'expired', 'cancelled', 'done')) <> (NEW.state IN ('failed', 'expired', 'cancelled', 'done'));
     UPDATE counter SET count = count - 1 WHERE type = OLD.type AND state = OLD.state;
     INSERT INTO counter VALUES (NEW.type, NEW.state, 1) ON CONFLICT DO UPDATE SET count = count + 1;
-    INSERT INTO event (at_ms, kind, client_id, type, lane_id, attempts, due_ms, error, result)
-        VALUES (NEW.changed_at_ms, NEW.state, NEW.client_id, NEW.type, NEW.lane_id, NEW.attempts, NEW.due_ms, NEW.error,
+    INSERT INTO event (at_ms, kind, was, client_id, type, lane_id, attempts, due_ms, error, result)
+        VALUES (NEW.changed_at_ms, NEW.state, OLD.state, NEW.client_id, NEW.type, NEW.lane_id, NEW.attempts, NEW.due_ms, NEW.error,
                 NEW.result);
 END;
 

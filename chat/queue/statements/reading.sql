@@ -62,7 +62,7 @@ SELECT account, since_at_ms FROM paused_account ORDER BY account;
 -- What happened after a cursor. ?1 cursor, ?2 how many
 SELECT event.seq, event.at_ms, event.kind, event.client_id, event.type, lane.key, coalesce(event.account, lane.account),
        event.attempts, event.due_ms, event.error, event.result, action.carried_by, action.key_id, action.version,
-       action.payload
+       action.payload, event.was
 FROM event LEFT JOIN lane ON lane.id = event.lane_id LEFT JOIN action ON action.client_id = event.client_id
 WHERE event.seq > ?1 ORDER BY event.seq LIMIT ?2;
 
