@@ -29,7 +29,9 @@ _PROBE_STEPS = 1_000_000
 class Bench:
     """One run of the benchmark: its sizes, its files, and the rows so far."""
 
-    def __init__(self, *, sizes: Sizes, folder: Path, source: Path, fdatasync_us: float) -> None:
+    def __init__(
+        self, *, sizes: Sizes, folder: Path, make_source: Callable[[Path], None], fdatasync_us: float
+    ) -> None:
         self.sizes = sizes
         self.fdatasync_us = fdatasync_us
         self.rows: list[Row] = []
@@ -37,14 +39,21 @@ class Bench:
         self.scan_steps = _scan_steps(sizes.scan_s)
         """Numbers that one scan counts."""
         self._folder = folder
-        self._source = source
+        self._source = folder / "bench.db"
+        self._make_source = make_source
 
-    def copy(self, owner: str) -> Path:
-        """Return a fresh copy of the file in a folder of its own."""
+    def folder(self, owner: str) -> Path:
+        """Return an empty folder, on the disk that is measured."""
         folder = self._folder / owner.replace(":", "-").replace(" ", "-")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        copy = folder / self._source.name
+        return folder
+
+    def copy(self, owner: str) -> Path:
+        """Return a fresh copy of the file in a folder of its own."""
+        if not self._source.exists():
+            self._make_source(self._source)
+        copy = self.folder(owner) / self._source.name
         shutil.copyfile(self._source, copy)
         return copy
 

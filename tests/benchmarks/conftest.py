@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ from tests.benchmarks.web import load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ORDER = ("test_point_reads", "test_json_answers", "test_scans", "test_writes", "test_http")
+_ORDER = ("test_point_reads", "test_json_answers", "test_scans", "test_writes", "test_queue", "test_http")
 _BENCH = pytest.StashKey[Bench]()
 _MACHINE = pytest.StashKey[dict[str, str]]()
 
@@ -42,9 +43,14 @@ def bench(pytestconfig: pytest.Config) -> Iterator[Bench]:
         pytestconfig.stash[_MACHINE] = machine.facts(
             folder, load_generator=f"HTTP by {load.generator(sizes.web_seconds)}"
         )
-        source = folder / "bench.db"
-        rows_file.create(source, item_count=sizes.item_count, growth_counts=sizes.growth_counts)
-        bench = Bench(sizes=sizes, folder=folder, source=source, fdatasync_us=machine.fdatasync_us(folder))
+        bench = Bench(
+            sizes=sizes,
+            folder=folder,
+            make_source=partial(
+                rows_file.create, item_count=sizes.item_count, growth_counts=sizes.growth_counts
+            ),
+            fdatasync_us=machine.fdatasync_us(folder),
+        )
         pytestconfig.stash[_BENCH] = bench
         try:
             yield bench

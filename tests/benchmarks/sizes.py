@@ -1,4 +1,4 @@
-"""How much is measured: a full run (under ten minutes on two cores) and a quick one that shows that the table prints."""
+"""How much is measured: a full run (some ten minutes on two cores) and a quick one that shows that the table prints."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ class Sizes:
     scan_read_every_s: float
     scan_s: float
     """How long one scan takes with the machine to itself."""
+    queue_pace_per_s: int
+    queue_pace_count: int
+    queue_drain_count: int
+    """Actions that wait when a drain begins."""
+    queue_wake_count: int
+    queue_waiting_counts: tuple[int, ...]
     web_round_count: int
     web_seconds: float
     installs_peers: bool
@@ -38,10 +44,15 @@ FULL = Sizes(
     scan_read_count=300,
     scan_read_every_s=0.008,
     scan_s=3.0,
+    queue_pace_per_s=1_000,
+    queue_pace_count=1_000,
+    queue_drain_count=5_000,
+    queue_wake_count=100,
+    queue_waiting_counts=(10, 10_000, 1_000_000),
     web_round_count=3,
     web_seconds=2.0,
     installs_peers=True,
-    session_limit_s=600,
+    session_limit_s=720,
 )
 QUICK = Sizes(
     round_count=1,
@@ -53,6 +64,11 @@ QUICK = Sizes(
     scan_read_count=20,
     scan_read_every_s=0.002,
     scan_s=0.1,
+    queue_pace_per_s=1_000,
+    queue_pace_count=100,
+    queue_drain_count=200,
+    queue_wake_count=10,
+    queue_waiting_counts=(10, 1_000),
     web_round_count=1,
     web_seconds=0.2,
     installs_peers=False,

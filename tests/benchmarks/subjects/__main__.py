@@ -14,6 +14,7 @@ from typing import IO, Any
 import msgspec
 import uvloop
 
+from tests.benchmarks.subjects.queue_workloads import QUEUE_WORKLOADS
 from tests.benchmarks.subjects.workloads import WORKLOADS
 
 _CANDIDATES = {  # imported by name: a candidate's process holds its own SQLite library and nothing of the others
@@ -21,7 +22,11 @@ _CANDIDATES = {  # imported by name: a candidate's process holds its own SQLite 
     "aiosqlite-fetchall": "aiosqlite_peer:AiosqliteByHelper",
     "apsw.aio": "apsw_peers:ApswAio",
     "apsw-on-loop": "apsw_peers:ApswOnLoop",
+    "huey": "queue_peers:HueyPeer",
+    "litequeue": "queue_peers:LiteQueuePeer",
     "ours": "ours:Ours",
+    "persist": "queue_peers:PersistQueuePeer",
+    "queue": "queue_ours:OurQueue",
 }
 
 
@@ -32,11 +37,12 @@ async def _answer(name: str, path: str, answers: IO[bytes]) -> None:
     candidate: Any = make(options) if options else make()
     await candidate.open(path)
     loop = asyncio.get_running_loop()
+    workloads = WORKLOADS | QUEUE_WORKLOADS
     _say(answers, {"ready": name})
     try:
         while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
             order = msgspec.json.decode(line)
-            _say(answers, await WORKLOADS[order.pop("workload")](candidate, **order))
+            _say(answers, await workloads[order.pop("workload")](candidate, **order))
     finally:
         await candidate.close()
 
