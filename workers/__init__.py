@@ -9,9 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from workers.answers import Answer as Answer
     from workers.body import Body as Body
+    from workers.bridges import Bridge as Bridge
+    from workers.bridges import Bridges as Bridges
+    from workers.bridges import BridgeSettings as BridgeSettings
+    from workers.bridges import BridgeStatistics as BridgeStatistics
+    from workers.bridges import Placement as Placement
+    from workers.bridges import close_all as close_all
+    from workers.bridges import open_bridges as open_bridges
     from workers.clock import Clock as Clock
     from workers.clock import SystemClock as SystemClock
+    from workers.errors import InvalidParameters as InvalidParameters
+    from workers.errors import InvalidResult as InvalidResult
     from workers.errors import PoolClosed as PoolClosed
     from workers.errors import PoolSaturated as PoolSaturated
     from workers.errors import PortableError as PortableError
@@ -19,8 +29,12 @@ if TYPE_CHECKING:
     from workers.errors import TaskCancelled as TaskCancelled
     from workers.errors import TaskFailed as TaskFailed
     from workers.errors import TaskTimedOut as TaskTimedOut
+    from workers.errors import UnknownMethod as UnknownMethod
     from workers.errors import WorkerDied as WorkerDied
     from workers.errors import WorkersError as WorkersError
+    from workers.methods import MethodService as MethodService
+    from workers.methods import Task as Task
+    from workers.methods import method as method
     from workers.opening import open_pool as open_pool
     from workers.pool import Pool as Pool
     from workers.pool import Session as Session
@@ -33,12 +47,21 @@ if TYPE_CHECKING:
     from workers.statistics import PoolStatistics as PoolStatistics
 
 _HOME = {
+    "Answer": "answers",
     "BatchService": "service",
     "Body": "body",
+    "Bridge": "bridges",
+    "BridgeSettings": "bridges",
+    "BridgeStatistics": "bridges",
+    "Bridges": "bridges",
     "Call": "service",
     "Clock": "clock",
+    "InvalidParameters": "errors",
+    "InvalidResult": "errors",
     "Kind": "settings",
     "Lane": "settings",
+    "MethodService": "methods",
+    "Placement": "bridges",
     "Pool": "pool",
     "PoolClosed": "errors",
     "PoolSaturated": "errors",
@@ -49,11 +72,16 @@ _HOME = {
     "ServiceUnavailable": "errors",
     "Session": "pool",
     "SystemClock": "clock",
+    "Task": "methods",
     "TaskCancelled": "errors",
     "TaskFailed": "errors",
     "TaskTimedOut": "errors",
+    "UnknownMethod": "errors",
     "WorkerDied": "errors",
     "WorkersError": "errors",
+    "close_all": "bridges",
+    "method": "methods",
+    "open_bridges": "bridges",
     "open_pool": "opening",
 }
 

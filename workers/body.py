@@ -28,8 +28,8 @@ class Body:
 
     __slots__ = ("_fd", "length", "parts")
 
-    def __init__(self, parts: Sequence[bytes]) -> None:
-        self.parts: Sequence[bytes] = parts
+    def __init__(self, parts: Sequence[bytes | bytearray | memoryview]) -> None:
+        self.parts: Sequence[bytes | bytearray | memoryview] = parts
         """What is in memory; empty when a file holds it, or when it is closed."""
         self._fd: int | None = None
         self.length = sum(map(len, parts))
@@ -68,7 +68,7 @@ class Body:
             raise ValueError("the body is closed")
         for part in self.parts:
             if len(part) <= size_bytes:
-                yield part
+                yield part if isinstance(part, bytes) else bytes(part)
             else:
                 view = memoryview(part)
                 for start in range(0, len(part), size_bytes):
@@ -76,7 +76,7 @@ class Body:
 
     async def read(self) -> bytes:
         """Return all of it, letting the event loop turn between slices."""
-        if self._fd is None and len(self.parts) == 1:
+        if self._fd is None and len(self.parts) == 1 and isinstance(self.parts[0], bytes):
             return self.parts[0]
         if self.length <= SLICE_BYTES:
             return b"".join(self.chunks())

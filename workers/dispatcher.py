@@ -13,12 +13,23 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from workers.body import Body, discard
 from workers.errors import TaskCancelled, TaskFailed, TaskTimedOut, WorkerDied, restored
 from workers.fingerprints import SlowFingerprints
 from workers.handing_out import HandingOut
 from workers.ledger import Ledger
-from workers.protocol import CANCELLED, FAILED, FIRST, LAST, TIMED_OUT, Failure, LargeResponse, SmallBody
+from workers.methods import Outcome
+from workers.protocol import (
+    FIRST,
+    LAST,
+    TIMED_OUT,
+    Failure,
+    LargeResponse,
+    Parcel,
+    SmallBody,
+)
 from workers.slots import Slot
 from workers.waiting import Waiting
 
@@ -27,9 +38,11 @@ if TYPE_CHECKING:
 
     from workers.admission import Admission
     from workers.completion import Loop
-    from workers.protocol import Reply
+    from workers.protocol import Progress, Reply
     from workers.settings import PoolSettings
     from workers.worker import Pending
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 
 MAX_SENDS_COUNT = 4
 """How often a call may be sent, when the workers that had it keep dying before it begins."""
@@ -148,6 +161,17 @@ class Dispatcher:
         self.waiting.add_first(returned)
         self.pump_soon()
 
+    def on_progress(self, slot: Slot, progress: Progress) -> None:
+        """Tell the caller of a call how far it is."""
+        pending = slot.in_flight.get(progress.seq)
+        if pending is None or pending.settled or pending.on_progress is None:
+            return
+        try:
+            pending.on_progress(progress.done, progress.total, progress.note)
+        except Exception as error:  # noqa: BLE001 - the border: a caller's own function may raise anything
+            pending.on_progress = None
+            _log.error("workers.progress_refused", method=pending.method, reason=repr(error))
+
     def on_death(self, slot: Slot, reason: str) -> None:
         """Fail what the worker ran, send the rest elsewhere, and leave the slot to whoever keeps it alive."""
         worker = slot.worker
@@ -234,6 +258,10 @@ class SlotEvents:
         """See `Events`."""
         self._dispatcher.on_recalled(self._slot, seqs)
 
+    def progressed(self, progress: Progress) -> None:
+        """See `Events`."""
+        self._dispatcher.on_progress(self._slot, progress)
+
     def died(self, reason: str) -> None:
         """See `Events`."""
         self._dispatcher.on_death(self._slot, reason)
@@ -244,16 +272,28 @@ def _value_of(reply: Reply, file_of: Callable[[], int]) -> Any:
         return Body.from_file(file_of(), reply.length)
     if isinstance(reply, SmallBody):
         return Body((reply.value,))
+    if isinstance(reply, Parcel):
+        return Outcome(reply.value, [_body_of(each, file_of) for each in reply.buffers])
     return None if isinstance(reply, Failure) else reply.value
 
 
+def _body_of(buffer: bytes | int, file_of: Callable[[], int]) -> Body:
+    return Body.from_file(file_of(), buffer) if isinstance(buffer, int) else Body((buffer,))
+
+
 def _error_of(pending: Pending, failure: Failure) -> Exception:
-    if failure.name == TIMED_OUT:
-        return TaskTimedOut(failure.message, begun=False)
-    if failure.name == CANCELLED:
-        if pending.settling:
-            return TaskTimedOut("the deadline passed before it ran", begun=False)
-        return TaskCancelled(failure.message)
-    if failure.name == FAILED:
-        return TaskFailed(failure.message)
-    return restored(failure.name, failure.message, failure.details)
+    was_late = pending.settling or time.monotonic() > pending.deadline
+    match failure.name:
+        case "timed_out":
+            error: Exception = TaskTimedOut(failure.message, begun=False)
+        case "cancelled" if pending.settling:
+            error = TaskTimedOut("the deadline passed before it ran", begun=False)
+        case "stopped" if was_late:
+            error = TaskTimedOut("the deadline passed while it ran", begun=True)
+        case "cancelled" | "stopped":
+            error = TaskCancelled(failure.message)
+        case "failed":
+            error = TaskFailed(failure.message)
+        case name:
+            error = restored(name, failure.message, failure.details)
+    return error

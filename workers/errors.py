@@ -6,9 +6,12 @@ WorkersError
 ├── ServiceUnavailable   no worker could build the service, or workers crash as fast as they start
 ├── WorkerDied           the worker of this call is gone; `begun` says whether the call may have had an effect
 ├── TaskTimedOut         the deadline passed; `begun` says whether the call may still have an effect
-├── TaskCancelled        the call was taken back before it ran
+├── TaskCancelled        the call was taken back before it ran, or stopped while it did
 └── TaskFailed           the service raised something it did not mean to raise; details are in the log
 PortableError            the root of what services raise on purpose; the caller gets the same type
+├── UnknownMethod        the service has no method of this name
+├── InvalidParameters    a typed method was given something else than it takes
+└── InvalidResult        a typed method gave something else than its caller expects
 """
 
 from __future__ import annotations
@@ -54,7 +57,7 @@ class TaskTimedOut(WorkersError):
 
 
 class TaskCancelled(WorkersError):
-    """The call was taken back before it ran, and had no effect."""
+    """The call was taken back before it ran, and had no effect; or it stopped midway, since it was told to."""
 
 
 class TaskFailed(WorkersError):
@@ -71,6 +74,18 @@ class PortableError(Exception):
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         self.details = details
+
+
+class UnknownMethod(PortableError):
+    """The service has no method of this name; see its class for those it has."""
+
+
+class InvalidParameters(PortableError):
+    """A typed method was given something else than it takes; nothing ran."""
+
+
+class InvalidResult(PortableError):
+    """A typed method gave something else than its caller expects: the two are not of one version."""
 
 
 def portable_name(kind: type[PortableError]) -> str:

@@ -5,27 +5,32 @@ from __future__ import annotations
 import time
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+import msgspec
 
 from workers.admission import Admission
+from workers.answers import Answer
 from workers.dispatcher import Dispatcher
-from workers.errors import PoolClosed, ServiceUnavailable, WorkerDied
+from workers.errors import InvalidResult, PoolClosed, ServiceUnavailable, WorkerDied
 from workers.keeper import Keeper
-from workers.protocol import encoded_tail
+from workers.methods import Envelope, Outcome
+from workers.protocol import encoded_tail, encoder
 from workers.slots import load_of
 from workers.statistics import PoolStatistics
 from workers.watch import Watch
 from workers.worker import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Hashable
+    from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 
     from workers.completion import Loop
     from workers.settings import Kind, Lane, PoolSettings
     from workers.slots import Slot
     from workers.worker import Backend
+
+R = TypeVar("R")
 
 
 class Pool:
@@ -107,6 +112,55 @@ class Pool:
             if not pending.settled:
                 self._dispatcher.abandon(pending)
             raise
+
+    async def request(
+        self,
+        method: str,
+        params: Any,
+        result: type[R],
+        *,
+        buffers: Sequence[bytes | bytearray | memoryview] = (),
+        timeout_s: float | None = None,
+        on_progress: Callable[[int, int | None, str], None] | None = None,
+        idempotent: bool = False,
+    ) -> Answer[R]:
+        """Have a worker run a typed method of a `MethodService` and return its result; close what it returns.
+
+        `buffers` must not change until it returns. `on_progress` is called on the loop with what is done, the total
+        if it is known, and a note; what it raises goes to the log, and it is not called again.
+
+        Raises:
+            InvalidParameters, UnknownMethod: Nothing ran.
+            InvalidResult: It ran, but its result is not a `result`.
+            Exception: As `call`.
+        """
+        encoded = encoder.encode(params)
+        envelope = Envelope(encoded, list(buffers), on_progress is not None)
+        now = time.monotonic()
+        deadline = now + (self._settings.default_timeout_s if timeout_s is None else timeout_s)
+        tail = encoded_tail(method, envelope, deadline) if self.kind == "process" else encoded
+        pending = Pending(
+            self._loop.create_future(),
+            method,
+            envelope,
+            tail,
+            "short",
+            None,
+            None,
+            now,
+            deadline,
+            idempotent,
+            None,
+            on_progress=on_progress,
+        )
+        self._admit(pending)
+        try:
+            outcome: Outcome | bytes = await pending.future
+        except BaseException:
+            if not pending.settled:
+                self._dispatcher.abandon(pending)
+            raise
+        return _checked(outcome, method, result)
 
     @asynccontextmanager
     async def session(self, *, lane: Lane = "scan") -> AsyncIterator[Session]:
@@ -245,6 +299,20 @@ class Pool:
         self._dispatcher.pump_soon()
         return pending
 
+    def _admit(self, pending: Pending) -> None:
+        """Let a request wait for its turn, or refuse it; `_submit` does the same in line."""
+        if self._closing:
+            raise PoolClosed(f"{self.name} is closed")
+        if self._dispatcher.ledger.tally.deaths_in_a_row_count:
+            self._check_breaker()
+        self._admission.admit(pending.lane, len(pending.tail))
+        self._waiting.add(pending)
+        watch = self._watch
+        watch.soonest_deadline = min(watch.soonest_deadline, pending.deadline)
+        if not watch.is_on:
+            watch.start()
+        self._dispatcher.pump_soon()
+
     def _check_breaker(self) -> None:
         deaths_count = self._dispatcher.ledger.tally.deaths_in_a_row_count
         if deaths_count >= self._settings.breaker_count and all(
@@ -283,3 +351,13 @@ class Session:
         if self._slot.worker is not self._worker:
             raise WorkerDied("the worker of this session is gone", begun=False)
         return await self._call(self._slot, method, params, timeout_s)
+
+
+def _checked(outcome: Outcome | bytes, method: str, result: type[R]) -> Answer[R]:
+    encoded, bodies = (outcome, ()) if isinstance(outcome, bytes) else (outcome.value, outcome.buffers)
+    try:
+        return Answer(msgspec.msgpack.decode(encoded, type=result), tuple(bodies))
+    except msgspec.MsgspecError as error:
+        for body in bodies:
+            body.close()
+        raise InvalidResult(f"{method}: {error}") from None

@@ -3,7 +3,7 @@
 Two sockets lead to a process worker. On the *data* socket the pool sends frames of `Call`s and gets frames of
 `Reply`s. On the *control* socket, read by a thread of its own in the worker so that it is heard while a statement
 runs, the pool sends `Start` once, then `Cancel`, `Recall` and `Shutdown`; the worker sends `Ready` or `StartFailed`
-once, then `Recalled` and `Log`. The end of either socket is the end of the worker.
+once, then `Recalled`, `Progress` and `Log`. The end of either socket is the end of the worker.
 
 What the pool may rely on: each call is answered exactly once, by a reply or by being named in a `Recalled`, unless
 the worker dies; calls are begun in the order of their `seq`. What the worker may rely on: `seq` rises, and a
@@ -30,6 +30,7 @@ PAGE_BYTES = 4096
 TIMED_OUT = "timed_out"
 CANCELLED = "cancelled"
 FAILED = "failed"
+STOPPED = "stopped"
 """Names of failures that are not a service's own; a portable error's name has a colon in it."""
 
 _CALL_HEAD = struct.Struct(">BBQ")
@@ -60,6 +61,15 @@ class SmallBody(msgspec.Struct, array_like=True, tag=3, gc=False):
     value: bytes
 
 
+class Parcel(msgspec.Struct, array_like=True, tag=4, gc=False):
+    """The result of a typed method, and the buffers beside it: bytes, or the length of each that comes as a file."""
+
+    seq: int
+    run_us: int
+    value: bytes
+    buffers: list[bytes | int]
+
+
 class Failure(msgspec.Struct, array_like=True, tag=2, gc=False):
     """Call `seq` failed: a portable error's name, or one of the names above."""
 
@@ -70,7 +80,7 @@ class Failure(msgspec.Struct, array_like=True, tag=2, gc=False):
     details: dict[str, Any]
 
 
-Reply = Response | SmallBody | LargeResponse | Failure
+Reply = Response | SmallBody | LargeResponse | Parcel | Failure
 
 
 class Start(msgspec.Struct, array_like=True, tag=10):
@@ -113,6 +123,15 @@ class Recalled(msgspec.Struct, array_like=True, tag=22):
     seqs: list[int]
 
 
+class Progress(msgspec.Struct, array_like=True, tag=24):
+    """Call `seq` is at `done` of `total` (None if unknown); it comes before the reply to the call."""
+
+    seq: int
+    done: int
+    total: int | None
+    note: str
+
+
 class Log(msgspec.Struct, array_like=True, tag=23):
     """A line for the pool's log."""
 
@@ -125,7 +144,7 @@ encoder = msgspec.msgpack.Encoder()
 call_decoder = msgspec.msgpack.Decoder(list[Call])
 reply_decoder = msgspec.msgpack.Decoder(list[Reply])
 to_worker_decoder = msgspec.msgpack.Decoder(list[Start | Cancel | Recall | Shutdown])
-from_worker_decoder = msgspec.msgpack.Decoder(list[Ready | StartFailed | Recalled | Log])
+from_worker_decoder = msgspec.msgpack.Decoder(list[Ready | StartFailed | Recalled | Progress | Log])
 
 
 def encoded_tail(method: str, params: Any, deadline: float) -> bytes:

@@ -15,12 +15,24 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
-from workers.errors import PortableError, portable_name
-from workers.protocol import CANCELLED, FAILED, FIRST, LAST, STARTED_NS, TIMED_OUT, Failure, Reply, Response
+from workers.errors import PortableError, TaskCancelled, portable_name
+from workers.protocol import (
+    CANCELLED,
+    FAILED,
+    FIRST,
+    LAST,
+    STARTED_NS,
+    STOPPED,
+    TIMED_OUT,
+    Failure,
+    Reply,
+    Response,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from workers.protocol import Progress
     from workers.service import BatchService, Call, Service
 
     Page = list[int] | memoryview[int]
@@ -39,6 +51,7 @@ class Runner:
         emit: Callable[[Reply], None],
         log: Callable[[str, str, dict[str, Any]], None],
         page: Page,
+        progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._service = service
         self._emit = emit
@@ -50,6 +63,8 @@ class Runner:
         self._newest_seq = 0
         self._running_count = 0
         self.is_batched = hasattr(service, "run_batch")
+        if progress is not None and hasattr(service, "report_to"):
+            service.report_to(progress)
 
     @property
     def waiting_count(self) -> int:
@@ -186,6 +201,8 @@ class Runner:
         run_us = (time.monotonic_ns() - began_ns) // 1000
         if isinstance(error, PortableError):
             return Failure(call.seq, run_us, portable_name(type(error)), str(error), error.details)
+        if isinstance(error, TaskCancelled):
+            return Failure(call.seq, run_us, STOPPED, str(error), {})
         trace = "".join(traceback.format_exception(error))
         self._log("error", "workers.task_failed", {"method": call.method, "traceback": trace})
         return Failure(call.seq, run_us, FAILED, f"{call.method} failed with {type(error).__name__}", {})

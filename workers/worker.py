@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from workers.protocol import Reply
+    from workers.protocol import Progress, Reply
     from workers.settings import Kind, Lane
     from workers.slots import Slot
 
@@ -37,6 +37,8 @@ class Pending(msgspec.Struct, eq=False):
     demoting: bool = False
     settling: bool = False
     """Its deadline passed, and the worker is asked whether it had begun."""
+    on_progress: Any = None
+    """Takes what is done, the total and a note; None for a caller that does not look."""
     settled: bool = False
     """Its caller has an answer, or left."""
     released: bool = False
@@ -81,6 +83,9 @@ class Events(Protocol):
 
     def recalled(self, seqs: Sequence[int]) -> None:
         """These calls come back unbegun."""
+
+    def progressed(self, progress: Progress) -> None:
+        """A call that runs told how far it is; one that was answered meanwhile is of no interest."""
 
     def died(self, reason: str) -> None:
         """The worker is gone and nothing more will come of it."""

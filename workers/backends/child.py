@@ -14,11 +14,13 @@ import socket
 import sys
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from workers.backends.building import built_service
 from workers.body import Body, spilled
 from workers.frames import FrameBuffer, frame
+from workers.methods import Outcome
 from workers.protocol import (
     FAILED,
     PAGE_BYTES,
@@ -26,6 +28,8 @@ from workers.protocol import (
     Failure,
     LargeResponse,
     Log,
+    Parcel,
+    Progress,
     Ready,
     Recall,
     Recalled,
@@ -86,7 +90,7 @@ class Child:
         except Exception as error:  # noqa: BLE001 - the border: a service may raise anything while it is built
             self._tell(StartFailed(f"{type(error).__name__}: {error}"))
             return
-        self._runner = Runner(service, emit=self._emit, log=self._note, page=self._page)
+        self._runner = Runner(service, emit=self._emit, log=self._note, page=self._page, progress=self._tell)
         threading.Thread(target=self._hear, args=(messages,), name="control", daemon=True).start()
         self._tell(Ready(self._runner.is_batched))
         try:
@@ -136,14 +140,16 @@ class Child:
     # -- replies out ----------------------------------------------------------------------------------------------
 
     def _emit(self, reply: Reply) -> None:
-        fd = -1
+        fds: list[int] = []
         try:
-            if isinstance(reply, Response) and isinstance(reply.value, Body):
-                encoded, fd = self._encoded_body(reply)
+            if isinstance(reply, Response) and isinstance(reply.value, (Body, Outcome)):
+                encoded = encoder.encode(self._packed(reply, fds))
             else:
                 encoded = encoder.encode(reply)
         except (TypeError, ValueError, OverflowError, OSError) as error:
             self._note("error", "workers.result_refused", {"error": f"{type(error).__name__}: {error}"})
+            while fds:
+                os.close(fds.pop())
             text = f"the result can't be sent: {type(error).__name__}"
             encoded = encoder.encode(Failure(reply.seq, reply.run_us, FAILED, text, {}))
         with self._lock:
@@ -151,19 +157,24 @@ class Child:
                 self._out_since_ns = time.monotonic_ns()
             self._out.append(encoded)
             self._out_bytes += len(encoded)
-            if fd >= 0:
-                self._out_fds.append(fd)
+            self._out_fds += fds
             is_full = len(self._out_fds) >= MAX_FILES_COUNT
         if is_full:
             self._flush()
 
-    def _encoded_body(self, reply: Response) -> tuple[bytes, int]:
-        body: Body = reply.value
-        with body:
-            if body.length <= INLINE_BODY_BYTES:
-                return encoder.encode(SmallBody(reply.seq, reply.run_us, b"".join(body.chunks()))), -1
-            fd = spilled(body)
-            return encoder.encode(LargeResponse(reply.seq, reply.run_us, body.length)), fd
+    def _packed(self, reply: Response, fds: list[int]) -> Reply:
+        """Return `reply` with its large bodies spilled to files, which are appended to `fds`."""
+        value: Body | Outcome = reply.value
+        with closing(value):
+            if isinstance(value, Body):
+                packed = _packed_body(value, fds)
+                if isinstance(packed, int):
+                    return LargeResponse(reply.seq, reply.run_us, packed)
+                return SmallBody(reply.seq, reply.run_us, packed)
+            if not value.buffers:
+                return Response(reply.seq, reply.run_us, value.value)
+            buffers = [_packed_body(each, fds) for each in value.buffers]
+            return Parcel(reply.seq, reply.run_us, value.value, buffers)
 
     def _flush(self) -> None:
         with self._send_lock:
@@ -217,12 +228,19 @@ class Child:
             for payload in buffer.frames():
                 yield from to_worker_decoder.decode(payload)
 
-    def _tell(self, message: Ready | StartFailed | Recalled | Log) -> None:
+    def _tell(self, message: Ready | StartFailed | Recalled | Progress | Log) -> None:
         with self._control_lock:
             self._control.sendall(frame([encoder.encode(message)]))
 
     def _note(self, level: str, event: str, facts: dict[str, Any]) -> None:
         self._tell(Log(level, event, facts))
+
+
+def _packed_body(body: Body, fds: list[int]) -> bytes | int:
+    if body.length <= INLINE_BODY_BYTES:
+        return b"".join(body.chunks())
+    fds.append(spilled(body))
+    return body.length
 
 
 def main(data_fd: int, control_fd: int, page_fd: int) -> None:

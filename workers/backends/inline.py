@@ -59,7 +59,11 @@ class InlineWorker:
         self._events = events
         self._replies: list[Reply] = []
         self._runner = Runner(
-            built_service(service, options), emit=self._emit, log=self._note, page=self.page
+            built_service(service, options),
+            emit=self._emit,
+            log=self._note,
+            page=self.page,
+            progress=events.progressed,
         )
         self.is_batched = self._runner.is_batched
         self._turn_is_due = False

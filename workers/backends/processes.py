@@ -33,6 +33,7 @@ from workers.protocol import (
     PAGE_WORDS_COUNT,
     Cancel,
     Log,
+    Progress,
     Ready,
     Recall,
     Recalled,
@@ -238,7 +239,7 @@ class ProcessWorker:
         except (FrameError, msgspec.MsgspecError) as error:
             self._fail_protocol(str(error))
 
-    def _on_message(self, message: Ready | StartFailed | Recalled | Log) -> None:
+    def _on_message(self, message: Ready | StartFailed | Recalled | Progress | Log) -> None:
         if isinstance(message, Ready):
             self.is_batched = message.is_batched
             self.started.set()
@@ -248,6 +249,8 @@ class ProcessWorker:
         elif isinstance(message, Recalled):
             self._on_data()  # replies to earlier calls first
             self._events.recalled(message.seqs)
+        elif isinstance(message, Progress):
+            self._events.progressed(message)
         elif message.level in _LOG_LEVELS:
             getattr(_log, message.level)(message.event, worker=self._name, **message.facts)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workers.completion import Loop
-    from workers.protocol import Reply
+    from workers.protocol import Progress, Reply
     from workers.settings import Kind, PoolSettings
     from workers.worker import Events, Pending
 
@@ -108,6 +108,7 @@ class ThreadWorker:
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._replies: list[Reply] = []
+        self._progress: list[Progress] = []
         self._delivery_is_due = False
         self._flushed_at = 0.0
         self._ending = threading.Event()
@@ -160,11 +161,15 @@ class ThreadWorker:
     def _deliver(self) -> None:
         with self._lock:
             replies, self._replies = self._replies, []
+            progress, self._progress = self._progress, []
             self._delivery_is_due = False
         if self._left:
             for reply in replies:
                 discard(getattr(reply, "value", None))
-        elif replies:
+            return
+        for each in progress:
+            self._events.progressed(each)
+        if replies:
             self._events.replied(replies, no_file)
 
     def _on_end(self) -> None:
@@ -183,7 +188,7 @@ class ThreadWorker:
             failure = f"{type(error).__name__}: {error}"
             self._post(lambda: on_started(failure))
             return
-        runner = Runner(built, emit=self._emit, log=self._note, page=self.page)
+        runner = Runner(built, emit=self._emit, log=self._note, page=self.page, progress=self._report)
         self._runner = runner
         self.is_batched = runner.is_batched
         self._post(lambda: on_started(None))
@@ -205,10 +210,15 @@ class ThreadWorker:
         with self._lock:
             self._replies.append(reply)
 
+    def _report(self, progress: Progress) -> None:
+        with self._lock:
+            self._progress.append(progress)
+        self._flush()
+
     def _flush(self) -> None:
         self._flushed_at = time.monotonic()
         with self._lock:
-            becomes_due = bool(self._replies) and not self._delivery_is_due
+            becomes_due = bool(self._replies or self._progress) and not self._delivery_is_due
             if becomes_due:
                 self._delivery_is_due = True
         if becomes_due:

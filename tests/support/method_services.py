@@ -1,0 +1,86 @@
+"""A typed service for the tests of requests; each method does one thing that a request must cope with."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+from collections.abc import Sequence
+
+import msgspec
+
+from workers import MethodService, PortableError, Task, method
+
+
+class Declined(PortableError):
+    """What the service raises on purpose."""
+
+
+class Numbers(msgspec.Struct, frozen=True):
+    left: int
+    right: int = 0
+
+
+class Sum(msgspec.Struct, frozen=True):
+    total: int
+
+
+class Digest(msgspec.Struct, frozen=True):
+    sizes: list[int]
+    hexes: list[str]
+
+
+class BenchMethods(MethodService):
+    """Adds, hashes, returns buffers, reports, waits, dies: whatever its caller asks for."""
+
+    @method()
+    def add(self, params: Numbers, task: Task) -> Sum:  # noqa: ARG002 - every method gets one
+        return Sum(params.left + params.right)
+
+    @method()
+    def digest(self, params: None, task: Task) -> Digest:  # noqa: ARG002
+        buffers = task.buffers
+        return Digest([len(each) for each in buffers], [hashlib.sha256(each).hexdigest() for each in buffers])
+
+    @method()
+    def reverse(self, params: None, task: Task) -> tuple[Sum, Sequence[bytes]]:  # noqa: ARG002
+        outputs = [bytes(each)[::-1] for each in task.buffers]
+        return Sum(sum(map(len, outputs))), outputs
+
+    @method()
+    def wrong(self, params: None, task: Task) -> Sum:  # noqa: ARG002
+        return "not a sum"  # type: ignore[return-value]  # that is the point
+
+    @method()
+    def decline(self, params: str, task: Task) -> None:  # noqa: ARG002
+        raise Declined("declined on purpose", why=params)
+
+    @method()
+    def count(self, params: int, task: Task) -> int:
+        for number in range(params + 1):
+            task.progress(number, params, "counting")
+        return params
+
+    @method()
+    def obey(self, params: float, task: Task) -> str:
+        """Wait for `params` seconds at most, looking whether it is still wanted."""
+        pause = threading.Event()
+        for _ in range(int(params / 0.001)):
+            task.check()
+            pause.wait(0.001)
+        return "waited"
+
+    @method(idempotent=False)
+    def die(self, params: None, task: Task) -> None:  # noqa: ARG002
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @method()
+    def die_in_a_process(self, params: None, task: Task) -> str:  # noqa: ARG002
+        if self.options["worker_kind"] == "process":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return str(self.options["worker_kind"])
+
+    @method()
+    def where(self, params: None, task: Task) -> str:  # noqa: ARG002
+        return str(self.options["worker_kind"])

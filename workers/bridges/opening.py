@@ -1,0 +1,129 @@
+"""Opens and closes bridges together; each starts its workers when first asked for something."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.lowlevel import RunVar
+
+from workers.bridges.base import Bridge, BridgeSettings
+from workers.bridges.own import ServiceBridge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from anyio.abc import TaskGroup
+
+    from workers.bridges.base import BridgeStatistics, Placement
+
+_FACES = {
+    "crypto": "workers.bridges.crypto:CryptoBridge",
+    "files": "workers.bridges.files:FilesBridge",
+    "network": "workers.bridges.network:NetworkBridge",
+    "compression": "workers.bridges.compression:CompressionBridge",
+}
+
+_open: RunVar[set[Bridges]] = RunVar("workers_open_bridges")
+
+
+class Bridges:
+    """The bridges of one `open_bridges`: one a kind, made when first used."""
+
+    def __init__(self, group: TaskGroup, settings: BridgeSettings) -> None:
+        self._group = group
+        self._settings = settings
+        self._made: dict[str, Bridge] = {}
+
+    @property
+    def crypto(self) -> Any:
+        """Encryption, hashes, key derivation, signatures."""
+        return self._face("crypto")
+
+    @property
+    def files(self) -> Any:
+        """Hashes, parts, types and metadata of files."""
+        return self._face("files")
+
+    @property
+    def network(self) -> Any:
+        """Whether the network is there, and how good it is."""
+        return self._face("network")
+
+    @property
+    def compression(self) -> Any:
+        """Compression with limits."""
+        return self._face("compression")
+
+    def service(
+        self,
+        service: str,
+        *,
+        name: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        placements: Mapping[str, Placement] | None = None,
+    ) -> ServiceBridge:
+        """Return the bridge to an own `MethodService`, named as `module:Class`; the same again for the same name.
+
+        Without `placements` its methods run in a thread, or in the kind that the settings name.
+        """
+        key = name or service
+        bridge = self._made.get(key)
+        if bridge is None:
+            bridge = ServiceBridge(
+                self._group,
+                self._settings,
+                service=service,
+                name=key,
+                options=options or {},
+                placements=placements or {},
+            )
+            self._made[key] = bridge
+        if not isinstance(bridge, ServiceBridge):
+            raise TypeError(f"{key!r} is the name of a bridge that comes with the library")
+        return bridge
+
+    def stats(self) -> tuple[BridgeStatistics, ...]:
+        """Return each bridge that was used as it stands."""
+        return tuple(bridge.stats() for bridge in self._made.values())
+
+    async def close(self) -> None:
+        """Close all bridges, side by side; calling again does nothing."""
+        async with anyio.create_task_group() as group:
+            for bridge in self._made.values():
+                group.start_soon(bridge.close)
+
+    def _face(self, name: str) -> Bridge:
+        bridge = self._made.get(name)
+        if bridge is None:
+            module, _, kind = _FACES[name].partition(":")
+            bridge = self._made[name] = getattr(import_module(module), kind)(self._group, self._settings)
+        return bridge
+
+
+@asynccontextmanager
+async def open_bridges(settings: BridgeSettings | None = None) -> AsyncIterator[Bridges]:
+    """Give access to the bridges; on leaving, requests under way get `drain_s` seconds and no worker is left."""
+    failure: BaseException | None = None
+    async with anyio.create_task_group() as group:
+        bridges = Bridges(group, settings or BridgeSettings())
+        everyone = _open.get(None) or set()
+        everyone.add(bridges)
+        _open.set(everyone)
+        try:
+            yield bridges
+        except BaseException as error:  # noqa: BLE001 - raised again below, outside the group, which would wrap it
+            failure = error
+        with anyio.CancelScope(shield=True):
+            await bridges.close()
+        everyone.discard(bridges)
+    if failure is not None:
+        raise failure
+
+
+async def close_all() -> None:
+    """Close all bridges that are open on this event loop."""
+    for bridges in list(_open.get(None) or ()):
+        await bridges.close()
