@@ -160,7 +160,10 @@ class Control:
 
     async def readmit(self) -> None:
         """Let actions go on that were held because nobody could read them, as far as they can be read now."""
-        now_ms, at_ms = self._clock.boot_ms(), self._clock.wall_ms()
-        await self._tables.write_all(
-            [("readmit", (kind.name, kind.version, now_ms, at_ms)) for kind in self._packing.types]
-        )
+        kinds = list(self._packing.types)
+        while kinds:
+            now_ms, at_ms = self._clock.boot_ms(), self._clock.wall_ms()
+            done = await self._tables.write_all(
+                [("readmit", (kind.name, kind.version, now_ms, at_ms)) for kind in kinds]
+            )
+            kinds = [kind for kind, written in zip(kinds, done, strict=True) if written.changes]

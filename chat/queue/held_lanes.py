@@ -71,7 +71,9 @@ class HeldLanes:
 
     def end_all_now(self) -> None:
         """Count all lanes as ended."""
-        self.ended += [lane for lane in self.by_id.values() if lane not in self.ended]
+        for lane in [each for each in self.by_id.values() if each not in self.ended]:
+            lane.end()
+            self.ended.append(lane)
 
     def let_go(self, given_back: Sequence[LaneRun]) -> None:
         """Forget the first lanes that have ended: they were given back."""
@@ -84,6 +86,7 @@ class HeldLanes:
         """Begin as many lanes as may run."""
         for lane in [each for each in self._ready if each.is_ending]:
             self._ready.remove(lane)
+            lane.end()
             self.ended.append(lane)
         while self._ready and len(self.running) < self._concurrency:
             lane = self._ready.popleft()
@@ -92,7 +95,7 @@ class HeldLanes:
 
     async def _run(self, lane: LaneRun, group: anyio.abc.TaskGroup) -> None:
         try:
-            await lane.run(self._clock.boot_ms, self._clock.wall_ms)
+            await lane.run()
         finally:
             self.running.discard(lane)
             self.ended.append(lane)
@@ -122,6 +125,7 @@ class HeldLanes:
             return
         self._renew_ms = renewal_ms(now_ms, self._lease_ms)
         for lane in held:
+            lane.until_ms = now_ms + self._lease_ms
             if lane.lease.lane_id not in kept:
                 lane.is_lost = lane.is_ending = True
                 lane.scope.cancel()

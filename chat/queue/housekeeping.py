@@ -33,6 +33,9 @@ class Housekeeping:
     async def note_boot(self) -> None:
         """After a restart of the machine make due whatever waited in its boot time; else do nothing."""
         boot_id = self._clock.boot_id
+        ((noted_id,),) = await self._tables.read("boot_id")
+        if noted_id == boot_id:
+            return
         await self._tables.write_all(
             [
                 ("boot_lanes", (boot_id,)),

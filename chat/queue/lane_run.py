@@ -10,15 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import msgspec
 import structlog
 from msgspec.structs import replace
 
 from chat.errors import NO_HANDLER, DeliveryError, Failure
 from chat.queue import states
 from chat.queue.handlers import Delivery
-from chat.queue.packing import Unreadable, context_of
-from chat.queue.records import Claimed
+from chat.queue.packing import KEY_UNAVAILABLE, Unreadable, context_of
+from chat.queue.reports import Report, json_of, storable
 from chat.queue.states import Entry, Rules, State, Verdict
 from chat.queue.traces import trace_of
 
@@ -26,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chat.queue.action_type import ActionType
+    from chat.queue.clock import QueueClock
     from chat.queue.handlers import Handlers, Route
     from chat.queue.packing import Packing
-    from chat.queue.records import Lease
-    from chat.queue.settings import QueueSettings
+    from chat.queue.records import Claimed, Lease
+    from chat.queue.rules import RulesOf
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -37,46 +37,7 @@ HANDLER_FAILED = "handler_failed"
 OUTCOME_UNKNOWN = "outcome_unknown"
 TIMED_OUT = "timed_out"
 _LOOK_FOR_HANDLER_S = 5.0
-
-_encode = msgspec.json.Encoder().encode
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What became of one action."""
-
-    action: Claimed
-    verdict: Verdict
-    result: Any = None
-    """What the handler returned."""
-    result_json: str | None = None
-
-
-class RulesOf:
-    """The rules of each type under the settings of one queue."""
-
-    def __init__(self, settings: QueueSettings) -> None:
-        self._settings = settings
-        self._known: dict[tuple[str, int | None], tuple[ActionType, Rules]] = {}
-
-    def of(self, kind: ActionType, max_attempts: int | None) -> Rules:
-        """Return the rules of `kind`, with what one action says for itself."""
-        known = self._known.get((kind.name, max_attempts))
-        if known is not None and known[0] is kind:
-            return known[1]
-        rules = Rules(
-            retries=kind.retries(
-                max_attempts=max_attempts,
-                max_delay_s=self._settings.max_delay_s,
-                max_retry_after_s=self._settings.max_retry_after_s,
-            ),
-            stuck=kind.stuck,
-            blocks_on_conflict=kind.blocks_on_conflict,
-            permanent=kind.permanent,
-            on_target_gone=kind.on_target_gone,
-            on_uncertain=kind.on_uncertain,
-        )
-        self._known[kind.name, max_attempts] = (kind, rules)
-        return rules
+_LOOK_FOR_KEY_S = 30.0
 
 
 class LaneRun:
@@ -86,9 +47,11 @@ class LaneRun:
         self,
         lease: Lease,
         *,
+        until_ms: int,
         packing: Packing,
         handlers: Handlers,
         rules: RulesOf,
+        clock: QueueClock,
         chance: Callable[[], float],
         on_report: Callable[[LaneRun, Report], None],
         handler_wait_ms: int,
@@ -101,6 +64,8 @@ class LaneRun:
         self.has_begun = False
         self.began_ms = 0
         """When it began to run, in boot time."""
+        self.until_ms = until_ms
+        """When the claim lapses: nothing begins after that."""
         self.is_noted = True
         """The disk knows that it runs."""
         self.is_overdue = False
@@ -117,44 +82,58 @@ class LaneRun:
         self._packing = packing
         self._handlers = handlers
         self._rules = rules
+        self._clock = clock
         self._chance = chance
         self._on_report = on_report
         self._handler_wait_ms = handler_wait_ms
         self._on_step = on_step
 
-    async def run(self, boot_ms: Callable[[], int], wall_ms: Callable[[], int]) -> None:
+    async def run(self) -> None:
         """Deliver what the claim covers; cancelled, say what was under way."""
         try:
             with self.scope:
                 for action in self.lease.actions:
-                    if self.is_ending:
+                    now_ms = self._clock.boot_ms()
+                    if self.is_ending or now_ms >= self.until_ms:
                         break
                     self.has_begun = True
-                    self.began_ms = boot_ms()
+                    self.began_ms = now_ms
                     self.current = action
-                    report = await self._delivered(action, wall_ms)
+                    report = await self._delivered(action)
                     self.current = None
                     self.is_noted = False
-                    if report is None:
-                        break
-                    self._on_report(self, report)
+                    self._say(report)
                     if report.verdict.lane != "goes on":
                         break
         finally:
             left, self.current = self.current, None
             if left is not None and not self.is_lost:
-                self._on_report(self, self._interrupted(left))
+                self._say(self._interrupted(left))
+            self.end()
 
-    async def _delivered(self, action: Claimed, wall_ms: Callable[[], int]) -> Report | None:
-        entry = Entry(state=action.state, attempts=action.attempts, was_called=action.was_called)
-        if self._is_withdrawn(action) and entry.state is not State.UNCERTAIN:
-            return Report(action, Verdict(entry=states.cancelled(entry)))
-        if action.expires_at_ms is not None and action.expires_at_ms <= wall_ms():
-            return Report(action, states.expired(entry))
+    def end(self) -> None:
+        """Say what was taken back of what has not begun; nothing begins any more."""
+        self.is_ending = True
+        for action in self.lease.actions:
+            is_left = action.id not in self.reported and action.state is not State.UNCERTAIN
+            if is_left and self._is_withdrawn(action) and not self.is_lost:
+                self.reported.add(action.id)
+                self._on_report(self, Report(action, Verdict(entry=states.cancelled(_entry_of(action)))))
+
+    def _say(self, report: Report) -> None:
+        self.last = report
+        self.reported.add(report.action.id)
+        self._on_report(self, report)
+
+    async def _delivered(self, action: Claimed) -> Report:
+        entry = _entry_of(action)
+        verdict = None if entry.state is State.UNCERTAIN else self._pointless(action, entry)
+        if verdict is not None:
+            return Report(action, verdict)
         kind = self._packing.types.find(action.type)
         route = self._handlers.find(action.type)
         if kind is None or route is None:
-            return self._without_handler(action, entry, kind, wall_ms())
+            return self._without_handler(action, entry, kind)
         try:
             payload = self._packing.unpacked(
                 kind,
@@ -164,7 +143,9 @@ class LaneRun:
                 b"" if action.key_id is None else context_of(action.client_id, action.type, self.lease.key),
             )
         except Unreadable as error:
-            return self._held(action, entry, Failure("permanent", error.code, str(error)), "goes on")
+            waits = error.code == KEY_UNAVAILABLE or kind.stuck == "block"
+            failure = Failure("permanent", error.code, str(error))
+            return self._held(action, entry, failure, "waits" if waits else "goes on")
         rules = self._rules.of(kind, action.max_attempts)
         delivery = Delivery(
             action.client_id,
@@ -176,24 +157,36 @@ class LaneRun:
         )
         return await self._tried(action, entry, rules, route, delivery)
 
+    def _pointless(self, action: Claimed, entry: Entry) -> Verdict | None:
+        """Return the end of an action that is certainly not at the server, if nobody wants it there any more."""
+        if self._is_withdrawn(action):
+            return Verdict(entry=states.cancelled(entry))
+        if action.expires_at_ms is not None and action.expires_at_ms <= self._clock.wall_ms():
+            return states.expired(entry)
+        return None
+
     async def _tried(
-        self, action: Claimed, entry: Entry, rules: Rules, route: Route, delivery: Delivery
+        self,
+        action: Claimed,
+        entry: Entry,
+        rules: Rules,
+        route: Route,
+        delivery: Delivery,
     ) -> Report:
         try:
             if entry.state is State.UNCERTAIN:
                 answer, verdict = await self._asked(entry, rules, route, delivery)
+                verdict = verdict or self._pointless(action, entry)
                 if verdict is not None:
-                    return Report(action, verdict, answer, _json(answer))
-                if self._is_withdrawn(action):
-                    return Report(action, Verdict(entry=states.cancelled(entry)))
+                    return Report(action, verdict, answer, json_of(answer))
             if self._on_step is not None:
                 self._on_step("calling")
             answer = await route.deliver(delivery)
             if self._on_step is not None:
                 self._on_step("answered")
-            return Report(action, states.succeeded(entry), answer, _json(answer))
+            return Report(action, states.succeeded(entry), answer, json_of(answer))
         except DeliveryError as error:
-            failure = Failure.of(error)
+            failure = storable(Failure.of(error))
         except Exception as error:  # noqa: BLE001 - a handler may raise anything, and the queue goes on
             _log.error(
                 "chat.handler_failed",
@@ -202,7 +195,7 @@ class LaneRun:
                 error=type(error).__name__,
                 trace=trace_of(error),
             )
-            failure = Failure("transient", HANDLER_FAILED, type(error).__name__)
+            failure = Failure("answer_lost", HANDLER_FAILED, type(error).__name__)
         return Report(action, states.failed(entry, failure, rules, chance=self._chance()))
 
     async def _asked(
@@ -219,9 +212,9 @@ class LaneRun:
         verdict = states.unknown_to_server(entry, rules)
         return None, verdict if verdict.entry.state is not State.CALLING else None
 
-    def _without_handler(self, action: Claimed, entry: Entry, kind: ActionType | None, at_ms: int) -> Report:
+    def _without_handler(self, action: Claimed, entry: Entry, kind: ActionType | None) -> Report:
         failure = Failure("permanent", NO_HANDLER)
-        if at_ms - action.created_at_ms < self._handler_wait_ms:
+        if self._clock.wall_ms() - action.created_at_ms < self._handler_wait_ms:
             return self._held(action, entry, failure, "waits")
         failed = Entry(
             state=entry.state, attempts=entry.attempts, was_called=entry.was_called, failure=failure
@@ -233,7 +226,9 @@ class LaneRun:
     def unbegun_head(self) -> Claimed | None:
         """Return the first action if it did not begin, though the disk says that it is called."""
         actions = self.lease.actions
-        return actions[0] if actions and not self.has_begun and actions[0].state is State.CALLING else None
+        if not actions or self.has_begun or actions[0].id in self.reported:
+            return None
+        return actions[0] if actions[0].state is State.CALLING else None
 
     def withdraw(self, action_id: int) -> bool | None:
         """Have an action that has not begun taken back; return whether it could be, None if it is not here."""
@@ -257,10 +252,13 @@ class LaneRun:
             in_lane=in_lane,
             failure=failure,
         )
-        return Report(action, Verdict(entry=held, lane=lane, wait_s=_LOOK_FOR_HANDLER_S if in_lane else 0.0))
+        wait_s = _LOOK_FOR_KEY_S if failure.code == KEY_UNAVAILABLE else _LOOK_FOR_HANDLER_S
+        if in_lane:
+            return Report(action, Verdict(entry=held, lane=lane, wait_s=wait_s))
+        return Report(action, Verdict(entry=held, lane=lane, is_held=True))
 
     def _interrupted(self, action: Claimed) -> Report:
-        entry = Entry(state=action.state, attempts=action.attempts, was_called=action.was_called)
+        entry = _entry_of(action)
         if not self.is_overdue:
             stopped = states.stopped(entry, was_begun=True)
             return Report(action, Verdict(entry=stopped, lane="waits"))
@@ -270,11 +268,5 @@ class LaneRun:
         return Report(action, states.failed(entry, failure, rules, chance=self._chance()))
 
 
-def _json(answer: Any) -> str | None:
-    if answer is None:
-        return None
-    try:
-        return _encode(answer).decode()
-    except (TypeError, ValueError, OverflowError, RecursionError):
-        _log.warning("chat.answer_dropped", reason="JSON can't carry it", type=type(answer).__name__)
-        return None
+def _entry_of(action: Claimed) -> Entry:
+    return Entry(state=action.state, attempts=action.attempts, was_called=action.was_called)

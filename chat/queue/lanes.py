@@ -74,13 +74,13 @@ def claimed(lane: Lane, owner: str, until_ms: int, in_lane: Sequence[int], most:
 
 
 def accepts(lane: Lane, fence: int) -> bool:
-    """Return whether a report of the claim with this fence counts."""
-    return lane.fence == fence
+    """Return whether a report of the claim with this fence counts: it is the latest one, and was not given back."""
+    return lane.fence == fence and lane.owner is not None
 
 
 def renewed(lane: Lane, fence: int, until_ms: int) -> Lane:
     """Return the lane with a longer lease, if the claim still holds."""
-    return replace(lane, due_ms=until_ms) if accepts(lane, fence) and lane.owner is not None else lane
+    return replace(lane, due_ms=until_ms) if accepts(lane, fence) else lane
 
 
 def released(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from chat.queue.lanes import rest_after
 from chat.queue.records import Finished, Release, Settled, Turn
 from chat.queue.states import State
@@ -11,8 +13,9 @@ from chat.queue.states import State
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from chat.queue.lane_run import LaneRun, Report
+    from chat.queue.lane_run import LaneRun
     from chat.queue.records import Claimed, ClaimRequest
+    from chat.queue.reports import Report
 
 Topics = tuple[tuple[str, int], ...]
 
@@ -25,6 +28,7 @@ class Collected:
         self.ended = ended
         self.accounts = list(following.expired_accounts)
         self.refused_cancels = following.refused_cancels[:]
+        self.forgotten_topics = following.forgotten_topics
 
 
 class NextTurn:
@@ -40,6 +44,7 @@ class NextTurn:
         """Somebody wants actions back that may be claimed here."""
         self._owner = owner
         self._number = 0
+        self._lost_numbers: tuple[int, ...] = ()
 
     @property
     def is_urgent(self) -> bool:
@@ -65,6 +70,7 @@ class NextTurn:
             at_ms=at_ms,
             owner=self._owner,
             number=self._number,
+            lost_numbers=self._lost_numbers,
             finished=finished,
             settled=settled + _heads_back(taken.ended),
             calls=_unnoted_calls(running),
@@ -75,12 +81,20 @@ class NextTurn:
             topics=topics,
         )
 
+    def again(self, turn: Turn) -> Turn:
+        """Return what is to be written in the place of `turn`, of which nobody knows whether it was."""
+        self._lost_numbers = (*self._lost_numbers, turn.number)
+        self._number += 1
+        return replace(turn, number=self._number, lost_numbers=self._lost_numbers)
+
     def was_written(self, taken: Collected) -> None:
         """Forget what is on disk now."""
+        self._lost_numbers = ()
         del self.reports[: len(taken.reports)], self.refused_cancels[: len(taken.refused_cancels)]
         for account in taken.accounts:
             self.expired_accounts.pop(account, None)
-        self.forgotten_topics = ()
+        if self.forgotten_topics == taken.forgotten_topics:
+            self.forgotten_topics = ()
 
 
 def _outcomes(reports: Iterable[tuple[LaneRun, Report]], now_ms: int) -> tuple[list[Finished], list[Settled]]:
@@ -100,7 +114,7 @@ def _outcomes(reports: Iterable[tuple[LaneRun, Report]], now_ms: int) -> tuple[l
                 fence=lease.fence,
                 state=entry.state,
                 in_lane=entry.in_lane,
-                due_ms=now_ms + wait_ms if wait_ms else None,
+                due_ms=now_ms + wait_ms if report.verdict.has_due_time else None,
                 attempts=entry.attempts,
                 was_called=entry.was_called,
                 failure=entry.failure,

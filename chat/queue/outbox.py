@@ -114,7 +114,10 @@ def added(new: NewAction, limit: int) -> tuple[Any, ...]:
 
 def entering(new: NewAction) -> list[tuple[str, Any]]:
     """Return what follows `add_action` for an action that needs others."""
-    named: list[tuple[str, Any]] = [("add_needs", (new.client_id, json_text(new.needs)))]
+    named: list[tuple[str, Any]] = [
+        ("add_needs", (new.client_id, json_text(new.needs))),
+        ("cancel_if_needed_is_gone", (new.client_id, new.created_at_ms)),
+    ]
     if new.due_ms is None:
         named.append(("enter_unless_needing", (new.client_id, new.packed_ms)))
     return named
@@ -128,7 +131,10 @@ def why_not(digest: bytes | None, new: NewAction) -> Added:
 
 
 def _of_turn(turn: Turn) -> list[tuple[str, Any]]:
-    named: list[tuple[str, Any]] = [("enter_due", (turn.now_ms,))]
+    named: list[tuple[str, Any]] = [
+        ("unclaim", (turn.owner, number, turn.now_ms)) for number in turn.lost_numbers
+    ]
+    named.append(("enter_due", (turn.now_ms,)))
     if turn.finished:
         finished = [(each.id, each.lane_id, each.fence, each.result) for each in turn.finished]
         named.append(("finish", (json_text(finished), turn.at_ms)))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chat.queue.sealing import Seal
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
+KEY_UNAVAILABLE, UNKNOWN_VERSION, UPCASTER_FAILED = "key_unavailable", "unknown_version", "upcaster_failed"
 _DIGEST_BYTES = 16
 _MAX_ID_CHARS = 100
 
@@ -129,18 +130,28 @@ class Packing:
             if not 0 < version < kind.version:
                 raise Unreadable(
                     f"{kind.name} of version {version}; this program knows up to {kind.version}",
-                    code="unknown_version",
+                    code=UNKNOWN_VERSION,
                 )
             plain: dict[str, Any] = msgspec.json.decode(body)
-            for step in range(version, kind.version):
-                plain = kind.upcasters[step](plain)
-            return msgspec.convert(plain, kind.payload)
+            return msgspec.convert(_lifted(kind, plain, version), kind.payload)
         except CannotOpen as error:
-            raise Unreadable(str(error), code="key_unavailable") from error
+            raise Unreadable(str(error), code=KEY_UNAVAILABLE) from error
         except msgspec.MsgspecError as error:
             raise Unreadable(
-                f"{kind.name} of version {version} has another form: {error}", code="unknown_version"
+                f"{kind.name} of version {version} has another form: {error}", code=UNKNOWN_VERSION
             ) from error
+
+
+def _lifted(kind: ActionType, plain: dict[str, Any], version: int) -> dict[str, Any]:
+    for step in range(version, kind.version):
+        try:
+            plain = kind.upcasters[step](plain)
+        except Exception as error:  # an up-caster may raise anything, and the queue goes on
+            raise Unreadable(
+                f"the up-caster of {kind.name} from version {step} failed: {type(error).__name__}",
+                code=UPCASTER_FAILED,
+            ) from error
+    return plain
 
 
 def context_of(client_id: str, name: str, lane_key: str) -> bytes:

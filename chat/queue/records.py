@@ -157,6 +157,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     number: int
     """Of the claim; no two of an owner are alike."""
+    lost_numbers: tuple[int, ...] = ()
+    """Of turns that may have been written, though nobody was told: what they claimed is given back."""
     finished: Sequence[Finished] = ()
     settled: Sequence[Settled] = ()
     calls: Sequence[tuple[int, int, int]] = ()

@@ -15,11 +15,13 @@ import structlog
 
 from chat.queue.contacting import Contacting
 from chat.queue.held_lanes import HeldLanes
-from chat.queue.lane_run import LaneRun, Report, RulesOf
+from chat.queue.lane_run import LaneRun
 from chat.queue.lanes import CAREFUL_COUNT
 from chat.queue.next_turn import Collected, NextTurn
 from chat.queue.records import ClaimRequest
+from chat.queue.rules import RulesOf
 from chat.queue.storage_troubles import MAY_PASS, Patience
+from storage import WriteOutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from chat.queue.outbox import Outbox
     from chat.queue.packing import Packing
     from chat.queue.records import Lease, Turn, TurnDone
+    from chat.queue.reports import Report
     from chat.queue.settings import QueueSettings
 
 AHEAD = 2
@@ -188,7 +191,7 @@ class Runner:
         if claim is not None and len(done.leases) >= claim.lane_count:
             self._may_be_due = True
         for lease in done.leases:
-            self._hold(lease)
+            self._hold(lease, now_ms)
         self._heed(done.cancels_asked)
         self._tell(taken.reports, done)
 
@@ -227,14 +230,18 @@ class Runner:
                 with anyio.CancelScope(shield=True):  # it may be written by now: its outcome has to be known
                     return await self._outbox.turn(turn)
             except MAY_PASS as error:
+                if isinstance(error, WriteOutcomeUnknown):
+                    turn = self._next.again(turn)
                 await patience.wait("chat.turn_delayed", error)
 
-    def _hold(self, lease: Lease) -> None:
+    def _hold(self, lease: Lease, claimed_ms: int) -> None:
         lane = LaneRun(
             lease,
+            until_ms=claimed_ms + int(1000 * self._settings.lease_s),
             packing=self._packing,
             handlers=self._handlers,
             rules=self._rules,
+            clock=self._clock,
             chance=self._chance,
             on_report=self._on_report,
             handler_wait_ms=int(1000 * self._settings.handler_wait_s),
@@ -246,8 +253,6 @@ class Runner:
     # -- what happens meanwhile -----------------------------------------------------------------------------------
 
     def _on_report(self, lane: LaneRun, report: Report) -> None:
-        lane.last = report
-        lane.reported.add(report.action.id)
         self._next.reports.append((lane, report))
         self._wake.set()
         if report.verdict.lane == "waits for login":

@@ -103,6 +103,14 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lane: LaneNext = "goes on"
     wait_s: float = 0.0
     """Until the action (or with it the lane) is due again."""
+    is_held: bool = False
+    """Out of its lane, it waits until somebody lets it go on, and not for a time."""
+
+    @property
+    def has_due_time(self) -> bool:
+        """The action itself is due again after `wait_s`, however short that is."""
+        is_outside = not self.entry.in_lane and not self.entry.state.is_final
+        return self.wait_s > 0 or (is_outside and not self.is_held)
 
 
 def succeeded(entry: Entry) -> Verdict:

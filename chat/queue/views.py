@@ -221,7 +221,7 @@ def _why(view: ActionView, facts: _Facts, contact: Contact, now_ms: int) -> Why:
         return because(f"it is behind {text}", facts.ahead_id)
     if view.state is State.LEASED or facts.owner is not None:
         return because("it is being delivered")
-    if view.state is State.PAUSED and not facts.in_lane:
+    if not facts.in_lane and facts.due_ms is None:
         return because(f"this program can't read it ({view.failure.text if view.failure else 'unknown'})")
     if not contact.may_deliver():
         return because("it waits for a connection")

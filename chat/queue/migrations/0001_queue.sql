@@ -49,6 +49,7 @@ CREATE TABLE action (
     state TEXT NOT NULL CHECK (state IN ('queued', 'calling', 'uncertain', 'retry_wait', 'paused',
                                          'failed', 'expired', 'cancelled', 'done')),
     in_lane INTEGER NOT NULL CHECK (in_lane IN (0, 1)),
+    entered_fence INTEGER,                     -- it entered while the lane was claimed so: that claim does not cover it
     due_ms INTEGER,                            -- out of the lane: when it comes back into it
     attempts INTEGER NOT NULL DEFAULT 0,
     was_called INTEGER NOT NULL DEFAULT 0,
@@ -72,7 +73,8 @@ CREATE TABLE action (
 CREATE INDEX action_lane ON action (lane_id, in_lane, id);
 CREATE INDEX action_due ON action (due_ms) WHERE in_lane = 0 AND due_ms IS NOT NULL;
 CREATE INDEX action_finished ON action (state, finished_at_ms) WHERE finished_at_ms IS NOT NULL;
-CREATE INDEX action_held ON action (type, version) WHERE state = 'paused' AND in_lane = 0;
+CREATE INDEX action_held ON action (type, version)
+    WHERE state IN ('paused', 'uncertain') AND in_lane = 0 AND due_ms IS NULL AND finished_at_ms IS NULL;
 CREATE INDEX action_subject ON action (subject) WHERE subject IS NOT NULL AND finished_at_ms IS NULL;
 CREATE INDEX action_target ON action (target_id) WHERE target_id IS NOT NULL AND finished_at_ms IS NULL;
 CREATE INDEX action_expires ON action (expires_at_ms) WHERE expires_at_ms IS NOT NULL AND finished_at_ms IS NULL;
@@ -131,6 +133,9 @@ END;
 
 CREATE TRIGGER action_entered AFTER UPDATE OF in_lane ON action WHEN NEW.in_lane = 1 AND OLD.in_lane = 0 BEGIN
     UPDATE lane SET due_ms = coalesce(NEW.due_ms, 0) WHERE id = NEW.lane_id AND due_ms IS NULL AND blocked_by IS NULL;
+    UPDATE action SET entered_fence = (SELECT fence FROM lane WHERE id = NEW.lane_id)
+        WHERE id = NEW.id
+          AND EXISTS (SELECT 1 FROM lane WHERE id = NEW.lane_id AND owner IS NOT NULL AND claimed_to >= NEW.id);
 END;
 
 CREATE TRIGGER action_moved AFTER UPDATE OF state ON action WHEN NEW.state IS NOT OLD.state BEGIN

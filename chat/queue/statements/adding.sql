@@ -18,12 +18,27 @@ WHERE key = ?2
 ON CONFLICT (client_id) DO NOTHING;
 
 -- name: add_needs
--- Note what an action needs that is not done yet. ?1 client id, ?2 a JSON array of client ids
+-- Note what an action needs that is not done yet; of what was merged into another action, that one.
+-- ?1 client id, ?2 a JSON array of client ids
 INSERT OR IGNORE INTO dependency (action_id, needs_id)
+WITH RECURSIVE needed (id, state, carried_by) AS (
+    SELECT id, state, carried_by FROM action WHERE client_id IN (SELECT value FROM json_each(?2))
+    UNION
+    SELECT action.id, action.state, action.carried_by
+    FROM needed CROSS JOIN action ON action.client_id = needed.carried_by)
 SELECT waiting.id, needed.id
-FROM action AS waiting, action AS needed
+FROM action AS waiting CROSS JOIN needed
 WHERE waiting.client_id = ?1 AND waiting.finished_at_ms IS NULL
-  AND needed.client_id IN (SELECT value FROM json_each(?2)) AND needed.state <> 'done';
+  AND needed.carried_by IS NULL AND needed.state <> 'done' AND needed.id <> waiting.id;
+
+-- name: cancel_if_needed_is_gone
+-- Take an action back at once if something that it needs will never be done. ?1 client id, ?2 wall time
+UPDATE action
+SET state = 'cancelled', in_lane = 0, due_ms = NULL, payload = NULL, key_id = NULL, changed_at_ms = ?2,
+    finished_at_ms = ?2, error = '{"kind":"target_gone","code":"needed_action_gone"}'
+WHERE client_id = ?1 AND finished_at_ms IS NULL
+  AND EXISTS (SELECT 1 FROM dependency JOIN action AS needed ON needed.id = needs_id
+              WHERE action_id = action.id AND needed.state IN ('cancelled', 'expired'));
 
 -- name: enter_unless_needing
 -- Let an action that waited for others into its lane if it needs none. ?1 client id, ?2 boot time
@@ -51,7 +66,8 @@ SELECT client_id, digest, state FROM action WHERE client_id IN (SELECT value FRO
 SELECT found.id, found.client_id, found.type, found.version, found.was_called, found.revision, found.key_id,
        found.payload, found.created_at_ms, found.in_lane = 0 AND found.due_ms IS NOT NULL AS is_delayed,
        found.state IN ('queued', 'retry_wait', 'paused', 'failed')
-           AND NOT (found.in_lane = 1 AND lane.owner IS NOT NULL AND found.id <= coalesce(lane.claimed_to, 0))
+           AND NOT (found.in_lane = 1 AND lane.owner IS NOT NULL AND found.id <= coalesce(lane.claimed_to, 0)
+                    AND found.entered_fence IS NOT lane.fence)
            AS is_free,
        lane.key
 FROM action AS found JOIN lane ON lane.id = found.lane_id
@@ -72,7 +88,7 @@ SET payload = ?3, key_id = ?4, version = ?5, revision = revision + 1, changed_at
     due_ms = CASE WHEN in_lane = 0 AND due_ms IS NOT NULL THEN coalesce(?6, due_ms) ELSE due_ms END
 WHERE id = ?1 AND revision = ?2 AND state IN ('queued', 'retry_wait', 'paused') AND was_called = 0
   AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
-                                       AND action.id <= coalesce(claimed_to, 0));
+                                       AND action.id <= coalesce(claimed_to, 0) AND entered_fence IS NOT fence);
 
 -- name: keep_as_is
 -- Make sure that a pending action is as it was. ?1 id, ?2 revision
@@ -80,7 +96,7 @@ UPDATE action
 SET revision = revision + 1
 WHERE id = ?1 AND revision = ?2 AND state IN ('queued', 'retry_wait', 'paused')
   AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
-                                       AND action.id <= coalesce(claimed_to, 0));
+                                       AND action.id <= coalesce(claimed_to, 0) AND entered_fence IS NOT fence);
 
 -- name: drop
 -- Take a pending action out, because another one has its effect or it has none.
@@ -90,7 +106,7 @@ SET state = 'cancelled', in_lane = 0, due_ms = NULL, carried_by = ?3, payload = 
     revision = revision + 1, changed_at_ms = ?4, finished_at_ms = ?4
 WHERE id = ?1 AND revision = ?2 AND state IN ('queued', 'retry_wait', 'paused', 'failed')
   AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
-                                       AND action.id <= coalesce(claimed_to, 0));
+                                       AND action.id <= coalesce(claimed_to, 0) AND entered_fence IS NOT fence);
 
 -- name: unblock_dropped
 -- Let the lane go on that was blocked by an action which was taken out. ?1 id, ?2 boot time
@@ -100,10 +116,11 @@ SET blocked_by = NULL,
 WHERE blocked_by = ?1 AND owner IS NULL;
 
 -- name: move_needs
--- Let what needed one action need another one instead. ?1 id of the one, ?2 client id of the other
+-- Let what needed one action need another one instead; that one does not come to need itself.
+-- ?1 id of the one, ?2 client id of the other
 UPDATE OR REPLACE dependency
 SET needs_id = (SELECT id FROM action WHERE client_id = ?2)
-WHERE needs_id = ?1 AND EXISTS (SELECT 1 FROM action WHERE client_id = ?2);
+WHERE needs_id = ?1 AND action_id <> (SELECT id FROM action WHERE client_id = ?2);
 
 -- name: expect_one_change
 -- Break the batch off unless the statement before changed exactly one row.

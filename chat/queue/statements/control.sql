@@ -7,7 +7,7 @@ SET state = 'cancelled', in_lane = 0, due_ms = NULL, payload = NULL, key_id = NU
     revision = revision + 1, changed_at_ms = ?2, finished_at_ms = ?2
 WHERE client_id = ?1 AND state IN ('queued', 'retry_wait', 'paused', 'failed')
   AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
-                                       AND action.id <= coalesce(claimed_to, 0))
+                                       AND action.id <= coalesce(claimed_to, 0) AND entered_fence IS NOT fence)
 RETURNING id;
 
 -- name: ask_to_cancel
@@ -43,7 +43,7 @@ SET state = CASE state WHEN 'uncertain' THEN 'uncertain' ELSE 'queued' END, atte
     expires_at_ms = CASE WHEN expires_at_ms IS NOT NULL THEN ?3 + (expires_at_ms - created_at_ms) END
 WHERE client_id = ?1 AND state IN ('failed', 'expired', 'retry_wait', 'paused', 'queued', 'uncertain')
   AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
-                                       AND action.id <= coalesce(claimed_to, 0))
+                                       AND action.id <= coalesce(claimed_to, 0) AND entered_fence IS NOT fence)
 RETURNING id;
 
 -- name: try_lane_now
@@ -69,7 +69,7 @@ UPDATE action
 SET payload = ?2, key_id = ?3, version = ?4, digest = ?5, revision = revision + 1, changed_at_ms = ?6
 WHERE client_id = ?1 AND state IN ('queued', 'retry_wait', 'paused') AND was_called = 0
   AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
-                                       AND action.id <= coalesce(claimed_to, 0))
+                                       AND action.id <= coalesce(claimed_to, 0) AND entered_fence IS NOT fence)
 RETURNING id;
 
 -- name: pause_lane
@@ -92,9 +92,12 @@ DELETE FROM paused_account WHERE account = ?1 RETURNING since_at_ms;
 -- Let actions go on that were held because nobody knew their version. ?1 type, ?2 the version that is known now,
 -- ?3 boot time, ?4 wall time
 UPDATE action
-SET state = 'queued', in_lane = 1, due_ms = ?3, error = NULL, changed_at_ms = ?4
-WHERE id IN (SELECT id FROM action WHERE type = ?1 AND version <= ?2 AND state = 'paused' AND in_lane = 0
-                                     AND finished_at_ms IS NULL AND due_ms IS NULL LIMIT 500);
+SET state = CASE state WHEN 'paused' THEN 'queued' ELSE state END, in_lane = 1, due_ms = ?3, error = NULL,
+    changed_at_ms = ?4
+WHERE id IN (SELECT id FROM action
+             WHERE type = ?1 AND version <= ?2 AND state IN ('paused', 'uncertain') AND in_lane = 0
+               AND due_ms IS NULL AND finished_at_ms IS NULL
+             LIMIT 500);
 
 -- name: take_over
 -- End the claims of owners that are known to be dead. ?1 a JSON array of owners, ?2 boot time
@@ -106,8 +109,13 @@ RETURNING id;
 -- Who has claims.
 SELECT DISTINCT owner FROM lane WHERE owner IS NOT NULL;
 
+-- name: boot_id
+-- The run of the machine that boot times in the file are of.
+SELECT boot_id FROM machine;
+
 -- name: boot_lanes
--- After a restart of the machine boot time means nothing: whatever waited is due. ?1 boot id
+-- After a restart of the machine boot time means nothing: whatever waited is due. Walks all lanes, once a restart.
+-- ?1 boot id
 UPDATE lane SET due_ms = 0
 WHERE due_ms > 0 AND (SELECT boot_id FROM machine) <> ?1;
 

@@ -51,8 +51,10 @@ DELETE FROM cursor WHERE seen_at_ms < ?1;
 -- Actions that have become pointless while they waited. ?1 wall time
 UPDATE action
 SET state = 'expired', in_lane = 0, due_ms = NULL, changed_at_ms = ?1, finished_at_ms = ?1
-WHERE id IN (SELECT id FROM action WHERE expires_at_ms IS NOT NULL AND finished_at_ms IS NULL AND expires_at_ms < ?1
-             ORDER BY expires_at_ms LIMIT 500)
-  AND state IN ('queued', 'retry_wait', 'paused')
-  AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
-                                       AND action.id <= coalesce(claimed_to, 0));
+WHERE id IN (SELECT id FROM action
+             WHERE expires_at_ms IS NOT NULL AND finished_at_ms IS NULL AND expires_at_ms < ?1
+               AND state IN ('queued', 'retry_wait', 'paused')
+               AND NOT EXISTS (SELECT 1 FROM lane
+                               WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
+                                 AND action.id <= coalesce(claimed_to, 0) AND entered_fence IS NOT fence)
+             ORDER BY expires_at_ms LIMIT 500);

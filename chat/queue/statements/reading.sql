@@ -12,7 +12,8 @@ SELECT state, cancel_asked FROM action WHERE client_id = ?1;
 -- An action as it stands. ?1 client id
 SELECT shown.client_id, shown.type, shown.version, lane.key, lane.topic, lane.account,
        CASE WHEN shown.state IN ('queued', 'retry_wait', 'paused') AND shown.in_lane = 1 AND lane.owner IS NOT NULL
-                 AND shown.id <= coalesce(lane.claimed_to, 0) THEN 'leased' ELSE shown.state END AS state,
+                 AND shown.id <= coalesce(lane.claimed_to, 0) AND shown.entered_fence IS NOT lane.fence
+            THEN 'leased' ELSE shown.state END AS state,
        shown.attempts, shown.was_called, shown.created_at_ms, shown.changed_at_ms, shown.finished_at_ms,
        shown.due_ms, shown.target_id, shown.carried_by, shown.error, shown.result, shown.key_id, shown.payload, shown.id
 FROM action AS shown JOIN lane ON lane.id = shown.lane_id
@@ -23,7 +24,8 @@ WHERE shown.client_id = ?1;
 -- ?4 account or NULL, ?5 after this id, ?6 how many
 SELECT shown.client_id, shown.type, shown.version, lane.key, lane.topic, lane.account,
        CASE WHEN shown.state IN ('queued', 'retry_wait', 'paused') AND shown.in_lane = 1 AND lane.owner IS NOT NULL
-                 AND shown.id <= coalesce(lane.claimed_to, 0) THEN 'leased' ELSE shown.state END AS state,
+                 AND shown.id <= coalesce(lane.claimed_to, 0) AND shown.entered_fence IS NOT lane.fence
+            THEN 'leased' ELSE shown.state END AS state,
        shown.attempts, shown.was_called, shown.created_at_ms, shown.changed_at_ms, shown.finished_at_ms,
        shown.due_ms, shown.target_id, shown.carried_by, shown.error, shown.result, shown.key_id, shown.payload, shown.id
 FROM action AS shown JOIN lane ON lane.id = shown.lane_id

@@ -15,7 +15,7 @@ SET state = 'done', in_lane = 0, was_called = 1, due_ms = NULL, error = NULL, re
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS lane_id, value ->> 2 AS fence, value ->> 3 AS result
       FROM json_each(?1)) AS said
 WHERE action.id = said.id AND finished_at_ms IS NULL
-  AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence)
+  AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence AND owner IS NOT NULL)
 RETURNING id;
 
 -- name: settle
@@ -33,7 +33,7 @@ FROM (SELECT value ->> 0 AS id, value ->> 1 AS lane_id, value ->> 2 AS fence, va
              value ->> 8 AS error, value ->> 9 AS result, value ->> 10 AS is_finished
       FROM json_each(?1)) AS said
 WHERE action.id = said.id AND finished_at_ms IS NULL
-  AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence)
+  AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence AND owner IS NOT NULL)
 RETURNING id;
 
 -- name: release
@@ -47,7 +47,7 @@ SET owner = NULL, claim = NULL, claimed_to = NULL, lapsed_to = NULL,
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS fence, value ->> 2 AS due_ms, value ->> 3 AS blocked_by,
              value ->> 4 AS careful
       FROM json_each(?1)) AS said
-WHERE lane.id = said.id AND lane.fence = said.fence;
+WHERE lane.id = said.id AND lane.fence = said.fence AND lane.owner IS NOT NULL;
 
 -- name: note_calls
 -- Show actions whose handlers run now. ?1 JSON: [[id, lane, fence], ...], ?2 wall time
@@ -55,7 +55,7 @@ UPDATE action
 SET state = 'calling', due_ms = NULL, changed_at_ms = ?2
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS lane_id, value ->> 2 AS fence FROM json_each(?1)) AS said
 WHERE action.id = said.id AND state IN ('queued', 'retry_wait', 'paused')
-  AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence);
+  AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence AND owner IS NOT NULL);
 
 -- name: claim
 -- Claim the lanes that are due for longest, each with the first few of its actions; an action's priority is worth so
@@ -88,10 +88,14 @@ RETURNING id, key, account, fence, lapsed_to, rank_ms;
 UPDATE action
 SET state = 'uncertain', was_called = 1, changed_at_ms = ?3,
     attempts = attempts
-        + (id = (SELECT min(id) FROM action AS head WHERE head.lane_id = action.lane_id AND head.in_lane = 1))
+        + (id = (SELECT min(head.id)
+                 FROM action AS head
+                 WHERE head.lane_id = action.lane_id AND head.in_lane = 1
+                   AND head.entered_fence IS NOT (SELECT fence - 1 FROM lane WHERE lane.id = head.lane_id)))
 WHERE id IN (SELECT held.id
              FROM lane CROSS JOIN action AS held ON held.lane_id = lane.id AND held.in_lane = 1
-             WHERE lane.owner = ?1 AND lane.claim = ?2 AND held.id <= lane.lapsed_to)
+             WHERE lane.owner = ?1 AND lane.claim = ?2 AND held.id <= lane.lapsed_to
+               AND held.entered_fence IS NOT lane.fence - 1)
 RETURNING id;
 
 -- name: note_heads
@@ -119,6 +123,13 @@ SELECT min(due_ms) FROM (
     FROM json_each(?1) AS wanted
     UNION ALL
     SELECT min(due_ms) FROM action WHERE in_lane = 0 AND due_ms IS NOT NULL);
+
+-- name: unclaim
+-- Give back, untouched, what a turn has claimed whose outcome nobody was told. ?1 owner, ?2 number of the claim,
+-- ?3 boot time
+UPDATE lane
+SET owner = NULL, claim = NULL, claimed_to = NULL, lapsed_to = NULL, due_ms = ?3
+WHERE owner = ?1 AND claim = ?2;
 
 -- name: renew
 -- Keep claims from lapsing. ?1 JSON: [[lane, fence], ...], ?2 when they lapse now

@@ -27,6 +27,8 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chat.queue.handlers import Delivery
+
 ABOUT: dict[str, Any] = {"room_id": "a", "message_id": "m"}
 
 
@@ -191,20 +193,24 @@ async def test_a_handler_that_takes_too_long_is_stopped_and_its_answer_counts_as
         assert (event.failure.code, event.attempts) == ("timed_out", 1)
 
 
-async def test_a_handler_that_breaks_is_tried_again_like_a_failed_server(tmp_path: Path) -> None:
+async def test_a_handler_that_breaks_may_have_called_the_server_so_that_is_asked_before_the_next_try(
+    tmp_path: Path,
+) -> None:
     async with opened(tmp_path) as bench:
         breaks = iter([True, False])
 
-        async def deliver(_: object) -> None:
+        async def deliver(delivery: Delivery) -> Any:
             if next(breaks):
                 raise KeyError("a bug")
+            return await bench.server.deliver(delivery)
 
-        bench.queue.handle("send-message", deliver)
+        bench.queue.handle("send-message", deliver, ask=bench.server.ask)
         receipt = await bench.queue.enqueue(message("1"))
-        (*_, event) = await bench.until("retry_wait")
+        (*_, event) = await bench.until("uncertain")
         bench.clock.advance(seconds=1)
 
-        await receipt.sent()
+        assert await receipt.sent() == {"seq": 1}
+        assert bench.server.asked == [receipt.client_id]
         assert event.failure is not None
         assert (event.failure.code, event.failure.message) == ("handler_failed", "KeyError")
 

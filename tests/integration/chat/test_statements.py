@@ -56,4 +56,5 @@ def _allowed(name: str) -> set[str]:
         "prune_events": {"event"},
         "boot_lanes": {"lane"},
         "event_bounds": {"event"},
+        "add_needs": {"needed"},
     }.get(name, {"gone"})
