@@ -32,6 +32,29 @@ if TYPE_CHECKING:
     from workers.errors import UnknownMethod as UnknownMethod
     from workers.errors import WorkerDied as WorkerDied
     from workers.errors import WorkersError as WorkersError
+    from workers.keys.envelopes import row_context as row_context
+    from workers.keys.errors import DecryptError as DecryptError
+    from workers.keys.errors import KeyNotUsable as KeyNotUsable
+    from workers.keys.errors import KeyringBusy as KeyringBusy
+    from workers.keys.errors import KeyringDamaged as KeyringDamaged
+    from workers.keys.errors import KeysError as KeysError
+    from workers.keys.errors import KeySourceRefused as KeySourceRefused
+    from workers.keys.errors import MessageTooLarge as MessageTooLarge
+    from workers.keys.errors import NonceReused as NonceReused
+    from workers.keys.errors import NoncesExhausted as NoncesExhausted
+    from workers.keys.errors import ReplayRefused as ReplayRefused
+    from workers.keys.keyring import Keyring as Keyring
+    from workers.keys.keyring import create_keyring as create_keyring
+    from workers.keys.keyring import open_keyring as open_keyring
+    from workers.keys.nonces import BlockStore as BlockStore
+    from workers.keys.nonces import ReplayGuard as ReplayGuard
+    from workers.keys.os_keyring import OsKeyringSource as OsKeyringSource
+    from workers.keys.secrets import Secret as Secret
+    from workers.keys.sources import EnvironmentKeySource as EnvironmentKeySource
+    from workers.keys.sources import FileKeySource as FileKeySource
+    from workers.keys.sources import Hardening as Hardening
+    from workers.keys.sources import KeySource as KeySource
+    from workers.keys.sources import PassphraseKeySource as PassphraseKeySource
     from workers.methods import MethodService as MethodService
     from workers.methods import Task as Task
     from workers.methods import method as method
@@ -49,6 +72,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Answer": "answers",
     "BatchService": "service",
+    "BlockStore": "keys.nonces",
     "Body": "body",
     "Bridge": "bridges",
     "BridgeSettings": "bridges",
@@ -56,11 +80,27 @@ _HOME = {
     "Bridges": "bridges",
     "Call": "service",
     "Clock": "clock",
+    "DecryptError": "keys.errors",
+    "EnvironmentKeySource": "keys.sources",
+    "FileKeySource": "keys.sources",
+    "Hardening": "keys.sources",
     "InvalidParameters": "errors",
     "InvalidResult": "errors",
+    "KeyNotUsable": "keys.errors",
+    "KeySource": "keys.sources",
+    "KeySourceRefused": "keys.errors",
+    "Keyring": "keys.keyring",
+    "KeyringBusy": "keys.errors",
+    "KeyringDamaged": "keys.errors",
+    "KeysError": "keys.errors",
     "Kind": "settings",
     "Lane": "settings",
+    "MessageTooLarge": "keys.errors",
     "MethodService": "methods",
+    "NonceReused": "keys.errors",
+    "NoncesExhausted": "keys.errors",
+    "OsKeyringSource": "keys.os_keyring",
+    "PassphraseKeySource": "keys.sources",
     "Placement": "bridges",
     "Pool": "pool",
     "PoolClosed": "errors",
@@ -68,6 +108,9 @@ _HOME = {
     "PoolSettings": "settings",
     "PoolStatistics": "statistics",
     "PortableError": "errors",
+    "ReplayGuard": "keys.nonces",
+    "ReplayRefused": "keys.errors",
+    "Secret": "keys.secrets",
     "Service": "service",
     "ServiceUnavailable": "errors",
     "Session": "pool",
@@ -80,9 +123,12 @@ _HOME = {
     "WorkerDied": "errors",
     "WorkersError": "errors",
     "close_all": "bridges",
+    "create_keyring": "keys.keyring",
     "method": "methods",
     "open_bridges": "bridges",
+    "open_keyring": "keys.keyring",
     "open_pool": "opening",
+    "row_context": "keys.envelopes",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605 - one list, of names and homes
