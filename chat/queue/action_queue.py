@@ -15,6 +15,8 @@ from chat.queue.clock import SystemQueueClock
 from chat.queue.control import Cancelled
 from chat.queue.engine import Engine
 from chat.queue.handlers import Delivery, Route, Transport
+from chat.queue.news import FollowedNews
+from chat.queue.notices import Catalogue
 from chat.queue.opening import open_tables
 from chat.queue.packing import Packing
 from chat.queue.payloads import DeleteMessage, SendMessage
@@ -24,7 +26,7 @@ from chat.queue.settings import QueueSettings
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     import msgspec
 
@@ -137,6 +139,22 @@ class ActionQueue:
         )
         await receipt.durable()
         return receipt
+
+    async def save_now(
+        self, payload: msgspec.Struct, *, account: str = "", client_id: str | None = None
+    ) -> Any:
+        """Have a change saved without waiting for more of its kind, and return the server's answer.
+
+        For where the user waits for a confirmation: what was changed before and still waits is saved with it. It waits
+        as long as it takes (offline, until there is a connection); cancelled, the change is saved all the same.
+
+        Raises:
+            UnknownActionType, InvalidAction, ClientIdConflict: Mend the call.
+            QueueFull, StorageError: Nothing was stored.
+            ActionFailed, ActionExpired, ActionCancelled: It was not saved.
+            QueueClosed: The queue closed first.
+        """
+        return await self.put(payload, account=account, client_id=client_id, delay_s=0.0).sent()
 
     # -- changing them by hand ------------------------------------------------------------------------------------
 
@@ -272,6 +290,24 @@ class ActionQueue:
     def follow_events(self, after: int) -> Followed:
         """Return the events after the number `after`, and then each as it happens, in any process."""
         return self._engine.events.follow(after)
+
+    def follow_news(self, after: int, texts: Mapping[str, str] | None = None) -> FollowedNews:
+        """Return all that a program is told, in one sequence: `action.*`, `session.expired`, `notice`, `queue.updated`.
+
+        It begins with the counts of now and the events after the number `after`. `texts` replace those of notices, as
+        a translation does: by `TYPE.success` or `TYPE.failure`; where the error is to stand they have `{error}`, and an
+        empty one says nothing. `notice_texts` lists what there is.
+
+        Raises:
+            ValueError: There is no notice of such a name.
+        """
+        engine = self._engine
+        catalogue = Catalogue(engine.packing.types, texts)
+        return FollowedNews(engine.events, engine.events.follow(after), engine.statistics, catalogue)
+
+    def notice_texts(self) -> dict[str, str]:
+        """Return the texts of all notices of the types known by now, by name: what a translation replaces."""
+        return Catalogue(self._engine.packing.types).texts()
 
     async def cursor(self, name: str) -> int:
         """Return the number of the event that the reader `name` has seen, 0 for a new one."""

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from chat.queue.clock import QueueClock
     from chat.queue.connectivity import Contact
-    from chat.queue.lane_run import Report
     from chat.queue.packing import Packing
     from chat.queue.peers import Peers
+    from chat.queue.reports import Report
     from chat.queue.settings import QueueSettings
     from chat.queue.tables import Tables
 
@@ -69,7 +69,9 @@ class Engine:
         self.views = Views(tables, packing, clock)
         self.control = Control(tables, self.views, packing, clock)
         self.events = EventLog(tables, self.views, clock, tick_s=settings.tick_s)
-        self.statistics = StatisticsFeed(self.views.statistics, settings.statistics_debounce_s)
+        self.statistics = StatisticsFeed(
+            self.views.statistics, settings.statistics_debounce_s, on_told=self.events.stir
+        )
         self._tables = tables
         self._peers = peers
         self._outbox = Outbox(tables)
@@ -179,6 +181,9 @@ class Engine:
 
     def _on_written(self, tickets: Sequence[Ticket]) -> None:
         self.runner.look()
+        for ticket in tickets:
+            if ticket.error is not None:
+                self.events.refuse(ticket.new, ticket.error)
         if any(ticket.error is None for ticket in tickets):
             self._peers.hint(WORK)
             self._stir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -9,7 +10,7 @@ import anyio
 from chat.queue.clock import Wake
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from chat.queue.views import Statistics
 
@@ -17,9 +18,16 @@ if TYPE_CHECKING:
 class StatisticsFeed:
     """The latest statistics of a queue, for any number of followers; `run` is its task."""
 
-    def __init__(self, read: Callable[[], Awaitable[Statistics]], debounce_s: float) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[Statistics]],
+        debounce_s: float,
+        *,
+        on_told: Callable[[], None] = lambda: None,
+    ) -> None:
         self.read = read
         self._debounce_s = debounce_s
+        self._on_told = on_told
         self._wake = Wake()
         self._is_stale = True
         self._waiting_count = 0
@@ -42,6 +50,7 @@ class StatisticsFeed:
             self.latest = await self.read()
             told, self._told = self._told, anyio.Event()
             told.set()
+            self._on_told()
 
     def follow(self) -> FollowedStatistics:
         """Return the statistics now, and then whenever they have changed."""
@@ -50,11 +59,17 @@ class StatisticsFeed:
     async def told(self) -> None:
         """Return when the statistics were read after the last change."""
         told = self._told
+        with self.waited_for():
+            await told.wait()
+
+    @contextmanager
+    def waited_for(self) -> Iterator[None]:
+        """Have them read after a change, as somebody waits."""
         self._waiting_count += 1
         if self._is_stale:
             self._wake.set()
         try:
-            await told.wait()
+            yield
         finally:
             self._waiting_count -= 1
 

@@ -1,0 +1,194 @@
+"""Messages that wait in this process: the same runner, rules and events as in a file, and gone with the process."""
+
+from __future__ import annotations
+
+import random
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from anyio.lowlevel import checkpoint
+
+from chat.errors import ClientIdConflict, QueueClosed, QueueFull
+from chat.messages.events import room_of
+from chat.messages.face import FollowedMessages, MessageReceipt, MessageStatus
+from chat.messages.memory_log import MemoryLog
+from chat.messages.memory_outbox import MemoryOutbox
+from chat.messages.own_tasks import own_tasks
+from chat.messages.recent import RecentMessages
+from chat.queue.actions import ActionTypes
+from chat.queue.clock import Wake
+from chat.queue.control import Cancelled
+from chat.queue.handlers import Handlers, Route, Transport
+from chat.queue.packing import Packing
+from chat.queue.payloads import DeleteMessage, SendMessage
+from chat.queue.receipts import Ends
+from chat.queue.runner import Runner
+from chat.queue.settings import QueueSettings
+from chat.queue.states import WAITING, State
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from chat.queue.clock import QueueClock
+    from chat.queue.reports import Report
+
+_OWNER = "memory"
+
+
+class MemoryMessages:
+    """See `ChatMessageQueue`; what is not sent when this is left is lost."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        clock: QueueClock,
+        settings: QueueSettings | None = None,
+        account: str = "",
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._settings = settings or QueueSettings()
+        self._account = account
+        self._log = MemoryLog(clock)
+        self._outbox = MemoryOutbox(self._log, clock)
+        self._packing = Packing(ActionTypes(), clock)
+        self._recent = RecentMessages()
+        self._ends = Ends()
+        self._is_closing = False
+        handlers = Handlers(self._packing.types)
+        for kind in self._packing.types:
+            handlers.add(kind.name, Route(transport.deliver, transport.ask))
+        self._runner = Runner(
+            self._outbox,
+            packing=self._packing,
+            handlers=handlers,
+            settings=self._settings,
+            clock=clock,
+            wake=Wake(),
+            owner=_OWNER,
+            chance=chance,
+            on_turn=self._on_turn,
+            on_contact=lambda _: None,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Send, until this is left; then what is under way gets a while to end."""
+        async with own_tasks(self._close) as group:
+            group.start_soon(self._runner.run)
+            yield
+
+    def send(
+        self, room: str, content: str, reply_to: str | None = None, draft_id: str | None = None
+    ) -> MessageReceipt:
+        """See `ChatMessageQueue`."""
+        message = SendMessage(room_id=room, content=content, reply_to_id=reply_to)
+        return self._taken(message, room, draft_id)
+
+    async def retry(self, client_id: str) -> None:
+        """See `ChatMessageQueue`."""
+        await checkpoint()
+        self._outbox.retry(client_id)
+        self._runner.look()
+
+    async def cancel(self, client_id: str, *, redact: bool = True) -> Cancelled:
+        """See `ChatMessageQueue`."""
+        state, lane = self._outbox.find(client_id)
+        while True:
+            news = self._log.news()
+            answer = self._outbox.cancel(client_id)
+            if answer is not None:
+                break
+            self._runner.heed()
+            await news.wait()
+        if answer:
+            self._ends.came(client_id, State.CANCELLED)
+            self._runner.look()
+            return Cancelled.CANCELLED
+        if not redact or state is State.DONE:
+            return Cancelled.TOO_LATE
+        self._taken(DeleteMessage(room_id=room_of(lane), message_id=client_id), room_of(lane), None)
+        return Cancelled.WILL_REDACT
+
+    async def resume(self) -> None:
+        """See `ChatMessageQueue`."""
+        await checkpoint()
+        self._outbox.resume(self._account)
+        self._runner.look()
+
+    async def status(self) -> MessageStatus:
+        """See `ChatMessageQueue`."""
+        await checkpoint()
+        return MessageStatus(
+            pending=self._outbox.count(*WAITING),
+            sending=self._outbox.count(State.CALLING, State.UNCERTAIN),
+        )
+
+    async def newest_event(self) -> int:
+        """See `ChatMessageQueue`."""
+        await checkpoint()
+        return self._log.newest
+
+    def follow_events(self, after: int = 0) -> FollowedMessages:
+        """See `ChatMessageQueue`."""
+        return FollowedMessages(self._log.follow(after), self._account, self._recent.find)
+
+    def _taken(
+        self, payload: SendMessage | DeleteMessage, room: str, client_id: str | None
+    ) -> MessageReceipt:
+        if self._is_closing:
+            raise QueueClosed("the queue is closed")
+        new = self._packing.packed(payload, account=self._account, client_id=client_id)
+        digest = self._outbox.digest(new.client_id)
+        limit = self._settings.max_waiting_count
+        if digest is None and self._outbox.open_count >= limit:
+            raise QueueFull(limit=limit, size=self._outbox.open_count)
+        error = None
+        if digest is None:
+            if isinstance(payload, SendMessage):
+                self._recent.add(new.client_id, payload)
+            self._outbox.take(new)
+            self._runner.look()
+        elif digest != new.digest:
+            error = ClientIdConflict(new.client_id)
+        promised = _Promised(new.client_id, self._ends, self._look_up, error)
+        return MessageReceipt(new.client_id, room, promised)
+
+    async def _look_up(self, client_id: str) -> None:
+        """Tell those who wait for a message how it ended, if it did."""
+        for found in await self._outbox.ends([client_id]):
+            result = None if found.result is None else msgspec.json.decode(found.result)
+            self._ends.came(client_id, found.state, result=result, failure=found.failure)
+
+    def _on_turn(self, reports: Sequence[Report]) -> None:
+        for report in reports:
+            entry, client_id = report.verdict.entry, report.action.client_id
+            if entry.state.is_final:
+                self._ends.came(client_id, entry.state, result=report.result, failure=entry.failure)
+
+    def _close(self) -> None:
+        self._is_closing = True
+        self._runner.stop()
+        self._ends.broke(self._ends.open_ids(), QueueClosed("the queue closed first"))
+
+
+class _Promised:
+    def __init__(
+        self, client_id: str, ends: Ends, look_up: Callable[[str], Any], error: Exception | None
+    ) -> None:
+        self._client_id = client_id
+        self._ends = ends
+        self._look_up = look_up
+        self._error = error
+
+    async def durable(self) -> None:
+        await checkpoint()
+        if self._error is not None:
+            raise self._error
+
+    async def sent(self) -> Any:
+        await self.durable()
+        with self._ends.waiting_for(self._client_id) as end:
+            await self._look_up(self._client_id)
+            return await end.result()
