@@ -1,0 +1,1 @@
+"""Files inside a given folder: hash, split, merge, detect, describe; each module is one of these."""
