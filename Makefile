@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help demo test check format bench load crash clean
+.PHONY: help demo test check format bench load crash long clean
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -33,6 +33,7 @@ check: .venv/.dev ## format, lint, types, layers, tests with coverage: what CI r
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90 --skip-covered
 	$(MAKE) --no-print-directory crash
+	$(MAKE) --no-print-directory long
 
 format: .venv/.dev ## rewrite the code in the project's format
 	$(BIN)/ruff format .
@@ -46,6 +47,9 @@ load: .venv/.dev ## Locust against the demo data with workers on and off; one HT
 
 crash: .venv/.dev ## kill -9 and fault runs, bounded in count and time
 	$(BIN)/python -m pytest tests/crash
+
+long: .venv/.dev ## what takes minutes: the tools from end to end
+	$(BIN)/python -m pytest tests/long
 
 clean: ## remove what the targets made
 	rm -rf .venv .benchmarks .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .demo loadtests/report

@@ -33,6 +33,18 @@ class Kind(Protocol):
         """
 
 
+def expanded(given: str | Path) -> Path:
+    """Return a path with `~` and `~name` at its beginning put in full.
+
+    Raises:
+        Refused: Nobody of that name has a home here.
+    """
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:  # what pathlib raises, and nothing more special
+        raise Refused("a path; nobody of the name after ~ has a home here") from error
+
+
 @dataclass(frozen=True)
 class OneOf:
     """One of a few words."""
@@ -152,4 +164,4 @@ class Folder:
         """Return the path, made absolute."""
         if not isinstance(given, str | Path) or not str(given).strip():
             raise Refused("a folder's path")
-        return Path(given).expanduser().absolute()
+        return expanded(given).absolute()

@@ -17,7 +17,7 @@ from typing import Any
 from dataserver.limits import HttpLimits
 from dataserver.server_settings import LogSettings, ServerSettings
 from dataserver.setting_table import SECTIONS, SETTINGS, Setting
-from dataserver.setting_values import Refused
+from dataserver.setting_values import Refused, expanded
 from storage import StorageSettings
 
 CONFIG_VARIABLE = "DATASERVER_CONFIG"
@@ -59,7 +59,10 @@ def load(
         SettingsError: A name is unknown, a value is not allowed, or the file cannot be read.
     """
     if file is None and environment.get(CONFIG_VARIABLE):
-        file = Path(environment[CONFIG_VARIABLE]).expanduser()
+        try:
+            file = expanded(environment[CONFIG_VARIABLE])
+        except Refused as error:
+            raise SettingsError(f"{CONFIG_VARIABLE} is {environment[CONFIG_VARIABLE]!r}; allowed is {error}") from error
     given: dict[str, tuple[object, str]] = {}
     if file is not None:
         given.update(_from_file(_read_toml(file), str(file)))

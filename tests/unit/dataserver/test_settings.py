@@ -185,6 +185,13 @@ def test_whatever_comes_a_kind_returns_its_own_type_or_refuses_in_words(raw: obj
         assert kind.allowed
 
 
+def test_a_home_that_nobody_has_is_refused_in_words() -> None:
+    with pytest.raises(Refused, match="nobody of the name"):
+        Folder().read("~0/data")
+    with pytest.raises(SettingsError, match="nobody of the name"):
+        load(flags={}, environment={"DATASERVER_CONFIG": "~0/server.toml"})
+
+
 @pytest.mark.parametrize(
     ("word", "on"), [("1", True), ("true", True), ("ON", True), ("0", False), ("off", False), ("No", False)]
 )

@@ -1,7 +1,10 @@
+"""The benchmark from end to end, at its smallest: minutes on a slow machine, so it is run after the suite."""
+
 from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,29 +12,34 @@ from pathlib import Path
 import msgspec
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+LIMIT_S = 400.0
 
 
 @pytest.fixture(scope="module")
-def printed() -> str:
-    run = subprocess.run(
+def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    output = tmp_path_factory.mktemp("bench") / "printed.txt"  # not a pipe, which its candidates could hold open
+    with output.open("wb") as file, subprocess.Popen(
         [sys.executable, "-m", "tests.benchmarks", "--quick"],
         cwd=ROOT,
-        capture_output=True,
-        check=False,
-        timeout=110,
-        env={
-            name: value  # measured, it crawls; beside other tests, pytest-benchmark would not save
-            for name, value in os.environ.items()
-            if not name.startswith(("COVERAGE", "PYTEST_XDIST"))
-        },
-        text=True,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    return run.stdout
+        stdout=file,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
+    ) as run:
+        try:
+            run.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, signal.SIGKILL)
+            raise
+    printed = output.read_text()
+    assert run.returncode == 0, printed
+    return printed
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(LIMIT_S + 60)
 def test_a_quick_run_prints_the_machine_and_a_row_for_every_budget_that_exists(printed: str) -> None:
     assert [
         line.split()[0] for line in printed.splitlines() if re.match("(cpu|python|sqlite|disk) ", line)
@@ -44,7 +52,7 @@ def test_a_quick_run_prints_the_machine_and_a_row_for_every_budget_that_exists(p
     groups = [
         re.sub(r"\d[\d,.]*", "N", line) for line in printed.splitlines() if re.fullmatch(r"\[.+\]", line)
     ]
-    assert groups == [
+    assert [group for group in groups if not group.startswith("[queue")] == [
         "[point reads, N in flight]",
         "[a lone point read]",
         "[more workers, N in flight]",
@@ -61,7 +69,7 @@ def test_a_quick_run_prints_the_machine_and_a_row_for_every_budget_that_exists(p
     ]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(LIMIT_S + 60)
 def test_a_quick_run_saves_its_table_and_every_round_as_json(printed: str) -> None:
     named = re.search(r"^saved: (.+)$", printed, flags=re.MULTILINE)
     assert named is not None
