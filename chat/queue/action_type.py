@@ -31,6 +31,14 @@ HIGH, MIDDLE, LOW = 0, 1, 2
 PRIORITIES = (HIGH, MIDDLE, LOW)
 
 _DAY_S = 86_400.0
+_COALESCED_FIELDS: dict[Coalescing, tuple[str, ...]] = {
+    "none": (),
+    "edit": ("message_id", "content"),
+    "delete": ("message_id",),
+    "toggle": ("was",),
+    "fields": ("fields", "base_version"),
+    "replace": (),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +103,14 @@ class ActionType:
             raise ValueError(f"{self.name}: priority is {self.priority}; allowed are {PRIORITIES}")
         if self.coalescing not in {"none", "delete"} and not self.subject and self.key:
             raise ValueError(f"{self.name}: what is coalesced needs a subject")
+        wanted = {*_COALESCED_FIELDS[self.coalescing]}
+        if self.coalescing == "toggle" and self.is_on is None:
+            wanted.add("is_on")
+        if not wanted <= fields:
+            missing = ", ".join(sorted(wanted - fields))
+            raise ValueError(
+                f"{self.name}: to be coalesced so ({self.coalescing}) the payload needs {missing}"
+            )
         self.retries()
 
     @property

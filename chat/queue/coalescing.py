@@ -38,6 +38,8 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     payload: Any
     was_called: bool = False
     revision: int = 0
+    needs_others: bool = False
+    """It waits for other actions than the one it is about."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,10 +8,16 @@ contact is found, all that is due goes out at once.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 from msgspec.structs import replace
 
+if TYPE_CHECKING:
+    from chat.errors import Failure
+
 _MOST_DOUBLINGS = 32
+_SAID_BY_SERVERS = frozenset({"rate", "auth", "conflict", "target_gone"})
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +38,13 @@ class Contact(msgspec.Struct, frozen=True, kw_only=True):
     def may_knock(self, now_ms: int) -> bool:
         """Return whether it is time to see if there is contact again."""
         return not self.is_online and not self.is_held and now_ms >= self.knock_ms
+
+
+def is_answer(failure: Failure | None, *, is_done: bool) -> bool:
+    """Return whether what became of an action shows that the server spoke; not all that ends was ever sent."""
+    if failure is None:
+        return is_done
+    return failure.status is not None or failure.kind in _SAID_BY_SERVERS
 
 
 def missed(contact: Contact, now_ms: int, *, first_ms: int, most_ms: int, chance: float) -> Contact:

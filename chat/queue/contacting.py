@@ -13,13 +13,15 @@ import structlog
 from chat.errors import DeliveryError
 from chat.queue import connectivity
 from chat.queue.connectivity import Contact
+from chat.queue.states import State
+from chat.queue.traces import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from chat.errors import Failure
     from chat.queue.clock import QueueClock
     from chat.queue.settings import QueueSettings
+    from chat.queue.states import Entry
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -52,11 +54,12 @@ class Contacting:
         """The caller says that there is."""
         self._meet(connectivity.let_go())
 
-    def learn(self, failure: Failure | None) -> None:
-        """Learn from what became of an action whether there is contact."""
+    def learn(self, entry: Entry) -> None:
+        """Learn from what became of an action whether there is contact; a server that answers is there."""
+        failure = entry.failure
         if failure is not None and failure.kind == "unreachable":
             self._miss()
-        elif not self.now.is_online and (failure is None or failure.status is not None):
+        elif not self.now.is_online and connectivity.is_answer(failure, is_done=entry.state is State.DONE):
             self._meet(connectivity.found(self.now))
 
     def may_knock_by_action(self, now_ms: int) -> bool:
@@ -76,6 +79,8 @@ class Contacting:
                 is_there = await probe()
         except DeliveryError as error:
             _log.info("chat.probe_failed", error=str(error))
+        except Exception as error:  # noqa: BLE001 - a probe may raise anything, and the queue goes on
+            _log.error("chat.probe_broke", error=type(error).__name__, trace=trace_of(error))
         finally:
             self._is_probing = False
         if is_there:

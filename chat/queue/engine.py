@@ -19,7 +19,7 @@ from chat.queue.control import Cancelled, Control
 from chat.queue.events import EventLog
 from chat.queue.handlers import Handlers
 from chat.queue.housekeeping import Housekeeping
-from chat.queue.inbox import Inbox, Ticket
+from chat.queue.inbox import Inbox
 from chat.queue.merging import Merged, Merger
 from chat.queue.outbox import Outbox
 from chat.queue.peers import NEWS, WORK
@@ -31,6 +31,7 @@ from chat.queue.statistics_feed import StatisticsFeed
 from chat.queue.storage_troubles import MAY_PASS
 from chat.queue.traces import trace_of
 from chat.queue.views import Views
+from storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from chat.queue.reports import Report
     from chat.queue.settings import QueueSettings
     from chat.queue.tables import Tables
+    from chat.queue.tickets import Ticket
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -77,6 +79,7 @@ class Engine:
         self._outbox = Outbox(tables)
         self._housekeeping = Housekeeping(tables, settings, clock)
         self._tick = Wake()
+        self._room_ms = 0
         self._failure: Exception | None = None
         self.inbox = Inbox(
             self._outbox,
@@ -85,6 +88,9 @@ class Engine:
             max_unwritten_count=settings.max_unwritten_count,
             on_written=self._on_written,
             on_merged=self._on_merged,
+            make_room=self._make_room,
+            patience_s=settings.enqueue_patience_s,
+            settle_s=settings.settle_s,
             on_step=on_step,
         )
         self.runner = Runner(
@@ -125,6 +131,9 @@ class Engine:
             answer = await self.control.cancel_answer(client_id)
             if answer is not None:
                 return answer
+            if await self.control.cancel(client_id):  # whoever had it gave it back without having begun it
+                self.ends_changed([client_id])
+                return Cancelled.CANCELLED
             await news.wait()
 
     async def look_up(self, client_ids: Sequence[str]) -> None:
@@ -222,6 +231,17 @@ class Engine:
     def _stir(self) -> None:
         self.events.stir()
         self.statistics.stir()
+
+    async def _make_room(self) -> None:
+        """The queue is full: clear away what has become pointless, unless that was just done."""
+        now_ms = self.clock.boot_ms()
+        if now_ms < self._room_ms:
+            return
+        self._room_ms = now_ms + int(1000 * self.settings.tick_s)
+        try:
+            await self._housekeeping.prune()
+        except StorageError as error:
+            _log.warning("chat.pruning_failed", error=str(error))
 
     # -- once in a while ------------------------------------------------------------------------------------------
 

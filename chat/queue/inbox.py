@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import structlog
 
-from chat.errors import ClientIdConflict, QueueClosed, QueueFull
+from chat.errors import ChatError, ClientIdConflict, QueueClosed, QueueFull
 from chat.queue.clock import Wake
 from chat.queue.records import Added
+from chat.queue.sealing import SealError
 from chat.queue.storage_troubles import MAY_PASS, Patience
+from chat.queue.tickets import Batch, Ticket
 from storage import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from chat.queue.merging import Merged, Merger
     from chat.queue.outbox import Outbox
@@ -29,56 +31,6 @@ BATCH_COUNT = 200
 """The most actions in one transaction; a caller's wait is at most two of them."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
-
-
-class Ticket:
-    """An action on its way to the disk."""
-
-    __slots__ = ("_error", "_written", "new", "payload", "was_there")
-
-    def __init__(self, new: NewAction, payload: Any, written: anyio.Event) -> None:
-        self.new = new
-        self.payload = payload
-        """Kept only of those that may be coalesced."""
-        self.was_there = False
-        """An action of this client id was stored before, with the same payload."""
-        self._written = written
-        self._error: Exception | None = None
-
-    async def durable(self) -> None:
-        """Return when the action is on the disk; cancelled, it is stored none the less.
-
-        Raises:
-            QueueFull: Nothing was stored; try again when some actions are done.
-            ClientIdConflict: The client id belongs to another action; nothing was stored.
-            QueueClosed: The queue closed before it was stored.
-            StorageError: The disk failed; nothing was stored.
-        """
-        await self._written.wait()
-        if self._error is not None:
-            raise self._error
-
-    @property
-    def is_written(self) -> bool:
-        """It is on the disk, or was refused."""
-        return self._written.is_set()
-
-    @property
-    def error(self) -> Exception | None:
-        """Why it was not stored, once that is known."""
-        return self._error
-
-    def refuse(self, error: Exception) -> None:
-        """Have `durable` raise `error`."""
-        self._error = error
-
-
-class _Batch:
-    __slots__ = ("tickets", "written")
-
-    def __init__(self) -> None:
-        self.tickets: list[Ticket] = []
-        self.written = anyio.Event()
 
 
 class Inbox:
@@ -93,6 +45,9 @@ class Inbox:
         max_unwritten_count: int,
         on_written: Callable[[Sequence[Ticket]], None],
         on_merged: Callable[[Ticket, Merged], None],
+        make_room: Callable[[], Awaitable[None]],
+        patience_s: float,
+        settle_s: float,
         on_step: Callable[[str], None] | None = None,
     ) -> None:
         self._outbox = outbox
@@ -101,8 +56,13 @@ class Inbox:
         self._max_unwritten_count = max_unwritten_count
         self._on_written = on_written
         self._on_merged = on_merged
+        self._make_room = make_room
+        self._patience_s = patience_s
+        self._settle_s = settle_s
         self._on_step = on_step
-        self._batches: deque[_Batch] = deque()
+        self._batches: deque[Batch] = deque()
+        self._current: Batch | None = None
+        self._patience = Patience(patience_s)
         self._unwritten_count = 0
         self._wake = Wake()
         self._is_closing = False
@@ -119,7 +79,7 @@ class Inbox:
         if self._unwritten_count >= self._max_unwritten_count:
             raise QueueFull(limit=self._max_unwritten_count, size=self._unwritten_count)
         if not self._batches or len(self._batches[-1].tickets) >= BATCH_COUNT:
-            self._batches.append(_Batch())
+            self._batches.append(Batch())
             self._wake.set()
         batch = self._batches[-1]
         ticket = Ticket(new, None if new.subject is None else payload, batch.written)
@@ -128,42 +88,55 @@ class Inbox:
         return ticket
 
     async def run(self) -> None:
-        """Write what is put, until `close` was called and all is written."""
-        while True:
-            self._wake.clear()
-            while self._batches:
-                batch = self._batches.popleft()
-                try:
-                    if self._on_step is not None:
-                        self._on_step("adding")
-                    await self._write(batch.tickets)
-                    if self._on_step is not None:
-                        self._on_step("added")
-                except BaseException:
-                    self._give_up([batch, *self._batches])
-                    raise
-                self._settle(batch)
-            if self._is_closing:
-                return
-            await self._wake.wait()
+        """Write what is put, until `close` was called and all is written; cancelled, write what was put by then."""
+        try:
+            while True:
+                self._wake.clear()
+                await self._write_batches()
+                if self._is_closing:
+                    return
+                await self._wake.wait()
+        except anyio.get_cancelled_exc_class():
+            self._is_closing = True
+            with anyio.move_on_after(self._settle_s, shield=True):
+                await self._write_batches()
+            raise
+        finally:
+            self._give_up()
+
+    async def _write_batches(self) -> None:
+        while self._batches or self._current is not None:
+            batch = self._current = self._current or self._batches.popleft()
+            if self._on_step is not None:
+                self._on_step("adding")
+            await self._write([ticket for ticket in batch.tickets if not ticket.is_judged])
+            if self._on_step is not None:
+                self._on_step("added")
+            self._current = None
+            self._settle(batch)
 
     def close(self) -> None:
         """Take nothing more; what was taken is still written."""
         self._is_closing = True
         self._wake.set()
 
-    def _settle(self, batch: _Batch) -> None:
+    def _settle(self, batch: Batch) -> None:
         self._unwritten_count -= len(batch.tickets)
         self._on_written(batch.tickets)
         batch.written.set()
 
-    def _give_up(self, batches: Sequence[_Batch]) -> None:
+    def _give_up(self) -> None:
         self._is_closing = True
-        for batch in batches:
-            for ticket in batch.tickets:
-                ticket.refuse(QueueClosed("the queue closed before the action was stored"))
-            batch.written.set()
+        for batch in [self._current, *self._batches]:
+            for ticket in batch.tickets if batch is not None else ():
+                if not ticket.is_judged:
+                    ticket.refuse(
+                        QueueClosed("the queue closed before anybody knew that the action was stored")
+                    )
+            if batch is not None:
+                batch.written.set()
         self._batches.clear()
+        self._current = None
 
     async def _write(self, tickets: Sequence[Ticket]) -> None:
         """Write `tickets` in order: those that can't be coalesced together, each of the others by itself."""
@@ -180,47 +153,84 @@ class Inbox:
             await self._write_together(plain)
 
     async def _write_merged(self, ticket: Ticket) -> None:
-        patience = Patience()
+        merged = await self._merged(ticket)
+        if merged is not None and merged.verdict is Added.FULL:
+            await self._make_room()
+            merged = await self._merged(ticket)
+        if merged is not None:
+            await self._judge({ticket: merged.verdict})
+            self._on_merged(ticket, merged)
+
+    async def _write_together(self, tickets: Sequence[Ticket]) -> None:
+        verdicts = await self._added(tickets)
+        full = [ticket for ticket, verdict in verdicts.items() if verdict is Added.FULL]
+        if full:
+            await self._make_room()
+            verdicts |= await self._added(full)
+        await self._judge({ticket: verdict for ticket, verdict in verdicts.items() if not ticket.is_judged})
+
+    async def _merged(self, ticket: Ticket) -> Merged | None:
+        """Return what became of a ticket that may be coalesced, None if it was refused."""
         while True:
             try:
                 merged = await self._merger.add(ticket.new, ticket.payload, limit=self._max_waiting_count)
-            except MAY_PASS as error:
-                await patience.wait("chat.enqueue_delayed", error)
-            except StorageError as error:
-                _log.error("chat.enqueue_failed", error=str(error), client_id=ticket.new.client_id)
-                ticket.refuse(error)
-                return
+            except (StorageError, ChatError, SealError) as error:
+                if not await self._is_worth_waiting(error):
+                    self._refuse(ticket, error)
+                    return None
             else:
-                self._judge(ticket, merged.verdict)
-                self._on_merged(ticket, merged)
-                return
+                self._patience = Patience(self._patience_s)
+                return merged
 
-    async def _write_together(self, tickets: Sequence[Ticket]) -> None:
-        """Write `tickets` together; when one of them can't be written at all, one by one."""
-        patience = Patience()
-        verdicts: list[Added] | None = None
-        while verdicts is None:
+    async def _added(self, tickets: Sequence[Ticket]) -> dict[Ticket, Added]:
+        """Return what became of `tickets`, written together; when one can't be written at all, one by one.
+
+        Those that were refused are not among them.
+        """
+        while True:
             try:
                 verdicts = await self._outbox.add(
-                    [ticket.new for ticket in tickets], limit=self._max_waiting_count
+                    [each.new for each in tickets], limit=self._max_waiting_count
                 )
-            except MAY_PASS as error:  # written again it is not stored twice: the client id is unique
-                await patience.wait("chat.enqueue_delayed", error)
-            except StorageError as error:
-                if len(tickets) > 1:
+            except StorageError as error:  # written again it is not stored twice: the client id is unique
+                if await self._is_worth_waiting(error):
+                    continue
+                if isinstance(error, MAY_PASS) or len(tickets) == 1:
                     for ticket in tickets:
-                        await self._write_together([ticket])
-                else:
-                    _log.error("chat.enqueue_failed", error=str(error), client_id=tickets[0].new.client_id)
-                    tickets[0].refuse(error)
-                return
-        for ticket, verdict in zip(tickets, verdicts, strict=True):
-            self._judge(ticket, verdict)
+                        self._refuse(ticket, error)
+                    return {}
+                alone: dict[Ticket, Added] = {}
+                for ticket in tickets:
+                    alone |= await self._added([ticket])
+                return alone
+            self._patience = Patience(self._patience_s)
+            return dict(zip(tickets, verdicts, strict=True))
 
-    def _judge(self, ticket: Ticket, verdict: Added) -> None:
-        if verdict is Added.DUPLICATE:
-            ticket.was_there = True
-        elif verdict is Added.CONFLICT:
-            ticket.refuse(ClientIdConflict(ticket.new.client_id))
-        elif verdict is Added.FULL:
-            ticket.refuse(QueueFull(limit=self._max_waiting_count, size=self._max_waiting_count))
+    async def _is_worth_waiting(self, error: Exception) -> bool:
+        """Wait a while if `error` may pass, and return whether to try again."""
+        if not isinstance(error, MAY_PASS) or self._patience.is_over:
+            return False
+        await self._patience.wait("chat.enqueue_delayed", error)
+        return True
+
+    def _refuse(self, ticket: Ticket, error: Exception) -> None:
+        _log.error("chat.enqueue_failed", error=str(error), client_id=ticket.new.client_id)
+        ticket.refuse(error)
+
+    async def _judge(self, verdicts: dict[Ticket, Added]) -> None:
+        size = None
+        for ticket, verdict in verdicts.items():
+            if verdict is Added.CONFLICT:
+                ticket.refuse(ClientIdConflict(ticket.new.client_id))
+            elif verdict is Added.FULL:
+                size = await self._size() if size is None else size
+                ticket.refuse(QueueFull(limit=self._max_waiting_count, size=size))
+            else:
+                ticket.was_there = verdict is Added.DUPLICATE
+                ticket.is_judged = True
+
+    async def _size(self) -> int:
+        try:
+            return await self._outbox.open_count()
+        except StorageError:  # it was full a moment ago
+            return self._max_waiting_count

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from chat.errors import InvalidAction
 from chat.queue.coalescing import Pending, Plan, plan
 from chat.queue.outbox import added, entering, why_not
 from chat.queue.packing import Unreadable, context_of
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from chat.queue.tables import Tables
 
 _TRIES_COUNT = 6
-"""Afterwards the action is stored as it is."""
+"""Afterwards the action is stored by itself, as one that can't be merged is."""
 _LONGEST_DEBOUNCES = 4
 _NOTHING_LEFT = '{"coalesced":true}'
 
@@ -65,11 +66,16 @@ class Merger:
             pending, ages_ms, is_another_open = await self._pending(kind, new)
             made = plan(kind, payload, pending, is_another_open=is_another_open)
             try:
+                if not _keeps_needs(new, made):
+                    break
                 await self._tables.write_all(self._writes(kind, new, made, ages_ms, limit))
             except ConstraintViolated:
                 continue
+            except InvalidAction:  # together they are too large
+                break
             return _merged(new, made)
-        (verdict,) = await self._outbox.add([new], limit=limit)
+        alone = plan(kind, payload, (), is_another_open=True)
+        (verdict,) = await self._outbox.add([self._changed(new, alone.payload)], limit=limit)
         return Merged(verdict=verdict)
 
     async def _pending(self, kind: ActionType, new: NewAction) -> tuple[list[Pending], dict[int, int], bool]:
@@ -82,7 +88,7 @@ class Merger:
         ages_ms = {}
         is_another_open = False
         for id_, client_id, name, version, was_called, revision, key_id, sealed, created_at_ms, *rest in rows:
-            is_delayed, is_free, lane_key = rest
+            is_delayed, is_free, lane_key, needs_others = rest
             found = self._packing.types.find(name)
             try:
                 if not is_free or found is None:
@@ -101,6 +107,7 @@ class Merger:
                     payload=payload,
                     was_called=bool(was_called),
                     revision=revision,
+                    needs_others=bool(needs_others),
                 )
             )
             if is_delayed:
@@ -154,6 +161,13 @@ class Merger:
     def _changed(self, new: NewAction, payload: Any) -> NewAction:
         key_id, sealed = self._packing.sealed(payload, new.client_id, new.lane_key)
         return msgspec.structs.replace(new, payload=sealed, key_id=key_id)
+
+
+def _keeps_needs(new: NewAction, made: Plan) -> bool:
+    """Return whether nothing happens before what it needs, nor has to wait for what only another one needs."""
+    if set(new.needs) - {new.target_id} and not made.is_nothing:
+        return made.carrier is None and not made.replaced and not made.annihilated
+    return not any(each.needs_others for each in made.replaced)
 
 
 def _finished(new: NewAction, state: str, carried_by: str | None, result: str | None) -> tuple[Any, ...]:

@@ -84,6 +84,11 @@ class Outbox:
             for client_id, state, result, error, carried_by in rows
         ]
 
+    async def open_count(self) -> int:
+        """Return how many actions have not ended."""
+        ((count,),) = await self._tables.read("open_count")
+        return int(count)
+
     async def digests(self, client_ids: Sequence[str]) -> dict[str, bytes]:
         """Return the digests of those of `client_ids` that are stored."""
         rows = await self._tables.read("look_up", (json_text(client_ids),))

@@ -6,6 +6,8 @@ lifted step by step; one that this program can't read is held until a program co
 
 from __future__ import annotations
 
+import math
+import re
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,9 @@ MAX_PAYLOAD_BYTES = 1024 * 1024
 KEY_UNAVAILABLE, UNKNOWN_VERSION, UPCASTER_FAILED = "key_unavailable", "unknown_version", "upcaster_failed"
 _DIGEST_BYTES = 16
 _MAX_ID_CHARS = 100
+_MOST_ATTEMPTS = 1_000_000
+_MAX_DELAY_S = 10 * 365 * 86_400.0
+_ODD_CHARS = re.compile("[\x00-\x1f\ud800-\udfff]")
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -73,10 +78,16 @@ class Packing:
         at_ms = self._clock.wall_ms()
         if client_id is None:
             client_id = self._ids.at(at_ms)
-        elif not 0 < len(client_id) <= _MAX_ID_CHARS:
-            raise InvalidAction(f"a client id has 1 to {_MAX_ID_CHARS} characters")
-        if max_attempts is not None and max_attempts < 1:
-            raise InvalidAction(f"max_attempts is {max_attempts}; at least 1 is allowed")
+        elif not 0 < len(client_id) <= _MAX_ID_CHARS or not _is_plain(client_id):
+            raise InvalidAction(f"a client id has 1 to {_MAX_ID_CHARS} characters, and no control characters")
+        if not _is_plain(account):
+            raise InvalidAction("an account has no control characters, and no halves of characters")
+        if max_attempts is not None and not 1 <= max_attempts <= _MOST_ATTEMPTS:
+            raise InvalidAction(f"max_attempts is {max_attempts}; 1 to {_MOST_ATTEMPTS} are allowed")
+        if delay_s is not None and not -math.inf < delay_s <= _MAX_DELAY_S:
+            raise InvalidAction(f"delay_s is {delay_s}; at most {_MAX_DELAY_S:.0f} is allowed")
+        if isinstance(needs, str):
+            raise InvalidAction("what it comes after is a list of client ids, not one text")
         lane_key = kind.lane_of(payload, account)
         body = _body(payload)
         key_id, sealed = self.seal.seal(body, context_of(client_id, kind.name, lane_key))
@@ -157,6 +168,10 @@ def _lifted(kind: ActionType, plain: dict[str, Any], version: int) -> dict[str, 
 def context_of(client_id: str, name: str, lane_key: str) -> bytes:
     """Return what names a row to its seal."""
     return "\0".join((client_id, name, lane_key)).encode()
+
+
+def _is_plain(text: str) -> bool:
+    return _ODD_CHARS.search(text) is None
 
 
 def digest_of(name: str, account: str, body: bytes) -> bytes:

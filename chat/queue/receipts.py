@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from chat.errors import Failure
-    from chat.queue.inbox import Ticket
+    from chat.queue.tickets import Ticket
 
 _ENDS: dict[State, type[NotDelivered]] = {
     State.FAILED: ActionFailed,

@@ -258,7 +258,7 @@ class Runner:
         if report.verdict.lane == "waits for login":
             self._next.expired_accounts[lane.lease.account] = None
             self._lanes.end(account=lane.lease.account)
-        self._contacting.learn(report.verdict.entry.failure)
+        self._contacting.learn(report.verdict.entry)
 
     def _on_contact_changed(self, before: Contact, contact: Contact) -> None:
         if before.may_deliver() != contact.may_deliver():

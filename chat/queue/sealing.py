@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class CannotOpen(Exception):
+class SealError(Exception):
+    """The root of what a seal raises, and nothing else."""
+
+
+class CannotSeal(SealError):
+    """There is no key to seal with now; nothing was stored."""
+
+
+class CannotOpen(SealError):
     """A payload does not open: its key is not there, or somebody has changed it."""
 
 
@@ -21,7 +29,11 @@ class Seal(Protocol):
         """The present key; payloads sealed with another one are sealed anew when there is time."""
 
     def seal(self, body: bytes, context: bytes) -> tuple[str | None, bytes]:
-        """Return the id of the key that was used, and the sealed body."""
+        """Return the id of the key that was used, and the sealed body; a key's id is part of what is authenticated.
+
+        Raises:
+            CannotSeal: There is no key to seal with.
+        """
 
     def open(self, key_id: str | None, sealed: bytes, context: bytes) -> bytes:
         """Return the body.

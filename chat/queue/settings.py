@@ -58,6 +58,8 @@ class QueueSettings:
     """At most one `queue.updated` in this time."""
     busy_timeout_s: float = 10.0
     """How long to wait for another process that writes the same file."""
+    enqueue_patience_s: float = 30.0
+    """How long an action waits to be stored while the disk is full or the file is busy; then whoever gave it is told."""
 
     def __post_init__(self) -> None:
         for name, least in _LEAST_COUNTS:
@@ -95,4 +97,5 @@ _SECONDS = (
     "prune_every_s",
     "statistics_debounce_s",
     "busy_timeout_s",
+    "enqueue_patience_s",
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import anyio
 import structlog
 
@@ -31,13 +33,20 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
 
 class Patience:
-    """Waits longer each time, and says so."""
+    """Waits longer each time, and says so; altogether about `limit_s`, if there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_s: float = math.inf) -> None:
         self._wait_s = _FIRST_S
+        self._left_s = limit_s
+
+    @property
+    def is_over(self) -> bool:
+        """It has waited for as long as it may."""
+        return self._left_s <= 0
 
     async def wait(self, event: str, error: Exception) -> None:
         """Log `event` and wait."""
         _log.warning(event, error=str(error), reason=type(error).__name__, wait_s=self._wait_s)
         await anyio.sleep(self._wait_s)
+        self._left_s -= self._wait_s
         self._wait_s = min(2 * self._wait_s, _MOST_S)

@@ -69,7 +69,9 @@ SELECT found.id, found.client_id, found.type, found.version, found.was_called, f
            AND NOT (found.in_lane = 1 AND lane.owner IS NOT NULL AND found.id <= coalesce(lane.claimed_to, 0)
                     AND found.entered_fence IS NOT lane.fence)
            AS is_free,
-       lane.key
+       lane.key,
+       EXISTS (SELECT 1 FROM dependency JOIN action AS needed ON needed.id = dependency.needs_id
+               WHERE dependency.action_id = found.id AND needed.client_id IS NOT found.target_id) AS needs_others
 FROM action AS found JOIN lane ON lane.id = found.lane_id
 WHERE found.finished_at_ms IS NULL
   AND found.id IN (SELECT id FROM action WHERE subject = ?1 AND finished_at_ms IS NULL

@@ -49,6 +49,10 @@ WHERE asked.client_id = ?1;
 -- How many actions are in each state. ?1 type, '' for all
 SELECT state, count FROM counter WHERE type = ?1;
 
+-- name: open_count
+-- How many actions have not ended.
+SELECT count FROM counter WHERE type = '' AND state = 'open';
+
 -- name: lanes
 -- The lanes that hold anything, or are claimed or paused. ?1 how many
 SELECT key, topic, account, priority, due_ms, owner, paused, blocked_by,
