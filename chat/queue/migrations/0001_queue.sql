@@ -121,6 +121,8 @@ CREATE TABLE counter (
 INSERT INTO counter (type, state) VALUES ('', 'open'), ('', 'queued'), ('', 'calling'), ('', 'uncertain'), ('', 'retry_wait'),
     ('', 'paused'), ('', 'failed'), ('', 'expired'), ('', 'cancelled'), ('', 'done');
 
+-- No trigger asks `IN` of more than two constants: SQLite builds a table of them each time that one fires. With lists, an
+-- action that was done took 100 to 190 us of it, without 18 (2026-11-23, without a disk, 2 cores under load).
 CREATE TRIGGER action_added AFTER INSERT ON action BEGIN
     UPDATE counter SET count = count + 1 WHERE type = '' AND state = NEW.state;
     UPDATE counter SET count = count + 1 WHERE type = '' AND state = 'open' AND NEW.state = 'queued';
@@ -141,16 +143,23 @@ END;
 CREATE TRIGGER action_moved AFTER UPDATE OF state ON action WHEN NEW.state IS NOT OLD.state BEGIN
     UPDATE counter SET count = count - 1 WHERE type = '' AND state = OLD.state;
     UPDATE counter SET count = count + 1 WHERE type = '' AND state = NEW.state;
-    UPDATE counter
-    SET count = count + (OLD.state IN ('failed', 'expired', 'cancelled', 'done'))
-                      - (NEW.state IN ('failed', 'expired', 'cancelled', 'done'))
-    WHERE type = '' AND state = 'open'
-      AND (OLD.state IN ('failed', 'expired', 'cancelled', 'done')) <> (NEW.state IN ('failed', 'expired', 'cancelled', 'done'));
     UPDATE counter SET count = count - 1 WHERE type = OLD.type AND state = OLD.state;
     INSERT INTO counter VALUES (NEW.type, NEW.state, 1) ON CONFLICT DO UPDATE SET count = count + 1;
     INSERT INTO event (at_ms, kind, was, client_id, type, lane_id, attempts, due_ms, error, result)
         VALUES (NEW.changed_at_ms, NEW.state, OLD.state, NEW.client_id, NEW.type, NEW.lane_id, NEW.attempts, NEW.due_ms, NEW.error,
                 NEW.result);
+END;
+
+CREATE TRIGGER action_ended AFTER UPDATE OF state ON action
+WHEN (NEW.state = 'done' OR NEW.state = 'cancelled' OR NEW.state = 'failed' OR NEW.state = 'expired')
+     AND NOT (OLD.state = 'done' OR OLD.state = 'cancelled' OR OLD.state = 'failed' OR OLD.state = 'expired') BEGIN
+    UPDATE counter SET count = count - 1 WHERE type = '' AND state = 'open';
+END;
+
+CREATE TRIGGER action_reopened AFTER UPDATE OF state ON action
+WHEN (OLD.state = 'done' OR OLD.state = 'cancelled' OR OLD.state = 'failed' OR OLD.state = 'expired')
+     AND NOT (NEW.state = 'done' OR NEW.state = 'cancelled' OR NEW.state = 'failed' OR NEW.state = 'expired') BEGIN
+    UPDATE counter SET count = count + 1 WHERE type = '' AND state = 'open';
 END;
 
 -- Only what has ended is ever removed.
@@ -166,7 +175,7 @@ END;
 
 -- What needs an action that will never be done is taken back with it; one that failed may still be retried.
 CREATE TRIGGER action_gone AFTER UPDATE OF state ON action
-WHEN NEW.state IN ('cancelled', 'expired') AND NEW.carried_by IS NULL
+WHEN (NEW.state = 'cancelled' OR NEW.state = 'expired') AND NEW.carried_by IS NULL
      AND EXISTS (SELECT 1 FROM dependency WHERE needs_id = NEW.id) BEGIN
     UPDATE action
     SET state = 'cancelled', in_lane = 0, due_ms = NULL, payload = NULL, key_id = NULL,
