@@ -33,7 +33,7 @@ _SIGNATURES = (
     (b"MSCF", "application/vnd.ms-cab-compressed"),
     (b"\0\1\0\0\0", "font/ttf"),
     (b"OTTO\0", "font/otf"),
-    (b"qoif", "image/x-qoi"),
+    (b"DDS |\0\0\0", "image/vnd.ms-dds"),
 )
 
 _ALIASES = {

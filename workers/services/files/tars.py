@@ -43,8 +43,10 @@ def facts(file: Looked, path: str, kind: FileType, task: Task) -> ArchiveFacts |
 
 
 def _linked(entry: tarfile.TarInfo) -> str:
-    if entry.issym():
-        return (
-            f"{entry.name.rpartition('/')[0]}/{entry.linkname}" if not entry.linkname.startswith("/") else "/"
-        )
-    return entry.linkname if entry.islnk() else ""
+    """Return where a link leads, seen from the folder it is unpacked to; "" for what is no link."""
+    if entry.islnk():
+        return entry.linkname
+    if not entry.issym():
+        return ""
+    above = entry.name.rpartition("/")[0]
+    return f"{above}/{entry.linkname}" if above and not entry.linkname.startswith("/") else entry.linkname
