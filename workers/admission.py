@@ -49,17 +49,27 @@ class Admission:
                 f"{self._max_waiting_count} calls wait already, which is the most that may",
             )
         if self.held_bytes + size_bytes > self._max_waiting_bytes:
-            self._refuse(
-                "bytes_full",
-                f"the calls that wait hold {self.held_bytes} bytes, and this one has {size_bytes}; "
-                f"together at most {self._max_waiting_bytes} are held",
-            )
+            self._refuse_bytes(size_bytes)
         self.counts[lane] += 1
         self.held_bytes += size_bytes
 
     def release(self, lane: Lane, count: int, size_bytes: int) -> None:
         """Count out `count` calls that hold `size_bytes` together and were answered, or given up."""
         self.counts[lane] -= count
+        self.held_bytes -= size_bytes
+
+    def hold(self, size_bytes: int) -> None:
+        """Count the buffers of a request in, or refuse them.
+
+        Raises:
+            PoolSaturated: The bound is reached; nothing was counted.
+        """
+        if self.held_bytes + size_bytes > self._max_waiting_bytes:
+            self._refuse_bytes(size_bytes)
+        self.held_bytes += size_bytes
+
+    def let_go(self, size_bytes: int) -> None:
+        """Count buffers out."""
         self.held_bytes -= size_bytes
 
     def moved(self, lane: Lane, to_lane: Lane) -> None:
@@ -82,6 +92,13 @@ class Admission:
         """Count a refusal and return the error that says so."""
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
         return PoolSaturated(message, retry_after_s=self.retry_after_s(), reason=reason)
+
+    def _refuse_bytes(self, size_bytes: int) -> None:
+        self._refuse(
+            "bytes_full",
+            f"the calls that wait hold {self.held_bytes} bytes, and this one has {size_bytes}; "
+            f"together at most {self._max_waiting_bytes} are held",
+        )
 
     def _refuse(self, reason: str, message: str) -> None:
         raise self.refuse(reason, message)

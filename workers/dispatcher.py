@@ -65,6 +65,7 @@ class Dispatcher:
             self.waiting,
             reserved=self.reserved,
             window_count=settings.window_count,
+            request_window_count=settings.request_window_count,
             balance=settings.balance,
         )
         self._pump_is_due = False
@@ -81,7 +82,12 @@ class Dispatcher:
         for slot in self.slots:
             if slot.outgoing:
                 batch, slot.outgoing = slot.outgoing, []
-                if slot.worker is not None:
+                has_requests, slot.has_requests = slot.has_requests, False
+                if slot.worker is None:
+                    continue
+                if has_requests:
+                    slot.worker.send_requests(batch)
+                else:
                     slot.worker.send(batch)
 
     # -- what callers do ------------------------------------------------------------------------------------------
@@ -110,6 +116,18 @@ class Dispatcher:
             )
         else:
             pending.settling = True
+            pending.deadline = now + settle_s
+            self.ask_to_stop(pending)
+
+    def expire_unbegun(self, pending: Pending, now: float, settle_s: float) -> None:
+        """Answer a call that has waited too long to begin; one that has begun just goes on."""
+        pending.begin_by = 0.0
+        slot = pending.slot
+        if slot is None:
+            self.ledger.fail(pending, TaskTimedOut("it waited too long to begin", begun=False))
+            self.waiting.became_stale()
+        elif slot.worker is not None and pending.seq > slot.worker.page[LAST]:
+            pending.settling = True  # it may begin just now: the worker knows
             pending.deadline = now + settle_s
             self.ask_to_stop(pending)
 

@@ -1,11 +1,13 @@
 """Which worker gets which waiting call.
 
 Calls with a key go where others of the key are; scans go to workers other than the reserved one, one at a time;
-short calls go to the least busy worker (or to each in turn) that runs neither a scan nor anything slow.
+short calls go to the least busy worker (or to each in turn) that runs neither a scan nor anything slow. Typed requests
+likewise, those of high priority first.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from workers.slots import load_of
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from workers.waiting import Waiting
 
 
+PATIENCE_S = 5.0
+"""A request of low priority that has waited this long counts as normal: it is deferred, never starved."""
+
+
 class HandingOut:
     """Assigns waiting calls to slots; sending them is the dispatcher's part."""
 
@@ -28,12 +34,14 @@ class HandingOut:
         *,
         reserved: Slot | None,
         window_count: int,
+        request_window_count: int,
         balance: Balance,
     ) -> None:
         self._slots = slots
         self._waiting = waiting
         self._reserved = reserved
         self._window_count = window_count
+        self._request_window_count = request_window_count
         self._balance = balance
         self._turn = 0
 
@@ -49,6 +57,8 @@ class HandingOut:
             self._scans()
         if waiting.short:
             self._short()
+        if waiting.has_requests:
+            self._requests()
 
     def _pinned(self, slot: Slot) -> None:
         while slot.pinned and slot.takes_calls(self._window_count):
@@ -91,6 +101,35 @@ class HandingOut:
                     self._waiting.met_stale()
                 else:
                     slot.assign(pending)
+
+    def _requests(self) -> None:
+        """Give out typed requests by priority, each to the least busy worker (or to each in turn)."""
+        self._be_patient_no_longer()
+        window_count = self._request_window_count
+        free = [slot for slot in self._slots if not slot.slow and slot.takes_calls(window_count)]
+        for queue in self._waiting.requests:
+            while queue and free:
+                if self._balance == "least-busy":
+                    slot = min(free, key=load_of)
+                else:
+                    self._turn += 1
+                    slot = free[self._turn % len(free)]
+                pending = queue.popleft()
+                if pending.settled:
+                    self._waiting.met_stale()
+                    continue
+                slot.assign(pending)
+                if len(slot.in_flight) >= window_count:
+                    free.remove(slot)
+
+    def _be_patient_no_longer(self) -> None:
+        """Put requests of low priority that have waited long behind those of normal priority."""
+        _, normal, low = self._waiting.requests
+        if low:
+            since = time.monotonic() - PATIENCE_S
+            while low and low[0].submitted_at < since:
+                low[0].priority -= 1
+                normal.append(low.popleft())
 
     def _short(self) -> None:
         queue, window_count = self._waiting.short, self._window_count

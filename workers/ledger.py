@@ -116,6 +116,8 @@ class Ledger:
             return
         pending.released = True
         pending.params = None
+        if pending.attachments is not None:
+            pending.attachments.close()
         self.admission.release(pending.lane, 1, len(pending.tail))
         self._note_idle()
 

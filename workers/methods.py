@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import msgspec
 
 from workers.body import Body
+from workers.buffers import MAX_COUNT, Output
 from workers.errors import InvalidParameters, TaskCancelled, UnknownMethod
 from workers.protocol import Progress
 
@@ -66,7 +67,7 @@ class Reporter:
 class Task:
     """What a method gets beside its parameters; valid while the method runs."""
 
-    __slots__ = ("_deadline", "_is_shown", "_reporter", "_seq", "_stopped", "buffers")
+    __slots__ = ("_deadline", "_is_shown", "_makes_files", "_reporter", "_seq", "_stopped", "buffers")
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class Task:
         deadline: float = 0.0,
         seq: int = 0,
         reporter: Reporter | None = None,
+        makes_files: bool = False,
     ) -> None:
         self.buffers: Sequence[memoryview] = buffers
         """Read-only input, in the order in which the caller gave it."""
@@ -83,6 +85,7 @@ class Task:
         self._reporter = reporter
         self._is_shown = False
         self._stopped = False
+        self._makes_files = makes_files
 
     def progress(self, done: int, total: int | None = None, note: str = "") -> None:
         """Tell whoever waits how far it is; most calls are dropped (see `PROGRESS_PERIOD_S`), which is cheap."""
@@ -107,6 +110,14 @@ class Task:
         if self._deadline and time.monotonic() > self._deadline:
             raise TaskCancelled("the deadline passed while it ran")
 
+    def allocate(self, size_bytes: int) -> Output:
+        """Return an output buffer to be filled through its `view`; returned as output, it is not copied any more.
+
+        Raises:
+            OSError: No memory is to be had.
+        """
+        return Output(size_bytes, as_file=self._makes_files)
+
     def stop(self) -> None:
         """Make every `check` from now on raise; any thread may call this."""
         self._stopped = True
@@ -116,8 +127,8 @@ def method(*, idempotent: bool = True) -> Callable[[F], F]:
     """Mark a method of a `MethodService` as one that callers may name.
 
     It is called with its parameters (of the annotated type, mostly a frozen msgspec Struct) and a `Task`, and returns
-    what it is annotated to, or a tuple of that and a sequence of output buffers (`bytes`, `bytearray`, `memoryview`
-    or `Body`). An `idempotent` one may be run again when its worker died.
+    what it is annotated to, or a tuple of that and a sequence of output buffers (`bytes`, `bytearray`, `memoryview`,
+    `Body`, or what `Task.allocate` gave), at most 64. An `idempotent` one may be run again when its worker died.
     """
 
     def mark(function: F) -> F:
@@ -137,6 +148,7 @@ class MethodService:
     _marked: ClassVar[dict[str, Callable[..., Any]]] = {}
     _task: Task | None = None
     _reporter: Reporter | None = None
+    _makes_files = False
 
     def __init__(self, options: dict[str, Any]) -> None:
         """Keep `options`: what MessagePack carries, and `worker_kind`."""
@@ -156,9 +168,13 @@ class MethodService:
         """Return the methods that callers may name, each with whether it is idempotent."""
         return {name: getattr(function, _MARK) for name, function in cls._marked.items()}
 
-    def report_to(self, send: Callable[[Progress], None]) -> None:
-        """Send the progress of tasks there from now on; called by the worker."""
+    def joined(self, send: Callable[[Progress], None], *, makes_files: bool) -> None:
+        """Send the progress of tasks there from now on, and make outputs that can leave this process or not.
+
+        Called by the worker before the first `run`.
+        """
         self._reporter = Reporter(send)
+        self._makes_files = makes_files
 
     def run(self, call: Call) -> Outcome:
         """Do `call`, whose params are an `Envelope`; see `Service`.
@@ -174,11 +190,13 @@ class MethodService:
         try:
             envelope = msgspec.convert(call.params, Envelope)
             params = takes.decode(envelope.params)
-        except msgspec.MsgspecError as error:
+            buffers = [memoryview(each).toreadonly() for each in envelope.buffers]
+        except (msgspec.MsgspecError, TypeError) as error:
             raise InvalidParameters(f"{call.method}: {error}") from None
-        buffers = [memoryview(each).toreadonly() for each in envelope.buffers]
         reporter = self._reporter if envelope.wants_progress else None
-        self._task = task = Task(buffers, deadline=call.deadline, seq=call.seq, reporter=reporter)
+        self._task = task = Task(
+            buffers, deadline=call.deadline, seq=call.seq, reporter=reporter, makes_files=self._makes_files
+        )
         try:
             result = function(self, params, task)
         finally:
@@ -218,4 +236,11 @@ def _signature(function: Callable[..., Any]) -> tuple[msgspec.msgpack.Decoder[An
 
 
 def _bodies(outputs: Iterable[Any]) -> list[Body]:
-    return [each if isinstance(each, Body) else Body((each,)) for each in outputs]
+    bodies = [each if isinstance(each, Body) else Body((_bytes(each),)) for each in outputs]
+    if len(bodies) > MAX_COUNT:
+        raise ValueError(f"{len(bodies)} output buffers; at most {MAX_COUNT} are allowed")
+    return bodies
+
+
+def _bytes(output: Any) -> bytes | memoryview:
+    return output if isinstance(output, bytes) else memoryview(output).cast("B")

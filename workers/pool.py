@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,25 +13,30 @@ import msgspec
 
 from workers.admission import Admission
 from workers.answers import Answer
+from workers.buffers import MAX_COUNT, Attachments, size_of
 from workers.dispatcher import Dispatcher
 from workers.errors import InvalidResult, PoolClosed, ServiceUnavailable, WorkerDied
 from workers.keeper import Keeper
 from workers.methods import Envelope, Outcome
 from workers.protocol import encoded_tail, encoder
+from workers.settings import PRIORITIES
 from workers.slots import load_of
 from workers.statistics import PoolStatistics
 from workers.watch import Watch
 from workers.worker import Pending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Hashable, Sequence
+    from collections.abc import AsyncIterator, Hashable, Sequence
 
+    from workers.buffers import Input
     from workers.completion import Loop
-    from workers.settings import Kind, Lane, PoolSettings
+    from workers.settings import Kind, Lane, PoolSettings, Priority
     from workers.slots import Slot
     from workers.worker import Backend
 
 R = TypeVar("R")
+OnProgress = Callable[[int, "int | None", str], None]
+"""Takes what is done, the total if it is known, and a note."""
 
 
 class Pool:
@@ -119,47 +125,55 @@ class Pool:
         params: Any,
         result: type[R],
         *,
-        buffers: Sequence[bytes | bytearray | memoryview] = (),
+        buffers: Sequence[Input] = (),
         timeout_s: float | None = None,
-        on_progress: Callable[[int, int | None, str], None] | None = None,
+        max_wait_s: float | None = None,
+        priority: Priority = "normal",
+        on_progress: OnProgress | None = None,
         idempotent: bool = False,
     ) -> Answer[R]:
         """Have a worker run a typed method of a `MethodService` and return its result; close what it returns.
 
-        `buffers` must not change until it returns. `on_progress` is called on the loop with what is done, the total
-        if it is known, and a note; what it raises goes to the log, and it is not called again.
+        `buffers` (at most 64) must not change until it returns. `max_wait_s` bounds the time until it begins,
+        `timeout_s` the whole. `on_progress` is called on the loop with what is done, the total if it is known, and a
+        note; what it raises goes to the log, and it is not called again. Low priority waits for the others, but
+        not longer than 5 s.
 
         Raises:
             InvalidParameters, UnknownMethod: Nothing ran.
             InvalidResult: It ran, but its result is not a `result`.
+            OSError: No memory or descriptor is to be had for the buffers.
             Exception: As `call`.
         """
+        if len(buffers) > MAX_COUNT:
+            raise ValueError(f"{len(buffers)} buffers; at most {MAX_COUNT} are allowed")
         encoded = encoder.encode(params)
-        envelope = Envelope(encoded, list(buffers), on_progress is not None)
-        now = time.monotonic()
-        deadline = now + (self._settings.default_timeout_s if timeout_s is None else timeout_s)
-        tail = encoded_tail(method, envelope, deadline) if self.kind == "process" else encoded
-        pending = Pending(
-            self._loop.create_future(),
-            method,
-            envelope,
-            tail,
-            "short",
-            None,
-            None,
-            now,
-            deadline,
-            idempotent,
-            None,
-            on_progress=on_progress,
-        )
-        self._admit(pending)
+        attachments = await self._attached(buffers) if buffers else None
+        try:
+            pending = self._pending_request(
+                method, encoded, attachments, timeout_s, wants_progress=on_progress is not None
+            )
+            pending.priority = PRIORITIES.index(priority)
+            pending.on_progress = on_progress
+            pending.idempotent = idempotent
+            if max_wait_s is not None:
+                pending.begin_by = pending.submitted_at + max_wait_s
+            self._admit(pending)
+        except BaseException:
+            if attachments is not None:
+                attachments.close()
+            raise
         try:
             outcome: Outcome | bytes = await pending.future
         except BaseException:
             if not pending.settled:
                 self._dispatcher.abandon(pending)
             raise
+        finally:
+            if (
+                attachments is not None and pending.released
+            ):  # else a worker has it still: see `Ledger.release`
+                attachments.close()
         return _checked(outcome, method, result)
 
     @asynccontextmanager
@@ -299,6 +313,49 @@ class Pool:
         self._dispatcher.pump_soon()
         return pending
 
+    async def _attached(self, buffers: Sequence[Input]) -> Attachments:
+        """Take the buffers of a request, or refuse them."""
+        size_bytes = size_of(buffers)
+        self._admission.hold(size_bytes)
+        attachments = Attachments(size_bytes, self._admission.let_go)
+        try:
+            if self.kind == "process":
+                await attachments.pack(buffers)
+            else:
+                attachments.share(buffers)
+        except BaseException:
+            attachments.close()
+            raise
+        return attachments
+
+    def _pending_request(
+        self,
+        method: str,
+        encoded: bytes,
+        attachments: Attachments | None,
+        timeout_s: float | None,
+        *,
+        wants_progress: bool,
+    ) -> Pending:
+        envelope = Envelope(encoded, attachments.items if attachments is not None else [], wants_progress)
+        now = time.monotonic()
+        deadline = now + (self._settings.default_timeout_s if timeout_s is None else timeout_s)
+        tail = encoded_tail(method, envelope, deadline) if self.kind == "process" else encoded
+        return Pending(
+            self._loop.create_future(),
+            method,
+            envelope,
+            tail,
+            "short",
+            None,
+            None,
+            now,
+            deadline,
+            False,
+            None,
+            attachments=attachments,
+        )
+
     def _admit(self, pending: Pending) -> None:
         """Let a request wait for its turn, or refuse it; `_submit` does the same in line."""
         if self._closing:
@@ -308,7 +365,7 @@ class Pool:
         self._admission.admit(pending.lane, len(pending.tail))
         self._waiting.add(pending)
         watch = self._watch
-        watch.soonest_deadline = min(watch.soonest_deadline, pending.deadline)
+        watch.soonest_deadline = min(watch.soonest_deadline, pending.begin_by or pending.deadline)
         if not watch.is_on:
             watch.start()
         self._dispatcher.pump_soon()

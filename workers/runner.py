@@ -52,6 +52,7 @@ class Runner:
         log: Callable[[str, str, dict[str, Any]], None],
         page: Page,
         progress: Callable[[Progress], None] | None = None,
+        makes_files: bool = False,
     ) -> None:
         self._service = service
         self._emit = emit
@@ -63,8 +64,8 @@ class Runner:
         self._newest_seq = 0
         self._running_count = 0
         self.is_batched = hasattr(service, "run_batch")
-        if progress is not None and hasattr(service, "report_to"):
-            service.report_to(progress)
+        if progress is not None and hasattr(service, "joined"):
+            service.joined(progress, makes_files=makes_files)
 
     @property
     def waiting_count(self) -> int:

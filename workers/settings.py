@@ -8,7 +8,9 @@ from typing import Literal
 Kind = Literal["inline", "thread", "process"]
 Lane = Literal["short", "scan"]
 Balance = Literal["least-busy", "round-robin"]
+Priority = Literal["high", "normal", "low"]
 
+PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
 KINDS: tuple[Kind, ...] = ("process", "thread", "inline")
 """In the order of the fallback chain."""
 
@@ -30,6 +32,8 @@ class PoolSettings:
     """How many bytes of parameters the calls of a pool may hold together."""
     window_count: int = 256
     """How many calls may be at one worker; the rest wait in the parent, where they can be cancelled or reordered."""
+    request_window_count: int = 16
+    """How many typed requests may be at one worker; what is there is not reordered by priority any more."""
     default_timeout_s: float = 30.0
     """The deadline of a call that names none; it covers waiting and running."""
     max_run_s: float = 300.0
@@ -61,6 +65,7 @@ class PoolSettings:
             "max_waiting_count",
             "max_waiting_bytes",
             "window_count",
+            "request_window_count",
             "breaker_count",
         ):
             value = getattr(self, name)

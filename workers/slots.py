@@ -24,6 +24,8 @@ class Slot:
         """Assigned in this turn, sent at its end."""
         self.pinned: deque[Pending] = deque()
         """Calls of sessions, which wait for this worker only."""
+        self.has_requests = False
+        """Some of `outgoing` are typed requests."""
         self.next_seq = 1
         self.scan_count = 0
         self.session_count = 0
@@ -49,6 +51,8 @@ class Slot:
         pending.sends_count += 1
         self.in_flight[pending.seq] = pending
         self.outgoing.append(pending)
+        if pending.priority >= 0:
+            self.has_requests = True
         if pending.lane == "scan" and pending.pinned is None:
             self.scan_count += 1
 

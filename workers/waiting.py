@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
+from workers.settings import PRIORITIES
+
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
 
@@ -20,13 +22,21 @@ class Waiting:
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.short: deque[Pending] = deque()
         self.scans: deque[Pending] = deque()
+        self.requests: tuple[deque[Pending], ...] = tuple(deque() for _ in PRIORITIES)
+        """Typed requests, by priority."""
         self.keyed: OrderedDict[Hashable, deque[Pending]] = OrderedDict()
         self._slots = slots
         self._owners: dict[Hashable, tuple[Slot, int]] = {}
         self._stale_count = 0
 
     def __bool__(self) -> bool:
-        return bool(self.short or self.scans or self.keyed)
+        return bool(self.short or self.scans or self.keyed or self.has_requests)
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether typed requests wait."""
+        high, normal, low = self.requests
+        return bool(normal or high or low)
 
     def __iter__(self) -> Iterator[Pending]:
         for queue in self._queues():
@@ -36,6 +46,8 @@ class Waiting:
         """Let a call wait behind the others of its lane, key or slot."""
         if pending.pinned is not None:
             pending.pinned.pinned.append(pending)
+        elif pending.priority >= 0:
+            self.requests[pending.priority].append(pending)
         elif pending.key is not None:
             self.keyed.setdefault(pending.key, deque()).append(pending)
         elif pending.lane == "short":
@@ -48,6 +60,8 @@ class Waiting:
         for pending in reversed(returned):
             if pending.pinned is not None:
                 pending.pinned.pinned.appendleft(pending)
+            elif pending.priority >= 0:
+                self.requests[pending.priority].appendleft(pending)
             elif pending.key is not None:
                 self.keyed.setdefault(pending.key, deque()).appendleft(pending)
             elif pending.lane == "short":
@@ -92,4 +106,10 @@ class Waiting:
                 queue.extend(live)
 
     def _queues(self) -> list[deque[Any]]:
-        return [self.short, self.scans, *self.keyed.values(), *(slot.pinned for slot in self._slots)]
+        return [
+            self.short,
+            self.scans,
+            *self.requests,
+            *self.keyed.values(),
+            *(slot.pinned for slot in self._slots),
+        ]

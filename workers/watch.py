@@ -86,6 +86,11 @@ class Watch:
             calls += slot.in_flight.values()
         soonest = math.inf
         for pending in calls:
+            if pending.begin_by and not pending.settled:
+                if pending.begin_by <= now:
+                    self._dispatcher.expire_unbegun(pending, now, self._settings.settle_s)
+                else:
+                    soonest = min(soonest, pending.begin_by)
             if not pending.settled and pending.deadline <= now:
                 self._dispatcher.expire(pending, now, self._settings.settle_s)
             if not pending.settled and pending.deadline < soonest:

@@ -9,6 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from workers.buffers import Attachments
     from workers.protocol import Progress, Reply
     from workers.settings import Kind, Lane
     from workers.slots import Slot
@@ -37,6 +38,11 @@ class Pending(msgspec.Struct, eq=False):
     demoting: bool = False
     settling: bool = False
     """Its deadline passed, and the worker is asked whether it had begun."""
+    priority: int = -1
+    """Of a typed request: the index of its queue among those that wait; -1 for a plain call."""
+    begin_by: float = 0.0
+    """When it must have begun, in seconds of `time.monotonic`; 0.0 means any time before its deadline."""
+    attachments: Attachments | None = None
     on_progress: Any = None
     """Takes what is done, the total and a note; None for a caller that does not look."""
     settled: bool = False
@@ -58,6 +64,9 @@ class Worker(Protocol):
 
     def send(self, calls: Sequence[Pending]) -> None:
         """Hand `calls`, whose `seq` is set, to the worker."""
+
+    def send_requests(self, calls: Sequence[Pending]) -> None:
+        """As `send`, where some of `calls` are typed requests, which may have files and may want progress."""
 
     def cancel(self, seq: int) -> None:
         """Ask it to take back or interrupt `seq`."""

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from tests.support.method_services import Declined, Digest, Numbers, Sum
+from tests.support.waiting import until
 from workers import (
     InvalidParameters,
     InvalidResult,
     Kind,
     Pool,
+    PoolSaturated,
     PoolSettings,
+    TaskFailed,
     TaskTimedOut,
     UnknownMethod,
     WorkerDied,
@@ -31,6 +37,28 @@ SERVICE = "tests.support.method_services:BenchMethods"
 def kind(request: pytest.FixtureRequest) -> Kind:
     chosen: Kind = request.param
     return chosen
+
+
+@pytest.fixture(params=["thread", "process"])
+def isolated(request: pytest.FixtureRequest) -> Kind:
+    """The kinds in which requests run beside the loop."""
+    chosen: Kind = request.param
+    return chosen
+
+
+async def answer(pool: Pool, into: list[Any], method: str, params: Any = None, **how: Any) -> None:
+    """Append the outcome of a request, result or error, to `into`."""
+    try:
+        into.append((await pool.request(method, params, Any, **how)).value)
+    except Exception as error:  # noqa: BLE001 - the tests look at it
+        into.append(error)
+
+
+def begin(
+    group: anyio.abc.TaskGroup, pool: Pool, into: list[Any], method: str, params: Any = None, **how: Any
+) -> None:
+    """Start a request whose outcome goes `into` a list."""
+    group.start_soon(partial(answer, pool, into, method, params, **how))
 
 
 def opened(kind: Kind, **numbers: Any) -> AbstractAsyncContextManager[Pool]:
@@ -54,6 +82,79 @@ async def test_buffers_go_in_and_come_out_whole_and_in_order(kind: Kind, sizes: 
         with await pool.request("reverse", None, Sum, buffers=buffers) as answer:
             assert answer.value.total == sum(map(len, buffers))
             assert [await each.read() for each in answer.buffers] == [each[::-1] for each in buffers]
+
+
+@pytest.mark.parametrize(("size", "kept"), [(0, None), (10, None), (3_000_000, None), (3_000_000, 2_000_001)])
+async def test_a_method_can_write_its_output_where_its_caller_reads_it(
+    kind: Kind, size: int, kept: int | None
+) -> None:
+    whole = b"\x0f" * size
+    async with opened(kind) as pool:
+        with await pool.request("invert", kept, Sum, buffers=[whole]) as answer:
+            assert await answer.buffers[0].read() == b"\xf0" * (size if kept is None else kept)
+            assert answer.buffers[0].mapped() == b"\xf0" * (size if kept is None else kept)
+
+
+async def test_the_output_of_one_request_is_the_input_of_another(kind: Kind) -> None:
+    whole = b"\x0f" * 1_000_000
+    async with opened(kind) as pool:
+        with await pool.request("invert", None, Sum, buffers=[whole]) as first:
+            digest = await pool.request("digest", None, Digest, buffers=first.buffers)
+        assert digest.value.hexes == [hashlib.sha256(b"\xf0" * 1_000_000).hexdigest()]
+
+
+async def test_a_view_of_a_body_outlives_it(kind: Kind) -> None:
+    async with opened(kind) as pool:
+        with await pool.request("invert", None, Sum, buffers=[b"\0" * 1_000_000]) as answer:
+            view = answer.buffers[0].mapped()
+    assert view == b"\xff" * 1_000_000
+    assert view.readonly
+
+
+async def test_more_buffers_than_may_go_with_one_message_are_refused_both_ways(kind: Kind) -> None:
+    async with opened(kind) as pool:
+        with pytest.raises(ValueError, match="at most 64"):
+            await pool.request("digest", None, Digest, buffers=[b"x"] * 65)
+        with pytest.raises(TaskFailed):
+            await pool.request("many", 65, type(None))
+        with await pool.request("many", 64, type(None)) as answer:
+            assert len(answer.buffers) == 64
+
+
+async def test_buffers_beyond_the_bound_of_bytes_are_refused_and_those_within_are_given_back(
+    kind: Kind,
+) -> None:
+    async with opened(kind, max_waiting_bytes=1_000_000) as pool:
+        with pytest.raises(PoolSaturated):
+            await pool.request("digest", None, Digest, buffers=[bytes(1_000_001)])
+        for _ in range(3):
+            await pool.request("digest", None, Digest, buffers=[bytes(900_000)])
+        with pytest.raises(InvalidParameters):
+            await pool.request("add", "no numbers", Sum, buffers=[bytes(900_000)])
+        assert pool.statistics().waiting_bytes == 0
+
+
+async def test_no_descriptor_is_left_after_answers_errors_cancels_and_deaths() -> None:
+    big = bytes(200_000)
+    async with opened("process") as pool:
+        await pool.request("digest", None, Digest, buffers=[big])
+        before = await open_files_count()
+        for _ in range(20):
+            (await pool.request("reverse", None, Sum, buffers=[big, big])).close()
+            with pytest.raises(InvalidParameters):
+                await pool.request("add", "no numbers", Sum, buffers=[big])
+            with anyio.move_on_after(0.005):
+                (await pool.request("reverse", None, Sum, buffers=[big], idempotent=True)).close()
+        with pytest.raises(WorkerDied):
+            await pool.request("die", None, type(None), buffers=[big])
+        await until(lambda: pool.statistics().alive_count == 1 and pool.statistics().in_flight_count == 0)
+        await pool.request("digest", None, Digest, buffers=[big])
+        assert pool.statistics().waiting_bytes == 0
+        assert await open_files_count() <= before
+
+
+async def open_files_count() -> int:
+    return len(await anyio.to_thread.run_sync(os.listdir, "/proc/self/fd"))
 
 
 async def test_parameters_of_another_type_are_refused_and_nothing_runs(kind: Kind) -> None:
@@ -119,3 +220,31 @@ async def test_a_request_whose_worker_dies_says_so() -> None:
         with pytest.raises(WorkerDied) as caught:
             await pool.request("die", None, type(None))
         assert caught.value.begun
+
+
+async def test_a_request_that_may_not_wait_says_so_and_does_not_run(isolated: Kind) -> None:
+    answers: list[Any] = []
+    async with opened(isolated) as pool, anyio.create_task_group() as group:
+        begin(group, pool, answers, "obey", 60.0, idempotent=True)
+        await until(lambda: pool.statistics().in_flight_count == 1)
+        with pytest.raises(TaskTimedOut, match="begin") as caught:
+            await pool.request("add", Numbers(1), Sum, max_wait_s=0.02)
+        assert not caught.value.begun
+        group.cancel_scope.cancel()
+
+
+async def test_a_request_that_has_begun_in_time_may_take_longer(isolated: Kind) -> None:
+    async with opened(isolated) as pool:
+        assert (await pool.request("obey", 0.1, str, max_wait_s=0.02)).value == "waited"
+
+
+async def test_requests_of_high_priority_go_first_and_those_of_low_last(isolated: Kind) -> None:
+    answers: list[Any] = []
+    async with opened(isolated, request_window_count=1) as pool, anyio.create_task_group() as group:
+        begin(group, pool, [], "obey", 0.5)
+        await until(lambda: pool.statistics().in_flight_count == 1)
+        for number, priority in enumerate(("low", "normal", "high", "low", "normal", "high")):
+            begin(group, pool, answers, "count", number, priority=priority)
+            await until(lambda waiting=number + 1: pool.statistics().waiting_count == waiting)  # type: ignore[misc]  # bound now
+        await until(lambda: len(answers) == 6)
+    assert answers == [2, 5, 1, 4, 0, 3]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from workers import MethodService, PortableError, Task, method
+from workers import Body, MethodService, PortableError, Task, method
 
 
 class Declined(PortableError):
@@ -47,6 +47,23 @@ class BenchMethods(MethodService):
     def reverse(self, params: None, task: Task) -> tuple[Sum, Sequence[bytes]]:  # noqa: ARG002
         outputs = [bytes(each)[::-1] for each in task.buffers]
         return Sum(sum(map(len, outputs))), outputs
+
+    @method()
+    def invert(self, params: int | None, task: Task) -> tuple[Sum, Sequence[Body]]:
+        """Flip all bits of the first buffer into an output of the task's; keep the first `params` bytes."""
+        source = task.buffers[0]
+        output = task.allocate(source.nbytes)
+        for start in range(0, source.nbytes, 1 << 16):
+            piece = source[start : start + (1 << 16)]
+            flipped = int.from_bytes(piece, "big") ^ ((1 << 8 * len(piece)) - 1)
+            output.view[start : start + len(piece)] = flipped.to_bytes(len(piece), "big")
+        if params is not None:
+            output.trim(params)
+        return Sum(source.nbytes), [output]
+
+    @method()
+    def many(self, params: int, task: Task) -> tuple[None, Sequence[bytes]]:  # noqa: ARG002
+        return None, [b"x"] * params
 
     @method()
     def wrong(self, params: None, task: Task) -> Sum:  # noqa: ARG002

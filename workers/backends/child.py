@@ -7,6 +7,7 @@ replies that wait behind a slow call, and ends the process at once when the pool
 
 from __future__ import annotations
 
+import array
 import mmap
 import os
 import select
@@ -14,11 +15,13 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from workers.backends.building import built_service
 from workers.body import Body, spilled
+from workers.buffers import Output, attach
 from workers.frames import FrameBuffer, frame
 from workers.methods import Outcome
 from workers.protocol import (
@@ -52,6 +55,7 @@ INLINE_BODY_BYTES = 64 * 1024
 FLUSH_AFTER_NS = 500_000
 FLUSH_AT_BYTES = 32 * 1024
 """Replies leave together once there is nothing more to do, or after this long, or at this size."""
+ANCILLARY_BYTES = socket.CMSG_SPACE(256 * array.array("i").itemsize)
 MAX_FILES_COUNT = 64
 """Descriptors that go with one frame; Linux allows 253."""
 
@@ -76,6 +80,8 @@ class Child:
         self._control_lock = threading.Lock()
         self._poll = select.poll()
         self._poll.register(data, select.POLLIN)
+        self._files: deque[int] = deque()
+        self._takes_files = False
         self._shutting_down = False
 
     def main(self) -> None:
@@ -90,7 +96,10 @@ class Child:
         except Exception as error:  # noqa: BLE001 - the border: a service may raise anything while it is built
             self._tell(StartFailed(f"{type(error).__name__}: {error}"))
             return
-        self._runner = Runner(service, emit=self._emit, log=self._note, page=self._page, progress=self._tell)
+        self._takes_files = hasattr(service, "joined")  # a typed service; any other is spared the dearer call
+        self._runner = Runner(
+            service, emit=self._emit, log=self._note, page=self._page, progress=self._tell, makes_files=True
+        )
         threading.Thread(target=self._hear, args=(messages,), name="control", daemon=True).start()
         self._tell(Ready(self._runner.is_batched))
         try:
@@ -126,7 +135,7 @@ class Child:
 
     def _read(self) -> bool:
         try:
-            count = self._data.recv_into(self._buffer.writable(), 0, socket.MSG_DONTWAIT)
+            count = self._receive_into(self._buffer.writable())
         except BlockingIOError:
             return True
         if not count:
@@ -134,8 +143,28 @@ class Child:
             return False
         self._buffer.filled(count)
         for payload in self._buffer.frames():
-            self._runner.offer(call_decoder.decode(payload))
+            calls = call_decoder.decode(payload)
+            if self._files:
+                attach(calls, self._files)
+            self._runner.offer(calls)
         return True
+
+    def _receive_into(self, room: memoryview) -> int:
+        """Read what is there, and the files that came with it, into their places; 0 at the end of the socket."""
+        if not self._takes_files:
+            return self._data.recv_into(room, 0, socket.MSG_DONTWAIT)
+        count, ancillary, flags, _ = self._data.recvmsg_into([room], ANCILLARY_BYTES, socket.MSG_DONTWAIT)
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds = array.array("i")
+                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+                self._files.extend(fds)
+        if flags & socket.MSG_CTRUNC:
+            self._note("error", "workers.files_lost", {})
+            os._exit(
+                1
+            )  # which file belongs to which call is not known any more: the pool starts another worker
+        return count
 
     # -- replies out ----------------------------------------------------------------------------------------------
 
@@ -237,6 +266,9 @@ class Child:
 
 
 def _packed_body(body: Body, fds: list[int]) -> bytes | int:
+    if isinstance(body, Output) and body.fd is not None:
+        fds.append(body.file())
+        return body.length
     if body.length <= INLINE_BODY_BYTES:
         return b"".join(body.chunks())
     fds.append(spilled(body))

@@ -121,6 +121,8 @@ class ProcessWorker:
         self._exited = anyio.Event()
         self._pidfd = -1
         self._stopping = False
+        self._hears_progress = False
+        """Some call wanted progress: from then on what is on the control socket is heard before replies are."""
 
     def listen(self, start: Start) -> None:
         """Watch the sockets and the process, and send `start`; on the loop's thread."""
@@ -138,6 +140,23 @@ class ProcessWorker:
     def send(self, calls: Sequence[Pending]) -> None:
         """See `Worker`."""
         self._data.send(frame([encoded_call(each.seq, each.tail) for each in calls]))
+
+    def send_requests(self, calls: Sequence[Pending]) -> None:
+        """See `Worker`; a call with files has a frame of its own, which they go with."""
+        plain: list[bytes] = []
+        for each in calls:
+            if each.on_progress is not None:
+                self._hears_progress = True
+            encoded = encoded_call(each.seq, each.tail)
+            if each.attachments is None or not each.attachments.fds:
+                plain.append(encoded)
+                continue
+            if plain:
+                self._data.send(frame(plain))
+                plain = []
+            self._data.send(frame([encoded]), each.attachments.fds)
+        if plain:
+            self._data.send(frame(plain))
 
     def cancel(self, seq: int) -> None:
         """See `Worker`."""
@@ -213,6 +232,8 @@ class ProcessWorker:
             self._fail_protocol("descriptors were lost on the way")
             return 0
         self._replies.filled(count)
+        if self._hears_progress:
+            self._on_control()
         try:
             for payload in self._replies.frames():
                 self._events.replied(reply_decoder.decode(payload), self._fds.popleft)

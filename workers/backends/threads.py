@@ -122,6 +122,10 @@ class ThreadWorker:
             self._runner.offer([Call(each.seq, each.method, each.params, each.deadline) for each in calls])
             self._wake.put(None)
 
+    def send_requests(self, calls: Sequence[Pending]) -> None:
+        """See `Worker`; buffers are shared here, so there are no files."""
+        self.send(calls)
+
     def cancel(self, seq: int) -> None:
         """See `Worker`."""
         if self._runner is not None:

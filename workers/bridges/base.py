@@ -8,7 +8,7 @@ thread; so is every request where no process can be started.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 import structlog
 
+from workers.buffers import size_of
 from workers.errors import (
     PoolClosed,
     PoolSaturated,
@@ -33,15 +34,14 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from workers.answers import Answer
-    from workers.pool import Pool
+    from workers.buffers import Input
+    from workers.pool import OnProgress, Pool
     from workers.settings import Kind
     from workers.statistics import Durations, PoolStatistics
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 
 R = TypeVar("R")
-OnProgress = Callable[[int, "int | None", str], None]
-Bytes = bytes | bytearray | memoryview
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,7 +165,7 @@ class Bridge:
         params: Any,
         result: type[R],
         *,
-        buffers: Sequence[Bytes] = (),
+        buffers: Sequence[Input] = (),
         size_bytes: int = 0,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
@@ -200,7 +200,7 @@ class Bridge:
         params: Any,
         result: type[R],
         *,
-        buffers: Sequence[Bytes] = (),
+        buffers: Sequence[Input] = (),
         size_bytes: int = 0,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
@@ -216,7 +216,7 @@ class Bridge:
                 retry_after_s=0.1,
                 reason="pending_full",
             )
-        kind = self._place(method, size_bytes + sum(map(len, buffers)))
+        kind = self._place(method, size_bytes + size_of(buffers))
         limit_s = self._settings.timeout_s if timeout_s is None else timeout_s
         number, began = next(self._ids), time.monotonic()
         self._pending[number] = began

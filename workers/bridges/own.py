@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workers.bridges.base import Bridge, OnProgress
+from workers.bridges.base import Bridge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from workers.answers import Answer
-    from workers.bridges.base import BridgeSettings, Bytes, Placement
+    from workers.bridges.base import BridgeSettings, Placement
+    from workers.buffers import Input
+    from workers.pool import OnProgress
 
 R = TypeVar("R")
 
@@ -40,7 +42,7 @@ class ServiceBridge(Bridge):
         params: Any,
         result: type[R],
         *,
-        buffers: Sequence[Bytes] = (),
+        buffers: Sequence[Input] = (),
         size_bytes: int = 0,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
