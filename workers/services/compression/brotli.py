@@ -32,12 +32,13 @@ class _Packing:
 class _Unpacking:
     def __init__(self) -> None:
         self._stream = brotli.Decompressor()
+        self._is_drained = True
         self.is_whole = False
 
     @property
     def is_hungry(self) -> bool:
         accepts: bool = self._stream.can_accept_more_data()
-        return accepts
+        return self.is_whole or (accepts and self._is_drained)
 
     def push(self, data: Buffer, max_bytes: int) -> bytes:
         if self.is_whole:
@@ -48,6 +49,7 @@ class _Unpacking:
             out: bytes = self._stream.process(data, output_buffer_limit=max_bytes)
         except brotli.error as error:
             raise DataDamaged("this is no brotli stream, or a damaged one", codec="brotli") from error
+        self._is_drained = len(out) < max_bytes
         self.is_whole = self._stream.is_finished()
         return out
 

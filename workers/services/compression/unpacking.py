@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from workers.services.compression.limits import Limits
 
-PIECE_BYTES = 1024 * 1024
-"""About how much comes out at a time: some milliseconds of work."""
+PIECE_BYTES = 256 * 1024
+"""About how much comes out at a time: less than a millisecond of work."""
 
 _SLICE_BYTES = 64 * 1024
 """How much goes in at a time: codecs copy what they have not used yet."""
