@@ -50,6 +50,7 @@ WAITING = frozenset({State.QUEUED, State.RETRY_WAIT, State.PAUSED})
 """Certainly not at the server just now."""
 
 _GIVEN_BACK = frozenset({State.QUEUED, State.RETRY_WAIT, State.PAUSED, State.UNCERTAIN})
+_NOT_RECEIVED = Failure("answer_lost", "not_received", "no call got through to the server")
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.QUEUED: frozenset({State.LEASED, State.CALLING, State.EXPIRED, State.CANCELLED, State.FAILED}),
     State.LEASED: frozenset({State.CALLING, State.DONE}) | _GIVEN_BACK | FINAL,
@@ -174,7 +175,7 @@ def lapsed(entry: Entry, *, is_head: bool) -> Entry:
 def unknown_to_server(entry: Entry, rules: Rules) -> Verdict:
     """Return what follows when the server was asked about an uncertain action and has never seen it."""
     if rules.retries.is_spent(entry.attempts):
-        return given_up(entry, rules)
+        return given_up(replace(entry, failure=entry.failure or _NOT_RECEIVED), rules)
     return Verdict(entry=replace(entry, state=State.CALLING))
 
 
