@@ -207,8 +207,9 @@ def _miscounted(evidence: Evidence, planned: dict[str, Planned]) -> list[str]:
         actual["", "open"] += State(each.state) not in FINAL
         if each.name in planned:
             actual[planned[each.name].kind, each.state] += 1
+    counted = evidence.counters
     return [
-        f"{name or 'all'} {state}: {evidence.counters.get((name, state), 0)} instead of {count}"
-        for (name, state), count in (actual | Counter(dict.fromkeys(evidence.counters, 0))).items()
-        if evidence.counters.get((name, state), 0) != count
+        f"{name or 'all'} {state}: {counted.get((name, state), 0)} instead of {actual[name, state]}"
+        for name, state in {*actual, *counted}
+        if counted.get((name, state), 0) != actual[name, state]
     ]
