@@ -86,6 +86,7 @@ ANSWERS: dict[type[BaseException], Answering] = {
     storage.StorageUnavailable: Answering(503, "transient", "storage_unavailable", "warning"),
     storage.StorageClosed: Answering(503, "transient", "storage_closed", "info"),
     storage.QueryTimedOut: Answering(504, "transient", "deadline_exceeded"),
+    storage.TransactionLost: Answering(409, "transient", "transaction_lost"),
     storage.WriteTimedOut: Answering(504, "transient", "deadline_exceeded"),
     storage.WriteOutcomeUnknown: Answering(500, "unknown", "write_outcome_unknown", "warning"),
     storage.StorageFull: Answering(507, "transient", "storage_full", "error", "no space is left to write"),

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from storage.database import Database as Database
-    from storage.database import Written as Written
     from storage.databases import DatabaseInfo as DatabaseInfo
     from storage.databases import Databases as Databases
     from storage.databases import open as open  # noqa: A004 - it reads as storage.open, like io.open
     from storage.databases import open_databases as open_databases
+    from storage.earlier import Earlier as Earlier
     from storage.errors import ConstraintViolated as ConstraintViolated
     from storage.errors import DatabaseCorrupt as DatabaseCorrupt
     from storage.errors import DatabaseExists as DatabaseExists
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from storage.errors import StorageFull as StorageFull
     from storage.errors import StorageSaturated as StorageSaturated
     from storage.errors import StorageUnavailable as StorageUnavailable
+    from storage.errors import TransactionLost as TransactionLost
     from storage.errors import UnsupportedSqlite as UnsupportedSqlite
     from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
     from storage.errors import WriteTimedOut as WriteTimedOut
@@ -41,8 +42,11 @@ if TYPE_CHECKING:
     from storage.settings import StorageSettings as StorageSettings
     from storage.sqlite.facts import LibraryFacts as LibraryFacts
     from storage.sqlite.facts import library_facts as library_facts
+    from storage.sqlite.functions import WriteTransaction as WriteTransaction
     from storage.tables import ColumnInfo as ColumnInfo
     from storage.tables import TableInfo as TableInfo
+    from storage.transactions import Transaction as Transaction
+    from storage.written import Written as Written
 
 _HOME = {
     "ColumnInfo": "tables",
@@ -53,6 +57,7 @@ _HOME = {
     "DatabaseInfo": "databases",
     "DatabaseNotFound": "errors",
     "Databases": "databases",
+    "Earlier": "earlier",
     "InvalidDatabaseName": "errors",
     "LibraryFacts": "sqlite.facts",
     "MigrationFailed": "errors",
@@ -72,10 +77,13 @@ _HOME = {
     "StorageStatistics": "pools",
     "StorageUnavailable": "errors",
     "TableInfo": "tables",
+    "Transaction": "transactions",
+    "TransactionLost": "errors",
     "UnsupportedSqlite": "errors",
     "WriteOutcomeUnknown": "errors",
     "WriteTimedOut": "errors",
-    "Written": "database",
+    "WriteTransaction": "sqlite.functions",
+    "Written": "written",
     "library_facts": "sqlite.facts",
     "open": "databases",
     "open_databases": "databases",

@@ -6,7 +6,7 @@ worker; a write is taken back if it has not begun, and otherwise goes on unheard
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import asynccontextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -14,14 +14,17 @@ import anyio
 import anyio.to_thread
 
 from storage.errors import DatabaseNotFound
+from storage.function_names import name_of
 from storage.migrations import load
 from storage.pool_errors import UNENCODABLE, failed_read, failed_write, refused_parameters
 from storage.tables import TableInfo, table_info
-from storage.values import bound, unpacked, wants_maps
+from storage.transactions import Transaction, WriteGate, opened
+from storage.values import bound, bound_in_batch, unpacked, wants_maps
+from storage.written import Written, written
 from workers import Body, WorkersError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from storage.settings import StorageSettings
     from workers import Pool, Session
@@ -34,19 +37,6 @@ _CLOSE_STREAM_S = 5.0
 
 _stream_numbers = count(1)
 """Given here and not by the worker, so that a stream can be closed whose opening was not waited for."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Written:
-    """What a statement did, now on disk."""
-
-    changes: int
-    """Rows inserted, changed and deleted by the statement itself, not by its triggers."""
-    last_insert_rowid: int
-    """Of the row it inserted; 0 without one."""
-    columns: tuple[str, ...] = ()
-    """Of what RETURNING gave."""
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
 class Database:
@@ -68,6 +58,7 @@ class Database:
         self._writers = writers
         self._settings = settings
         self._generation = generation
+        self._gate = WriteGate(max_waiting_count=settings.max_queue_size)
         self.is_dropped = False
         """Its file is gone or about to be, and every call fails."""
 
@@ -207,19 +198,63 @@ class Database:
                 StorageSaturated, StorageBusy, StorageUnavailable, WriteTimedOut: nothing was written, call again.
                 WriteOutcomeUnknown: look it up.
         """
-        return _written(*await self._write("execute", [self._path, sql, bound(params)], timeout_s))
+        return written(*await self._write("execute", [self._path, sql, bound(params)], timeout_s))
 
     async def execute_batch(
         self, statements: Iterable[tuple[str, Params]], *, timeout_s: float | None = None
     ) -> list[Written]:
         """Run statements in order, all or none of them; they are on disk when this returns.
 
+        A parameter may be `Earlier(n)`: the rowid that statement `n` of them inserted, or a value that it returned.
+
         Raises:
             StorageError: As `execute`; nothing of the batch was kept.
         """
-        pairs = [[sql, bound(params)] for sql, params in statements]
+        pairs = [[sql, bound_in_batch(params, place)] for place, (sql, params) in enumerate(statements)]
         results = await self._write("execute_batch", [self._path, pairs], timeout_s)
-        return [_written(*each) for each in results]
+        return [written(*each) for each in results]
+
+    async def write(self, function: Callable[..., Any], *args: Any, timeout_s: float | None = None) -> Any:
+        """Have the writer run `function(transaction, *args)`; what it did is on disk when this returns its result.
+
+        The function stands at the top of an importable module, gets a `WriteTransaction`, and shares its commit with
+        the writes of others: all of it is kept, or nothing if it raises. It may run more than once before it counts,
+        so it does nothing but what its transaction does. Arguments and result are what MessagePack carries.
+
+        Raises:
+            ValueError: A worker can't find the function by its name.
+            PortableError: What the function raised, if it is of that kind; nothing was written.
+            StorageError: As `execute`; as itself when the function raised another error, which is in the log.
+        """
+        sent = [self._path, name_of(function), list(args)]
+        return await self._write("function", sent, timeout_s)
+
+    @asynccontextmanager
+    async def transaction(self, *, timeout_s: float | None = None) -> AsyncIterator[Transaction]:
+        """Hold a transaction open while this is entered; it is committed on leaving, and rolled back by an exception.
+
+        Others who write this database wait meanwhile, for `transaction_lease_s` at most: then the first of them ends
+        it. `Database.write` and `execute_batch` do without all that. `timeout_s` is for the wait until it begins, and
+        for each call; what was committed is on disk when this is left.
+
+        Raises:
+            TransactionLost: It was ended before it was committed; begin it again.
+            StorageError: As `execute`; nothing was written, but for `WriteOutcomeUnknown`.
+        """
+        if self.is_dropped:
+            raise self._gone()
+        limit_s = self._settings.write_timeout_s if timeout_s is None else timeout_s
+        try:
+            async with opened(
+                self._writers,
+                self._gate,
+                self._path,
+                lease_s=self._settings.transaction_lease_s,
+                timeout_s=limit_s,
+            ) as transaction:
+                yield transaction
+        except WorkersError as error:
+            raise failed_write(error) from error
 
     async def tables(self) -> list[TableInfo]:
         """Return the tables and views by name, without SQLite's own.
@@ -266,18 +301,19 @@ class Database:
     async def _write(self, method: str, sent: list[Any], timeout_s: float | None) -> Any:
         if self.is_dropped:
             raise self._gone()
+        limit_s = self._settings.write_timeout_s if timeout_s is None else timeout_s
+        gate = self._gate
+        if not gate.is_open:
+            limit_s = await gate.passed(limit_s)
+        gate.entered()
         try:
-            return await self._writers.call(
-                method,
-                sent,
-                key=self._path,
-                timeout_s=self._settings.write_timeout_s if timeout_s is None else timeout_s,
-                idempotent=False,
-            )
+            return await self._writers.call(method, sent, key=self._path, timeout_s=limit_s, idempotent=False)
         except WorkersError as error:
             raise failed_write(error) from error
         except UNENCODABLE as error:
             raise refused_parameters(error) from error
+        finally:
+            gate.left()
 
     def _gone(self) -> DatabaseNotFound:
         return DatabaseNotFound(f"the database {self.name!r} was dropped")
@@ -297,14 +333,3 @@ async def _close_stream(session: Session, number: int) -> None:
             await session.call("stream_close", [number], timeout_s=_CLOSE_STREAM_S)
         except WorkersError:
             return
-
-
-def _written(
-    changes: int, last_insert_rowid: int, columns: Sequence[str] = (), rows: Sequence[Sequence[Any]] = ()
-) -> Written:
-    return Written(
-        changes=changes,
-        last_insert_rowid=last_insert_rowid,
-        columns=tuple(columns),
-        rows=[tuple(row) for row in rows],
-    )

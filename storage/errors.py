@@ -15,6 +15,7 @@
     ├── StorageFull              no space on the disk
     ├── StorageUnavailable       the worker is gone; nothing was done
     ├── WriteOutcomeUnknown      the worker died after it began to write
+    ├── TransactionLost          the transaction is gone; nothing of it was written
     ├── QueryTimedOut            the read passed its deadline
     ├── WriteTimedOut            the write passed its deadline; nothing was written
     ├── ResultTooLarge           the answer passes its limit in bytes
@@ -104,6 +105,10 @@ class StorageUnavailable(StorageError):
 
 class WriteOutcomeUnknown(StorageError):
     """The worker died after the write had begun; look it up before repeating it."""
+
+
+class TransactionLost(StorageError):
+    """The transaction or snapshot is gone and nothing was written; begin it again, and be quicker."""
 
 
 class QueryTimedOut(StorageError):

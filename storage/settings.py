@@ -35,6 +35,8 @@ class StorageSettings:
     """The deadline of a read that names none: waiting and running together."""
     write_timeout_s: float = 30.0
     """The deadline of a write that names none; one that has begun is not taken back."""
+    transaction_lease_s: float = 0.25
+    """How long a transaction that is held open may keep other writes waiting before one of them ends it."""
     busy_timeout_s: float = 2.0
     """How long to wait for a lock that another process holds."""
     max_result_bytes: int = 64 * MIB
@@ -70,7 +72,7 @@ class StorageSettings:
             value = getattr(self, name)
             if not isinstance(value, int) or not least <= value <= most:
                 raise ValueError(f"{name} is {value!r}; a whole number from {least} to {most} is allowed")
-        for name in ("query_timeout_s", "write_timeout_s", "busy_timeout_s", "stream_idle_s", "stream_age_s"):
+        for name in _SECONDS:
             value = getattr(self, name)
             if not 0 < value < float("inf"):
                 raise ValueError(f"{name} is {value!r}; a finite number of seconds above 0 is allowed")
@@ -93,6 +95,14 @@ class StorageSettings:
         }
 
 
+_SECONDS = (
+    "query_timeout_s",
+    "write_timeout_s",
+    "transaction_lease_s",
+    "busy_timeout_s",
+    "stream_idle_s",
+    "stream_age_s",
+)
 _WHOLE_NUMBERS = (
     ("worker_count", 1, 64),
     ("writer_count", 1, 16),

@@ -11,6 +11,7 @@ import msgspec
 import msgspec.inspect
 from anyio.lowlevel import checkpoint
 
+from storage.earlier import Earlier, check
 from storage.errors import ParameterMismatch, RowMismatch
 from workers import Body
 
@@ -49,6 +50,23 @@ def bound(params: Sequence[Any] | Mapping[str, Any]) -> list[Any] | dict[str, An
     if isinstance(params, (str, bytes, bytearray)):
         raise ParameterMismatch("parameters are a sequence or a mapping, not a single value")
     return _values(list(params))
+
+
+def bound_in_batch(params: Sequence[Any] | Mapping[str, Any], place: int) -> list[Any] | dict[str, Any]:
+    """Return `params` of the statement at `place` of a request, which may refer to what earlier ones gave.
+
+    Raises:
+        ParameterMismatch: As `bound`; or one refers to a statement that is not before it.
+    """
+    values = params.values() if isinstance(params, Mapping) else params
+    if Earlier not in map(type, values):
+        return bound(params)
+    check(values, place)
+    if isinstance(params, Mapping):
+        plain = bound({name: value for name, value in params.items() if type(value) is not Earlier})
+        sent = {name: value.sent() for name, value in params.items() if type(value) is Earlier}
+        return {**plain, **sent}  # type: ignore[dict-item]  # of a mapping it is a dict
+    return [value.sent() if type(value) is Earlier else _values([value])[0] for value in params]
 
 
 def _values(values: list[Any]) -> list[Any]:
@@ -100,6 +118,25 @@ async def unpacked(result: bytes | Body, into: type[T] | None) -> list[T] | list
     except msgspec.ValidationError as error:
         raise RowMismatch(f"a row does not fit: {error}") from error
     return rows
+
+
+def told_rows(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], into: type[T] | None
+) -> list[T] | list[tuple[Any, ...]]:
+    """Return `rows` that came one by one in a message as tuples, or as `into`; see `unpacked`.
+
+    Raises:
+        RowMismatch: A row does not fit `into`.
+    """
+    if into is None:
+        return [tuple(row) for row in rows]
+    as_maps = wants_maps(cast("Any", into))
+    found: Any = [dict(zip(columns, row, strict=True)) for row in rows] if as_maps else rows
+    try:
+        converted: list[T] = msgspec.convert(found, list[into], strict=False)  # type: ignore[valid-type]  # a type at run time
+    except msgspec.ValidationError as error:
+        raise RowMismatch(f"a row does not fit: {error}") from error
+    return converted
 
 
 @lru_cache(maxsize=256)

@@ -12,7 +12,7 @@ from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody
 from dataserver.route import Route
 from dataserver.routes.query import TIMEOUT
-from dataserver.rows.writes import json_from_sql, sql_params
+from dataserver.rows.writes import batch_params, json_from_sql, sql_params
 from dataserver.wire import ExecuteRequest, WrittenAnswer
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ async def post_execute(exchange: Exchange) -> AnyAnswer:
     if not 1 <= len(asked.statements) <= most:
         raise InvalidBody(f"there are {len(asked.statements)} statements; 1 to {most} are allowed")
     results = await database.execute_batch(
-        [(statement.sql, sql_params(statement.params)) for statement in asked.statements],
+        [(statement.sql, batch_params(statement.params)) for statement in asked.statements],
         timeout_s=exchange.timeout_s,
     )
     for statement in asked.statements:
@@ -84,7 +84,11 @@ ROUTES = (
         path="/v1/databases/{db}/execute",
         role="write",
         handle=post_execute,
-        says="Run statements that write, all of them or none; they are on disk when this answers.",
+        says=(
+            "Run statements that write, all of them or none; they are on disk when this answers. A parameter of one of"
+            ' several statements may be {"$earlier": n}: the rowid that statement n inserted, or with "column" a value'
+            " that it returned."
+        ),
         reads=ExecuteRequest,
         answers=WrittenAnswer,
         parameters=(TIMEOUT,),

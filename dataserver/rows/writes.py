@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
 
 from dataserver.refusals import InvalidBody
 from dataserver.rows.columns import MAX_INTEGER, MIN_INTEGER, Column, Value, find, quoted
 from dataserver.rows.pages import Statement
+from storage import Earlier
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +20,15 @@ if TYPE_CHECKING:
     from dataserver.rows.keys import Key
 
 _BLOB_NAME = "$base64"
+_EARLIER_NAME = "$earlier"
+
+
+class _Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A value that an earlier statement gave."""
+
+    statement: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name=_EARLIER_NAME)
+    column: str | None = None
+    row: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 def sql_value(value: Any, where: str) -> Value:
@@ -56,6 +68,29 @@ def sql_params(params: Sequence[Any] | Mapping[str, Any]) -> list[Value] | dict[
     if isinstance(params, dict):
         return {name: sql_value(value, f"the parameter {name!r}") for name, value in params.items()}
     return [sql_value(value, f"parameter {place}") for place, value in enumerate(params, start=1)]
+
+
+def batch_params(params: Sequence[Any] | Mapping[str, Any]) -> list[Any] | dict[str, Any]:
+    """Return the parameters of one statement of several; `{"$earlier": n}` is what statement `n` of them gave.
+
+    That is the rowid it inserted, or with `"column"` (and `"row"`, from 0) a value that it returned.
+
+    Raises:
+        InvalidBody: As `sql_value`, or a reference has another form.
+    """
+    if isinstance(params, dict):
+        return {name: _batch_value(value, f"the parameter {name!r}") for name, value in params.items()}
+    return [_batch_value(value, f"parameter {place}") for place, value in enumerate(params, start=1)]
+
+
+def _batch_value(value: Any, where: str) -> Any:
+    if not isinstance(value, dict) or _EARLIER_NAME not in value:
+        return sql_value(value, where)
+    try:
+        reference = msgspec.convert(value, _Reference)
+    except msgspec.ValidationError as error:
+        raise InvalidBody(f"{where} is no reference to an earlier statement: {error}") from error
+    return Earlier(reference.statement, reference.column, reference.row)
 
 
 def insert(table: str, columns: dict[str, Column], row: Mapping[str, Any]) -> Statement:

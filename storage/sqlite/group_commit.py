@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from storage.earlier import refers, resolved
 from storage.errors import StorageError, WriteTimedOut
+from storage.sqlite import functions
 from storage.sqlite.batches import parts
 from storage.sqlite.writer_connection import write_failure
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 EXECUTE = "execute"
 EXECUTE_BATCH = "execute_batch"
+FUNCTION = "function"
+SHARING = frozenset({EXECUTE, EXECUTE_BATCH, FUNCTION})
+"""The methods whose requests may share a transaction."""
 
 _LOCAL = (
     apsw.AuthError,
@@ -83,8 +88,8 @@ def settle(file: WriterConnection, calls: Sequence[Call], heavy: HeavyTexts) -> 
 
 
 def texts(call: Call) -> list[str]:
-    """Return the statements of `call`."""
-    return [call.params[1]] if call.method == EXECUTE else [sql for sql, _ in call.params[1]]
+    """Return the statements of `call`, or the name of its function."""
+    return [sql for sql, _ in call.params[1]] if call.method == EXECUTE_BATCH else [call.params[1]]
 
 
 def _in_time(group: Sequence[int], calls: Sequence[Call], outcomes: list[Any]) -> Sequence[int]:
@@ -122,7 +127,7 @@ def _together(file: WriterConnection, calls: Sequence[Call], heavy: HeavyTexts) 
                 outcomes.append(_perform_in_company(file, call))
             except Exception as error:  # alone, even a malformed one gets its answer
                 if file.watch.is_heavy:
-                    heavy.add(file.statements.running)
+                    heavy.add(call.params[1] if call.method == FUNCTION else file.statements.running)
                 undone = (
                     file.statements.left_nothing() if call.method == EXECUTE else file.undo_to_savepoint()
                 )
@@ -157,8 +162,11 @@ def _perform_in_company(file: WriterConnection, call: Call) -> Any:
 def _perform(file: WriterConnection, call: Call) -> Any:
     if call.method == EXECUTE:
         return file.statements.execute(call.params[1], call.params[2])
-    outcomes = []
+    if call.method == FUNCTION:
+        return functions.run(file, call.params[1], call.params[2])
+    outcomes: list[Any] = []
     for sql, params in call.params[1]:
         file.watch.require_time()
-        outcomes.append(file.statements.execute(sql, params))
+        values = resolved(params, outcomes) if refers(params) else params
+        outcomes.append(file.statements.execute(sql, values))
     return outcomes

@@ -4,6 +4,8 @@ Methods and their parameters (a path is that of the database's file):
 
 - `execute` `[path, sql, params]` -> `[changes, last_insert_rowid]`, or `[changes, last_insert_rowid, columns, rows]`
 - `execute_batch` `[path, [[sql, params], ...]]` -> a list of such; all or nothing
+- `function` `[path, "module:function", args]` -> what it returns; all or nothing
+- `transaction_...`: see `storage.sqlite.interactive`
 - `create` `[path]` or `[path, may_exist]` -> whether the file is new
 - `drop` `[path]`; readers have to close it before
 - `migrate` `[path, [[source, number, name, sql], ...]]` -> how many were applied
@@ -29,7 +31,8 @@ from storage.sqlite.batches import ALONE, sections
 from storage.sqlite.checkpoints import TRUNCATE_WAIT_MS, Governor
 from storage.sqlite.connection import ConnectionSettings, prepare_library, refuse_event_loop
 from storage.sqlite.connection_cache import ConnectionCache
-from storage.sqlite.group_commit import EXECUTE, EXECUTE_BATCH, settle, texts
+from storage.sqlite.group_commit import EXECUTE, FUNCTION, SHARING, settle, texts
+from storage.sqlite.interactive import Interactive
 from storage.sqlite.migrator import migrate
 from storage.sqlite.statements import HeavyTexts, changes_rows_only
 from storage.sqlite.writer_connection import WriterConnection, write_failure
@@ -45,6 +48,11 @@ TRANSACTION_STATEMENTS_COUNT = 2_000
 """The most statements in one transaction of several callers; about 10 ms."""
 LONE_STATEMENTS_COUNT = 500
 """A request of more has no company."""
+_BESIDE_TRANSACTIONS = frozenset(
+    {"statistics"}
+    | {f"transaction_{step}" for step in ("execute", "mark", "keep", "undo", "commit", "roll_back")}
+)
+"""What does not end the transaction that is open on the file."""
 
 
 class WriterService:
@@ -60,7 +68,10 @@ class WriterService:
         self._heavy = HeavyTexts()
         self._current: WriterConnection | None = None
         self._written: list[WriterConnection] = []
+        self._interactive = Interactive(self._files.get)
         self._methods: dict[str, Callable[[Call], Any]] = {
+            **self._interactive.methods,
+            "transaction_commit": self._commit_transaction,
             "create": self._create,
             "drop": self._drop,
             "migrate": self._migrate,
@@ -98,7 +109,9 @@ class WriterService:
     def _weight(self, call: Call) -> int:
         if call.method == EXECUTE:
             return 1 if self._may_have_company(call.params[1]) else ALONE
-        if call.method != EXECUTE_BATCH:
+        if call.method == FUNCTION:
+            return ALONE if call.params[1] in self._heavy else 1
+        if call.method not in SHARING:
             return ALONE
         statements = texts(call)
         if len(statements) > LONE_STATEMENTS_COUNT or not all(map(self._may_have_company, statements)):
@@ -109,8 +122,9 @@ class WriterService:
         return sql not in self._heavy and changes_rows_only(sql)
 
     def _settled(self, path: str, calls: Sequence[Call]) -> list[Any]:
-        if calls[0].method not in {EXECUTE, EXECUTE_BATCH}:
+        if calls[0].method not in SHARING:
             return [self._maintained(call) for call in calls]
+        self._interactive.end(path)
         try:
             file = self._files.get(path)
         except apsw.Error as error:
@@ -124,12 +138,17 @@ class WriterService:
     def _maintained(self, call: Call) -> Any:
         if 0.0 < call.deadline <= time.monotonic():
             return WriteTimedOut("the deadline passed before it began; nothing was done")
+        if call.method not in _BESIDE_TRANSACTIONS:
+            self._interactive.end(call.params[0])
         try:
             return self._methods[call.method](call)
         except Exception as error:  # noqa: BLE001 - the failure of one call is its own outcome, not its batch's
             return write_failure(error)
         finally:
             self._current = None
+
+    def _commit_transaction(self, call: Call) -> None:
+        self._written.append(self._interactive.commit(call))
 
     def _create(self, call: Call) -> bool:
         path, may_exist = (*call.params, False)[:2]

@@ -18,6 +18,7 @@ from storage import (
     StorageSaturated,
     StorageSettings,
     StorageUnavailable,
+    TransactionLost,
     WriteOutcomeUnknown,
 )
 from storage import open as open_storage
@@ -198,3 +199,24 @@ async def test_a_cancelled_query_is_interrupted_and_its_worker_is_free(tmp_path:
             with anyio.move_on_after(0.1):
                 await db.query_one(ENDLESS, timeout_s=60.0)
         assert await db.query_one("SELECT 1", timeout_s=5.0) == (1,)
+
+
+async def test_a_writer_that_dies_takes_its_transaction_with_it_and_says_so(tmp_path: Path) -> None:
+    add = "INSERT INTO item(name) VALUES (?)"
+
+    async def hold() -> None:
+        async with db.transaction() as held:
+            await held.execute(add, ["lamp"])
+            await kill("writers-0")
+            while True:
+                await held.execute(add, ["desk"])
+
+    with anyio.fail_after(20):
+        async with opened(tmp_path, "process", worker_count=1) as db:
+            await fill(db, 1)
+            with pytest.raises(TransactionLost, match="worker is gone"):
+                await hold()
+            answers: list[Any] = []
+            while not answers or isinstance(answers[-1], StorageUnavailable):
+                await outcome(answers, partial(db.execute, add, ["chair"]))
+            assert [name for (name,) in await db.query("SELECT name FROM item")] == ["item 1", "chair"]

@@ -105,3 +105,37 @@ def test_a_database_is_made_described_listed_and_dropped(house: House) -> None:
     assert house.client.put("/v1/databases/brief").status_code == 201
     assert house.client.get("/v1/databases/brief/tables").json() == {"tables": []}
     assert house.client.delete("/v1/databases/brief").status_code == 200
+
+
+def test_a_later_statement_uses_what_an_earlier_one_gave(base: Base) -> None:
+    answer = base.house.client.post(
+        f"{base.path}/execute",
+        json={
+            "statements": [
+                {"sql": "INSERT INTO t(name) VALUES ('Eve') RETURNING name"},
+                {"sql": "UPDATE t SET name = ? || '!' WHERE id = ?",
+                 "params": [{"$earlier": 0, "column": "name"}, {"$earlier": 0}]},
+            ]
+        },
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    assert base.query("SELECT name FROM t WHERE name LIKE 'Eve%'")["rows"] == [{"name": "Eve!"}]
+
+
+@pytest.mark.parametrize(
+    ("reference", "code", "complaint"),
+    [
+        ({"$earlier": 1}, "parameter_mismatch", "refers to statement 1"),
+        ({"$earlier": -1}, "invalid_body", ">= 0"),
+        ({"$earlier": 0, "colum": "name"}, "invalid_body", "colum"),
+    ],
+)
+def test_a_wrong_reference_is_refused_and_says_how(
+    reference: dict[str, Any], code: str, complaint: str, base: Base
+) -> None:
+    statements = [{"sql": "INSERT INTO t(name) VALUES ('Eve')"}, {"sql": "SELECT ?", "params": [reference]}]
+    answer = base.house.client.post(f"{base.path}/execute", json={"statements": statements})
+    assert answer.status_code == 400
+    assert error_of(answer)["code"] == code
+    assert complaint in error_of(answer)["message"]
+    assert base.query("SELECT name FROM t WHERE name LIKE 'Eve%'")["rows"] == []

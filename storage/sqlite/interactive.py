@@ -1,0 +1,130 @@
+"""Transactions that a caller holds open between calls: the writer's side.
+
+At most one is open on a database. Whoever holds it back is not this module's business (`storage.transactions` leases
+it); here it either is open or is gone, and any other write to the same file ends it, so that nothing strange ever
+joins it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from storage.errors import TransactionLost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from storage.sqlite.writer_connection import WriterConnection
+    from workers import Call
+
+_GONE = "the transaction is gone, and nothing of it was written"
+
+
+class Interactive:
+    """The open transactions of one writing worker, by the path of their file.
+
+    Methods and their parameters, after `path` and the transaction's `number`: `transaction_begin`, `transaction_commit`
+    and `transaction_roll_back` have no more, `transaction_execute` has `sql, params`, and `transaction_mark`,
+    `transaction_keep` and `transaction_undo` have the `depth` of a savepoint.
+    """
+
+    def __init__(self, file_at: Callable[[str], WriterConnection]) -> None:
+        self._file_at = file_at
+        self._open: dict[str, tuple[int, WriterConnection]] = {}
+        self.methods: dict[str, Callable[[Call], Any]] = {
+            "transaction_begin": self._begin,
+            "transaction_execute": self._execute,
+            "transaction_mark": self._mark,
+            "transaction_keep": self._keep,
+            "transaction_undo": self._undo,
+            "transaction_roll_back": self._roll_back,
+        }
+
+    def end(self, path: str) -> None:
+        """Roll back what is open on `path`, if anything is."""
+        if self._open:
+            held = self._open.pop(path, None)
+            if held is not None:
+                held[1].roll_back()
+
+    def _begin(self, call: Call) -> None:
+        path, number = call.params
+        self.end(path)
+        file = self._file_at(path)
+        file.begin(deadline=call.deadline)
+        self._open[path] = (number, file)
+
+    def _execute(self, call: Call) -> list[Any]:
+        path, number, sql, params = call.params
+        file = self._of(path, number)
+        file.watch.begin(call.deadline)
+        file.run_own("SAVEPOINT statement")
+        try:
+            result = file.statements.execute(sql, params)
+        except Exception as error:
+            if not self._undone(file, "statement"):
+                self.end(path)
+                raise TransactionLost(f"{_GONE}: a statement ended it") from error
+            raise
+        file.run_own("RELEASE statement")
+        return result
+
+    def _undone(self, file: WriterConnection, savepoint: str) -> bool:
+        """Return whether the transaction is as it was at `savepoint`; if not, it is of no more use."""
+        if not file.connection.in_transaction:
+            return False
+        try:
+            file.run_own(f"ROLLBACK TO {savepoint}")
+            file.run_own(f"RELEASE {savepoint}")
+        except apsw.Error:
+            return False
+        file.statements.forget_changes()
+        return True
+
+    def _mark(self, call: Call) -> None:
+        path, number, depth = call.params
+        self._of(path, number).run_own(f"SAVEPOINT depth_{int(depth)}")
+
+    def _keep(self, call: Call) -> None:
+        path, number, depth = call.params
+        self._of(path, number).run_own(f"RELEASE depth_{int(depth)}")
+
+    def _undo(self, call: Call) -> None:
+        path, number, depth = call.params
+        if not self._undone(self._of(path, number), f"depth_{int(depth)}"):
+            self.end(path)
+            raise TransactionLost(_GONE)
+
+    def commit(self, call: Call) -> WriterConnection:
+        """Make a transaction durable and return the file that it wrote.
+
+        Raises:
+            TransactionLost: It is gone.
+            StorageError, apsw.Error: It could not be written; nothing of it was, but for `WriteOutcomeUnknown`.
+        """
+        path, number = call.params
+        file = self._of(path, number)
+        file.watch.begin(call.deadline)
+        del self._open[path]
+        try:
+            file.commit()
+        except apsw.Error:
+            file.roll_back()
+            raise
+        return file
+
+    def _roll_back(self, call: Call) -> None:
+        path, number = call.params
+        if self._open.get(path, (0,))[0] == number:
+            self.end(path)
+
+    def _of(self, path: str, number: int) -> WriterConnection:
+        held = self._open.get(path)
+        if held is not None and held[0] == number:
+            file = held[1]
+            if self._file_at(path) is file and file.connection.in_transaction:
+                return file
+            del self._open[path]
+        raise TransactionLost(_GONE)
