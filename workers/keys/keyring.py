@@ -168,13 +168,13 @@ class Keyring:
         HKDF(SHA512(), length, salt=None, info=_DERIVED + purpose).derive_into(data_key.buffer, key.buffer)
         return key
 
-    def ticket(self, kind: Kind = "message") -> Ticket:
-        """Return what seals one message or stream outside of this object; wipe its key after use.
+    def ticket(self, kind: Kind = "message", count: int = 1) -> Ticket:
+        """Return what seals `count` messages, or one stream, outside of this object; wipe its key after use.
 
         Raises:
             NoncesExhausted: As `seal`.
         """
-        return self._sealer.ticket(kind)
+        return self._sealer.ticket(kind, count)
 
     def opening_ticket(self, head: Head) -> Ticket:
         """Return what opens the message or stream that begins with `head`; wipe its key after use.

@@ -43,11 +43,13 @@ class _Session:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """All that is needed to seal or open one message or stream, and nothing that would do for another."""
+    """All that is needed to seal some messages or a stream elsewhere, and nothing that would do for others."""
 
     head: Head
     key: Secret
-    """The subkey of a session that has this one message; wipe it after use."""
+    """The subkey of a session of its own; wipe it after use."""
+    numbers: tuple[int, ...] = ()
+    """One for each message; the head has the first."""
 
     @override
     def __repr__(self) -> str:
@@ -129,12 +131,20 @@ class Sealer:
             guard.note(head.session, head.number)
         return head.key_id, body
 
-    def ticket(self, kind: Kind) -> Ticket:
-        """Return what seals one message or stream of a session of its own, anywhere."""
+    def ticket(self, kind: Kind, count: int) -> Ticket:
+        """Return what seals `count` messages, or one stream, of a session of its own anywhere."""
         primary = self.primary
-        number = 0 if self._blocks is None or kind == "stream" else self._numbers(primary).take()
-        head = Head(kind, primary, self._draw(SESSION_BYTES), number)
-        return Ticket(head, self._subkey(head))
+        salt = self._draw(SESSION_BYTES)
+        if kind == "stream":
+            head = Head(kind, primary, salt)
+            return Ticket(head, self._subkey(head))
+        if self._blocks is None:
+            numbers = tuple(range(count))
+        else:
+            taking = self._numbers(primary)
+            numbers = tuple(taking.take() for _ in range(count))
+        head = Head(kind, primary, salt, numbers[0])
+        return Ticket(head, self._subkey(head), numbers)
 
     def opening_ticket(self, head: Head) -> Ticket:
         """Return what opens the message or stream of `head`, and all others of its session.
