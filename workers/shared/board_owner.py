@@ -141,10 +141,9 @@ class _Server(threading.Thread):
         table.hear(self._ring)
 
     def stop(self) -> None:
-        """End the thread, and with it the links."""
+        """Answer nobody any more, and end the thread and the links; returns before they have ended."""
         self._stopping = True
         self._ring()
-        self.join()
 
     def _ring(self) -> None:
         with contextlib.suppress(BlockingIOError):  # full: it will be read, and once is enough
@@ -209,8 +208,8 @@ class _Server(threading.Thread):
     def _answer(self, peer: _Peer, ask: Any) -> None:
         if isinstance(ask, Hello):
             peer.is_let_in = secrets.compare_digest(ask.token, self.token)
-        if not peer.is_let_in:
-            raise PermissionError("a link without the token")
+        if not peer.is_let_in or self._stopping:
+            raise PermissionError("a link without the token, or too late")
         if isinstance(ask, Listen):
             peer.listens = True
         nothing = isinstance(ask, Hello | Listen)

@@ -82,23 +82,26 @@ class Lender:
         with self._lock:
             self._pages.pop(token, None)
             self._tokens.pop(page_id, None)
-            sock, address = self._socket, self._address
+            sock = self._socket
             if self._pages or sock is None:
                 return
             self._socket = None
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
-            bell.sendto(b"", address)
+        sock.shutdown(
+            socket.SHUT_RD
+        )  # who asks from now on hears it at once; the thread answers the rest and ends
 
     def _serve(self, sock: socket.socket) -> None:
         with sock:
-            while self._socket is sock:
+            while True:
                 token, borrower = sock.recvfrom(TOKEN_BYTES + 1)
-                page = self.page_of(token) if borrower else None
+                if not borrower:
+                    return
+                page = self.page_of(token)
                 with contextlib.suppress(OSError):  # who asked is gone, or does not read
-                    if page is not None:
-                        sock.sendmsg([_OK], _rights(page.fd), socket.MSG_DONTWAIT, borrower)
-                    elif borrower:
+                    if page is None:
                         sock.sendto(_UNKNOWN, socket.MSG_DONTWAIT, borrower)
+                    else:
+                        sock.sendmsg([_OK], _rights(page.fd), socket.MSG_DONTWAIT, borrower)
                 del page
 
 

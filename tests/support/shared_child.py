@@ -1,0 +1,132 @@
+"""A process that uses shared state as it is told: `python -m tests.support.shared_child COMMAND ARGUMENTS`."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from workers.shared import cells
+from workers.shared.cancellation import SharedCancellation
+from workers.shared.counter import SharedCounter
+from workers.shared.flag import SharedFlag
+from workers.shared.progress import SharedProgress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAR_S = 600.0
+
+
+def say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
+def add(buffer: bytes, times: str) -> None:
+    """Add 3 and take 1 away, so many times, then say so."""
+    counter = SharedCounter.from_buffer(buffer)
+    say("ready")
+    sys.stdin.readline()
+    for _ in range(int(times)):
+        counter.add(3)
+        counter.subtract()
+    say("done")
+
+
+def swap(buffer: bytes, times: str) -> None:
+    """Count up by compare-and-swap, so many times."""
+    counter = SharedCounter.from_buffer(buffer)
+    say("ready")
+    sys.stdin.readline()
+    won = 0
+    while won < int(times):
+        seen = counter.value
+        won += counter.compare_and_swap(seen, seen + 1)
+    say("done")
+
+
+def toggle(buffer: bytes, times: str) -> None:
+    flag = SharedFlag.from_buffer(buffer)
+    say("ready")
+    sys.stdin.readline()
+    for _ in range(int(times)):
+        flag.toggle()
+    say("done")
+
+
+def work(buffer: bytes, times: str) -> None:
+    """Add to a progress that others reset."""
+    progress = SharedProgress.from_buffer(buffer)
+    say("ready")
+    sys.stdin.readline()
+    for _ in range(int(times)):
+        progress.add()
+    say("done")
+
+
+def wait(buffer: bytes, _: str) -> None:
+    """Wait until a flag is set, then until it is cleared, woken and by no safety net."""
+    cells.NET_S = FAR_S
+    flag = SharedFlag.from_buffer(buffer)
+    say("ready")
+    flag.wait()
+    say("set")
+    flag.wait(is_set=False)
+    say("clear")
+
+
+def stop(buffer: bytes, _: str) -> None:
+    cells.NET_S = FAR_S
+    cancellation = SharedCancellation.from_buffer(buffer)
+    say("ready")
+    cancellation.wait()
+    say("stopped")
+
+
+def set_it(buffer: bytes, _: str) -> None:
+    flag = SharedFlag.from_buffer(buffer)
+    say("ready")
+    for _ in sys.stdin:
+        flag.toggle()
+        say("toggled")
+
+
+def tally(buffer: bytes, place: str) -> None:
+    """Add for ever, noting before and after each addition, in a file, how many were begun and done."""
+    path, index = place.split(":")
+    fd = os.open(path, os.O_RDWR)
+    words = memoryview(mmap.mmap(fd, 0)).cast("q")
+    at = 2 * int(index)
+    counter = SharedCounter.from_buffer(buffer)
+    say("ready")
+    while True:
+        words[at] += 1
+        counter.add()
+        words[at + 1] += 1
+
+
+def churn(buffer: bytes, _: str) -> None:
+    """Toggle a flag and wait on it a moment, for ever."""
+    flag = SharedFlag.from_buffer(buffer)
+    say("ready")
+    while True:
+        flag.toggle()
+        flag.wait(0.0005)
+
+
+COMMANDS: dict[str, Callable[[bytes, str], None]] = {
+    "add": add,
+    "churn": churn,
+    "set": set_it,
+    "stop": stop,
+    "swap": swap,
+    "tally": tally,
+    "toggle": toggle,
+    "wait": wait,
+    "work": work,
+}
+
+if __name__ == "__main__":
+    COMMANDS[sys.argv[1]](bytes.fromhex(sys.argv[2]), sys.argv[3])
