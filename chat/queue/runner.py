@@ -193,7 +193,7 @@ class Runner:
         for lease in done.leases:
             self._hold(lease, now_ms)
         self._heed(done.cancels_asked)
-        self._tell(taken.reports, done)
+        self._tell(taken, done)
 
     def _claim(self, now_ms: int) -> ClaimRequest | None:
         topics, free_count = self._topics(), self._free_count(now_ms)
@@ -214,13 +214,14 @@ class Runner:
             if lane is not None and lane.withdraw(action_id) is False:
                 self._next.refused_cancels.append(action_id)
 
-    def _tell(self, reports: list[tuple[LaneRun, Report]], done: TurnDone) -> None:
+    def _tell(self, taken: Collected, done: TurnDone) -> None:
+        reports = taken.reports
         counted = [report for _, report in reports if report.action.id in done.accepted_ids]
         if len(counted) < len(reports):
             _log.warning("chat.reports_discarded", count=len(reports) - len(counted), reason="claim lapsed")
         if done.lapsed_count:
             _log.warning("chat.actions_taken_over", count=done.lapsed_count)
-        if counted or done.leases:
+        if counted or done.leases or taken.refused_cancels:
             self._on_turn(counted)
 
     async def _written(self, turn: Turn) -> TurnDone:
