@@ -1,3 +1,183 @@
-"""Durable, ordered messages and actions: the queues, the chat domain and the client build on `storage`."""
+"""Durable, ordered messages and actions: the queues, the chat domain and the client build on `storage`.
+
+`open_messages` sends messages, `open_queue` delivers actions of any type; `chat.testing` has a kit for tests of both.
+The names below are loaded when first used (PEP 562).
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chat.errors import ActionCancelled as ActionCancelled
+    from chat.errors import ActionExpired as ActionExpired
+    from chat.errors import ActionFailed as ActionFailed
+    from chat.errors import ActionNotFound as ActionNotFound
+    from chat.errors import AnswerLost as AnswerLost
+    from chat.errors import AuthExpired as AuthExpired
+    from chat.errors import ChatError as ChatError
+    from chat.errors import ClientIdConflict as ClientIdConflict
+    from chat.errors import Conflict as Conflict
+    from chat.errors import DeliveryError as DeliveryError
+    from chat.errors import Failure as Failure
+    from chat.errors import FailureKind as FailureKind
+    from chat.errors import InvalidAction as InvalidAction
+    from chat.errors import NotAQueue as NotAQueue
+    from chat.errors import NotDelivered as NotDelivered
+    from chat.errors import NotPossible as NotPossible
+    from chat.errors import Permanent as Permanent
+    from chat.errors import QueueClosed as QueueClosed
+    from chat.errors import QueueError as QueueError
+    from chat.errors import QueueFull as QueueFull
+    from chat.errors import RateLimited as RateLimited
+    from chat.errors import TargetGone as TargetGone
+    from chat.errors import Transient as Transient
+    from chat.errors import UnknownActionType as UnknownActionType
+    from chat.errors import Unreachable as Unreachable
+    from chat.messages.events import MessageEvent as MessageEvent
+    from chat.messages.events import MessageFailed as MessageFailed
+    from chat.messages.events import MessageQueued as MessageQueued
+    from chat.messages.events import MessageRetrying as MessageRetrying
+    from chat.messages.events import MessageSent as MessageSent
+    from chat.messages.events import SessionExpired as SessionExpired
+    from chat.messages.face import ChatMessageQueue as ChatMessageQueue
+    from chat.messages.face import MessageReceipt as MessageReceipt
+    from chat.messages.face import MessageStatus as MessageStatus
+    from chat.messages.opening import open_messages as open_messages
+    from chat.queue.action_queue import ActionQueue as ActionQueue
+    from chat.queue.action_queue import open_queue as open_queue
+    from chat.queue.action_type import HIGH as HIGH
+    from chat.queue.action_type import LOW as LOW
+    from chat.queue.action_type import MIDDLE as MIDDLE
+    from chat.queue.action_type import ActionType as ActionType
+    from chat.queue.actions import ActionTypes as ActionTypes
+    from chat.queue.built_in import BUILT_IN as BUILT_IN
+    from chat.queue.clock import QueueClock as QueueClock
+    from chat.queue.clock import SystemQueueClock as SystemQueueClock
+    from chat.queue.control import Cancelled as Cancelled
+    from chat.queue.events import Event as Event
+    from chat.queue.handlers import Delivery as Delivery
+    from chat.queue.handlers import Transport as Transport
+    from chat.queue.news import News as News
+    from chat.queue.news import QueueUpdated as QueueUpdated
+    from chat.queue.notices import Notice as Notice
+    from chat.queue.payloads import DeleteMessage as DeleteMessage
+    from chat.queue.payloads import EditMessage as EditMessage
+    from chat.queue.payloads import JoinSpace as JoinSpace
+    from chat.queue.payloads import KickUser as KickUser
+    from chat.queue.payloads import LeaveSpace as LeaveSpace
+    from chat.queue.payloads import MuteUser as MuteUser
+    from chat.queue.payloads import PinMessage as PinMessage
+    from chat.queue.payloads import React as React
+    from chat.queue.payloads import SaveUserConfig as SaveUserConfig
+    from chat.queue.payloads import SendMessage as SendMessage
+    from chat.queue.payloads import SyncSpaceKeys as SyncSpaceKeys
+    from chat.queue.payloads import UnmuteUser as UnmuteUser
+    from chat.queue.payloads import UnpinMessage as UnpinMessage
+    from chat.queue.payloads import UpdateProfile as UpdateProfile
+    from chat.queue.payloads import UpdateSpace as UpdateSpace
+    from chat.queue.reading import ListedAction as ListedAction
+    from chat.queue.reading import QueueReader as QueueReader
+    from chat.queue.reading import read_queue as read_queue
+    from chat.queue.receipts import Receipt as Receipt
+    from chat.queue.sealing import CannotOpen as CannotOpen
+    from chat.queue.sealing import Seal as Seal
+    from chat.queue.settings import QueueSettings as QueueSettings
+    from chat.queue.states import State as State
+    from chat.queue.views import ActionView as ActionView
+    from chat.queue.views import Statistics as Statistics
+    from chat.queue.views import Why as Why
+    from chat.settings import ChatSettings as ChatSettings
+
+_HOME = {
+    "ActionCancelled": "errors",
+    "ActionExpired": "errors",
+    "ActionFailed": "errors",
+    "ActionNotFound": "errors",
+    "ActionQueue": "queue.action_queue",
+    "ActionType": "queue.action_type",
+    "ActionTypes": "queue.actions",
+    "ActionView": "queue.views",
+    "AnswerLost": "errors",
+    "AuthExpired": "errors",
+    "BUILT_IN": "queue.built_in",
+    "Cancelled": "queue.control",
+    "CannotOpen": "queue.sealing",
+    "ChatError": "errors",
+    "ChatMessageQueue": "messages.face",
+    "ChatSettings": "settings",
+    "ClientIdConflict": "errors",
+    "Conflict": "errors",
+    "DeleteMessage": "queue.payloads",
+    "Delivery": "queue.handlers",
+    "DeliveryError": "errors",
+    "EditMessage": "queue.payloads",
+    "Event": "queue.events",
+    "Failure": "errors",
+    "FailureKind": "errors",
+    "HIGH": "queue.action_type",
+    "InvalidAction": "errors",
+    "JoinSpace": "queue.payloads",
+    "KickUser": "queue.payloads",
+    "LOW": "queue.action_type",
+    "LeaveSpace": "queue.payloads",
+    "ListedAction": "queue.reading",
+    "MIDDLE": "queue.action_type",
+    "MessageEvent": "messages.events",
+    "MessageFailed": "messages.events",
+    "MessageQueued": "messages.events",
+    "MessageReceipt": "messages.face",
+    "MessageRetrying": "messages.events",
+    "MessageSent": "messages.events",
+    "MessageStatus": "messages.face",
+    "MuteUser": "queue.payloads",
+    "News": "queue.news",
+    "NotAQueue": "errors",
+    "NotDelivered": "errors",
+    "NotPossible": "errors",
+    "Notice": "queue.notices",
+    "Permanent": "errors",
+    "PinMessage": "queue.payloads",
+    "QueueClock": "queue.clock",
+    "QueueClosed": "errors",
+    "QueueError": "errors",
+    "QueueFull": "errors",
+    "QueueReader": "queue.reading",
+    "QueueSettings": "queue.settings",
+    "QueueUpdated": "queue.news",
+    "RateLimited": "errors",
+    "React": "queue.payloads",
+    "Receipt": "queue.receipts",
+    "SaveUserConfig": "queue.payloads",
+    "Seal": "queue.sealing",
+    "SendMessage": "queue.payloads",
+    "SessionExpired": "messages.events",
+    "State": "queue.states",
+    "Statistics": "queue.views",
+    "SyncSpaceKeys": "queue.payloads",
+    "SystemQueueClock": "queue.clock",
+    "TargetGone": "errors",
+    "Transient": "errors",
+    "Transport": "queue.handlers",
+    "UnknownActionType": "errors",
+    "UnmuteUser": "queue.payloads",
+    "UnpinMessage": "queue.payloads",
+    "Unreachable": "errors",
+    "UpdateProfile": "queue.payloads",
+    "UpdateSpace": "queue.payloads",
+    "Why": "queue.views",
+    "open_messages": "messages.opening",
+    "open_queue": "queue.action_queue",
+    "read_queue": "queue.reading",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605 - one list, of names and homes
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'chat' has no attribute {name!r}")
+    value = getattr(import_module(f"chat.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

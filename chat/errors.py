@@ -8,7 +8,8 @@ ChatError
 │   ├── InvalidAction         the action can't be stored as it is
 │   ├── ActionNotFound        the queue holds no action of that id
 │   ├── NotPossible           the action is past the point where this can be done; `state`
-│   └── QueueClosed           the queue is closed, or closes
+│   ├── QueueClosed           the queue is closed, or closes
+│   └── NotAQueue             the file that was to be looked at is not there, or is something else
 ├── DeliveryError             what a handler raises about one try; `code` and `status` are the server's
 │   ├── Unreachable           no contact was made; costs no attempt
 │   ├── AnswerLost            the server was called, and no answer came
@@ -85,6 +86,10 @@ class NotPossible(QueueError):
 
 class QueueClosed(QueueError):
     """The queue is closed or closes; what was not stored has to be enqueued again."""
+
+
+class NotAQueue(QueueError):
+    """The file that was to be looked at is not there, or is something else; nothing was made or changed."""
 
 
 class DeliveryError(ChatError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from typing_extensions import override
@@ -37,29 +37,20 @@ class Promised(Protocol):
         """Return the server's answer; raises as `MessageReceipt.sent`."""
 
 
-class MessageReceipt(str):
-    """The client id of a message, which can also be waited for."""
+class MessageReceipt:
+    """A message that was taken; its `client_id` is known at once, and it can be waited for."""
 
-    __slots__ = ("_promised", "_room_id")
+    __slots__ = ("_promised", "_room_id", "client_id")
 
-    _promised: Promised
-    _room_id: str
-
-    def __new__(cls, client_id: str, room_id: str, promised: Promised) -> Self:
-        """Return the receipt of `client_id`."""
-        made = super().__new__(cls, client_id)
-        made._room_id = room_id
-        made._promised = promised
-        return made
+    def __init__(self, client_id: str, room_id: str, promised: Promised) -> None:
+        self.client_id = client_id
+        """What names the message everywhere."""
+        self._room_id = room_id
+        self._promised = promised
 
     @override
-    def __reduce__(self) -> tuple[type[str], tuple[str]]:
-        return str, (self.client_id,)  # a copy is the plain id
-
-    @property
-    def client_id(self) -> str:
-        """What names the message everywhere, as a plain text."""
-        return str.__str__(self)
+    def __str__(self) -> str:
+        return self.client_id
 
     async def durable(self) -> None:
         """Return when the message is as safe as its store makes it; cancelled, it is sent none the less.

@@ -142,8 +142,8 @@ class MemoryMessages:
         new = self._packing.packed(payload, account=self._account, client_id=client_id)
         digest = self._outbox.digest(new.client_id)
         limit = self._settings.max_waiting_count
-        if digest is None and self._outbox.open_count >= limit:
-            raise QueueFull(limit=limit, size=self._outbox.open_count)
+        if digest is None and self._outbox.unfinished_count >= limit:
+            raise QueueFull(limit=limit, size=self._outbox.unfinished_count)
         error = None
         if digest is None:
             if isinstance(payload, SendMessage):

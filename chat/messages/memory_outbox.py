@@ -79,7 +79,7 @@ class MemoryOutbox(Outbox):
     """Where the messages of one process wait; its calls take effect at once."""
 
     def __init__(self, log: MemoryLog, clock: QueueClock) -> None:  # the tables of `Outbox` are not there
-        self.open_count = 0
+        self.unfinished_count = 0
         """How many have not ended."""
         self._log = log
         self._clock = clock
@@ -103,7 +103,7 @@ class MemoryOutbox(Outbox):
         lane = self._lane(new)
         action = _Action(self._next_id(), new, lane, due_ms=new.due_ms)
         self._actions[action.id] = self._by_client_id[new.client_id] = lane.actions[action.id] = action
-        self.open_count += 1
+        self.unfinished_count += 1
         self._enter(action, new.packed_ms)
         self._tell(action, None)
 
@@ -299,14 +299,14 @@ class MemoryOutbox(Outbox):
             action.new = replace(action.new, payload=b"")
         if is_finished and not was_finished:
             action.lane.actions.pop(action.id, None)
-            self.open_count -= 1
+            self.unfinished_count -= 1
             self._finished.append(action.id)
             self._forget_if_empty(action.lane)
             self._forget_oldest()
         elif was_finished and not is_finished:
             lane = action.lane = self._lane(action.new)
             lane.actions[action.id] = action
-            self.open_count += 1
+            self.unfinished_count += 1
             self._finished.remove(action.id)
         if state is not was:
             self._tell(action, was)

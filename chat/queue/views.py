@@ -13,6 +13,8 @@ from chat.queue.states import State
 from chat.queue.tables import STATES, failure_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chat.queue.clock import QueueClock
     from chat.queue.connectivity import Contact
     from chat.queue.packing import Packing
@@ -122,19 +124,7 @@ class Views:
 
     async def statistics(self, type_name: str = "") -> Statistics:
         """Return how many actions there are, of a type or of all, from counters: however many, it costs the same."""
-        counts = dict(await self._tables.read("counters", (type_name,)))
-
-        def total(*states: State) -> int:
-            return sum(counts.get(state, 0) for state in states)
-
-        return Statistics(
-            pending=total(State.QUEUED, State.RETRY_WAIT, State.PAUSED),
-            processing=total(State.CALLING, State.UNCERTAIN),
-            failed=total(State.FAILED, State.EXPIRED),
-            completed=total(State.DONE),
-            cancelled=total(State.CANCELLED),
-            total=sum(count for state, count in counts.items() if state in STATES),
-        )
+        return counted(dict(await self._tables.read("counters", (type_name,))))
 
     async def why(self, client_id: str, contact: Contact) -> Why:
         """Return why an action is where it is.
@@ -185,6 +175,22 @@ class Views:
             return self._packing.unpacked(kind, version, key_id, sealed, context_of(client_id, name, lane))
         except Unreadable:
             return None
+
+
+def counted(counts: Mapping[str, int]) -> Statistics:
+    """Return the statistics of how many actions are in each state."""
+
+    def total(*states: State) -> int:
+        return sum(counts.get(state, 0) for state in states)
+
+    return Statistics(
+        pending=total(State.QUEUED, State.RETRY_WAIT, State.PAUSED),
+        processing=total(State.CALLING, State.UNCERTAIN),
+        failed=total(State.FAILED, State.EXPIRED),
+        completed=total(State.DONE),
+        cancelled=total(State.CANCELLED),
+        total=sum(count for state, count in counts.items() if state in STATES),
+    )
 
 
 class _Facts(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-ROOTS = ["workers", "storage"]
+ROOTS = ["workers", "storage", "chat"]
 
 
 @pytest.mark.parametrize("root", ROOTS)
