@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chat import ChatSettings
 from dataserver.limits import HttpLimits
 from dataserver.server_settings import LogSettings, ServerSettings
 from dataserver.setting_values import Folder, Kind, OneOf, Seconds, Switch, Text, Whole
@@ -17,6 +18,7 @@ SECTIONS: dict[str, object] = {
     "server": ServerSettings(),
     "storage": StorageSettings(),
     "http": HttpLimits(),
+    "chat": ChatSettings(),
     "logs": LogSettings(),
 }
 """The sections of the TOML file, and the defaults of their settings."""
@@ -212,6 +214,18 @@ SETTINGS: tuple[Setting, ...] = (
         "DATASERVER_MAX_STATEMENT_COUNT",
         Whole(1, 1_000_000),
         "statements of one execute request",
+    ),
+    _setting(
+        "chat.use_queue",
+        "USE_CHAT_QUEUE",
+        Switch(),
+        "0 lets a program that sends chat messages send them directly, one try each, without the queue",
+    ),
+    _setting(
+        "chat.store",
+        "DATASERVER_CHAT_STORE",
+        OneOf(("durable", "memory")),
+        "where such a program's messages wait: in a file, or in memory, with which they are lost",
     ),
     _setting(
         "logs.level",

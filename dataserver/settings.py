@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chat import ChatSettings
 from dataserver.limits import HttpLimits
 from dataserver.server_settings import LogSettings, ServerSettings
 from dataserver.setting_table import SECTIONS, SETTINGS, Setting
@@ -23,7 +24,7 @@ from storage import StorageSettings
 CONFIG_VARIABLE = "DATASERVER_CONFIG"
 """The environment's name for the TOML file, as `--config` is the flag."""
 
-_OURS = ("DATASERVER_", "SQLITE_WORKER", "SQLITE_MAX_QUEUE", "USE_SQLITE")
+_OURS = ("DATASERVER_", "SQLITE_WORKER", "SQLITE_MAX_QUEUE", "USE_SQLITE", "USE_CHAT")
 _NOT_SETTINGS = frozenset({CONFIG_VARIABLE, "DATASERVER_TOKEN", "DATASERVER_URL"})
 """Names of ours that are no settings: where the file is, and what clients of the server use."""
 _MAX_FILE_BYTES = 1 << 20
@@ -40,6 +41,8 @@ class Settings:
     server: ServerSettings
     storage: StorageSettings
     http: HttpLimits
+    chat: ChatSettings
+    """Of a program that sends messages: `open_messages(transport, path, settings.chat)`."""
     logs: LogSettings
     sources: Mapping[str, str]
     """`section.name` -> where it came from (`--port`, a variable's name, the file's path); defaults are not in it."""
@@ -62,7 +65,9 @@ def load(
         try:
             file = expanded(environment[CONFIG_VARIABLE])
         except Refused as error:
-            raise SettingsError(f"{CONFIG_VARIABLE} is {environment[CONFIG_VARIABLE]!r}; allowed is {error}") from error
+            raise SettingsError(
+                f"{CONFIG_VARIABLE} is {environment[CONFIG_VARIABLE]!r}; allowed is {error}"
+            ) from error
     given: dict[str, tuple[object, str]] = {}
     if file is not None:
         given.update(_from_file(_read_toml(file), str(file)))
@@ -79,6 +84,7 @@ def load(
             server=ServerSettings(**values["server"]),
             storage=StorageSettings(**values["storage"]),
             http=HttpLimits(**values["http"]),
+            chat=ChatSettings(**values["chat"]),
             logs=LogSettings(**values["logs"]),
             sources={key: source for key, (_, source) in given.items()},
         )

@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-m", "dataserver"]
 LIMIT_S = 50.0
 """Below the suite's limit for a test, so that a hanging command fails with what it said."""
 STOP_LIMIT_S = 15.0
-_OURS = ("DATASERVER_", "SQLITE_", "USE_SQLITE")
+_OURS = ("DATASERVER_", "SQLITE_", "USE_SQLITE", "USE_CHAT")
 
 
 def surroundings(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -20,6 +20,7 @@ INTERNAL = {
     "storage.stream_idle_s",
     "storage.stream_chunk_bytes",
     "storage.plans_by_values",
+    "chat.queue",
 }
 """Fields of the layers that nobody has had a reason to change; they are not in the table on purpose."""
 
@@ -197,3 +198,13 @@ def test_a_home_that_nobody_has_is_refused_in_words() -> None:
 )
 def test_a_switch_knows_the_usual_words(word: str, on: bool) -> None:
     assert Switch().read(word) is on
+
+
+@pytest.mark.parametrize(("given", "uses_queue"), [({}, True), ({"USE_CHAT_QUEUE": "0"}, False)])
+def test_one_variable_sends_chat_messages_without_the_queue(given: dict[str, str], uses_queue: bool) -> None:
+    assert load_with(environment=given).chat.use_queue is uses_queue
+
+
+def test_a_slip_in_the_chats_flag_is_refused() -> None:
+    with pytest.raises(SettingsError, match="USE_CHAT_QUEUE"):
+        load_with(environment={"USE_CHAT_QUEUES": "0"})
