@@ -1,0 +1,3 @@
+"""The table of numbers that were given out to seal with, one numbered file a change."""
+
+from __future__ import annotations
