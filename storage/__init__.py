@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from storage.errors import WriteTimedOut as WriteTimedOut
     from storage.pools import StorageStatistics as StorageStatistics
     from storage.settings import StorageSettings as StorageSettings
+    from storage.snapshots import Snapshot as Snapshot
     from storage.sqlite.facts import LibraryFacts as LibraryFacts
     from storage.sqlite.facts import library_facts as library_facts
     from storage.sqlite.functions import WriteTransaction as WriteTransaction
@@ -67,6 +68,7 @@ _HOME = {
     "QueryTimedOut": "errors",
     "ResultTooLarge": "errors",
     "RowMismatch": "errors",
+    "Snapshot": "snapshots",
     "SqlError": "errors",
     "StorageBusy": "errors",
     "StorageClosed": "errors",

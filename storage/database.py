@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.to_thread
+from typing_extensions import override
 
 from storage.errors import DatabaseNotFound
 from storage.function_names import name_of
 from storage.migrations import load
 from storage.pool_errors import UNENCODABLE, failed_read, failed_write, refused_parameters
+from storage.queries import Queries
+from storage.snapshots import Snapshot
 from storage.tables import TableInfo, table_info
 from storage.transactions import Transaction, WriteGate, opened
-from storage.values import bound, bound_in_batch, unpacked, wants_maps
+from storage.values import bound, bound_in_batch
 from storage.written import Written, written
-from workers import Body, WorkersError
+from workers import WorkersError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -31,15 +34,13 @@ if TYPE_CHECKING:
 
     Params = Sequence[Any] | Mapping[str, Any]
 
-T = TypeVar("T")
-
 _CLOSE_STREAM_S = 5.0
 
 _stream_numbers = count(1)
 """Given here and not by the worker, so that a stream can be closed whose opening was not waited for."""
 
 
-class Database:
+class Database(Queries):
     """One database; made by `storage.open` or `Databases`, usable until these close."""
 
     def __init__(
@@ -52,6 +53,7 @@ class Database:
         name: str = "",
         generation: int = 0,
     ) -> None:
+        super().__init__(max_result_bytes=settings.max_result_bytes)
         self.name = name
         self._path = path
         self._readers = readers
@@ -61,95 +63,6 @@ class Database:
         self._gate = WriteGate(max_waiting_count=settings.max_queue_size)
         self.is_dropped = False
         """Its file is gone or about to be, and every call fails."""
-
-    @overload
-    async def query(
-        self, sql: str, params: Params = ..., *, timeout_s: float | None = ...
-    ) -> list[tuple[Any, ...]]: ...
-    @overload
-    async def query(
-        self, sql: str, params: Params = ..., *, into: type[T], timeout_s: float | None = ...
-    ) -> list[T]: ...
-    async def query(
-        self, sql: str, params: Params = (), *, into: type[T] | None = None, timeout_s: float | None = None
-    ) -> list[T] | list[tuple[Any, ...]]:
-        """Return all rows of `sql` as tuples, or as `into`: a struct, dataclass or the like by the columns' names.
-
-        Text that is not UTF-8 has U+FFFD where it is not. For more than some thousands of rows `query_body` and
-        `stream_json` are better: Python objects are made on the event loop's thread.
-
-        Raises:
-            StorageError: SqlError, NotReadOnly, NotAllowed, ParameterMismatch: mend the call. QueryTimedOut,
-                ResultTooLarge: ask for less. StorageSaturated, StorageUnavailable: call again.
-            RowMismatch: A row does not fit `into`.
-        """
-        sent = self._about_rows(sql, params, into, 0)
-        return await unpacked(await self._read("rows", sent, sql, timeout_s), into)
-
-    @overload
-    async def query_one(
-        self, sql: str, params: Params = ..., *, timeout_s: float | None = ...
-    ) -> tuple[Any, ...] | None: ...
-    @overload
-    async def query_one(
-        self, sql: str, params: Params = ..., *, into: type[T], timeout_s: float | None = ...
-    ) -> T | None: ...
-    async def query_one(
-        self, sql: str, params: Params = (), *, into: type[T] | None = None, timeout_s: float | None = None
-    ) -> T | tuple[Any, ...] | None:
-        """Return the first row of `sql`, None if it has none; the others are not read.
-
-        Raises:
-            StorageError: As `query`.
-        """
-        sent = self._about_rows(sql, params, into, 1)
-        rows = await unpacked(await self._read("rows", sent, sql, timeout_s), into)
-        return rows[0] if rows else None
-
-    async def query_json(
-        self,
-        sql: str,
-        params: Params = (),
-        *,
-        shape: Literal["objects", "arrays"] = "objects",
-        timeout_s: float | None = None,
-    ) -> bytes:
-        """Return all rows of `sql` as a JSON array of objects or arrays, written by SQLite.
-
-        A BLOB is `{"$base64": ...}`, an infinity null, an integer all its digits; of two columns of a name the
-        second is `name_2`. The rules stand in `storage.sqlite.json_results`.
-
-        Raises:
-            StorageError: As `query`.
-        """
-        most = self._settings.max_result_bytes
-        sent = [self._path, self._generation, sql, bound(params), shape, False, most]
-        result: bytes | Body = await self._read("json", sent, sql, timeout_s)
-        if not isinstance(result, Body):
-            return result
-        with result:
-            return await result.read()
-
-    async def query_body(
-        self,
-        sql: str,
-        params: Params = (),
-        *,
-        shape: Literal["objects", "arrays"] = "objects",
-        envelope: bool = False,
-        timeout_s: float | None = None,
-    ) -> Body:
-        """Return the answer of `query_json` as a body, which the caller closes: a file when it is large.
-
-        With `envelope` it is `{"columns": [...], "rows": [...]}`.
-
-        Raises:
-            StorageError: As `query`.
-        """
-        most = self._settings.max_result_bytes
-        sent = [self._path, self._generation, sql, bound(params), shape, envelope, most]
-        result: bytes | Body = await self._read("json", sent, sql, timeout_s)
-        return result if isinstance(result, Body) else Body((result,))
 
     async def stream_json(
         self,
@@ -187,6 +100,37 @@ class Database:
                         await _close_stream(session, number)
         except WorkersError as error:
             raise failed_read(error) from error
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Read one state of the database while this is entered, whatever is written meanwhile.
+
+        It is closed when nobody asks it for `stream_idle_s`, and after `stream_age_s`: it holds back the write-ahead log.
+
+        Raises:
+            StorageSaturated: A worker holds as many snapshots and streams as it may (`max_open_streams`).
+            StorageError: As `query`.
+        """
+        snapshot = await self.open_snapshot()
+        try:
+            yield snapshot
+        finally:
+            await snapshot.close()
+
+    async def open_snapshot(self) -> Snapshot:
+        """Return a snapshot that the caller closes, possibly in another task; see `snapshot`.
+
+        Raises:
+            StorageError: As `snapshot`.
+        """
+        if self.is_dropped:
+            raise self._gone()
+        return await Snapshot.opened(
+            self._readers,
+            [self._path, self._generation],
+            timeout_s=self._settings.query_timeout_s,
+            max_result_bytes=self._max_result_bytes,
+        )
 
     async def execute(self, sql: str, params: Params = (), *, timeout_s: float | None = None) -> Written:
         """Run one statement that writes; it is on disk when this returns.
@@ -262,7 +206,7 @@ class Database:
         Raises:
             StorageError: As `query`.
         """
-        found = await self._read("tables", [self._path, self._generation], None, None)
+        found = await self._read("tables", [], None, None)
         return [table_info(each) for each in found]
 
     async def migrate(self, package: str) -> int:
@@ -277,18 +221,14 @@ class Database:
         applied: int = await self._write("migrate", sent, None)
         return applied
 
-    def _about_rows(self, sql: str, params: Params, into: type | None, max_count: int) -> list[Any]:
-        as_maps = into is not None and wants_maps(into)
-        most = self._settings.max_result_bytes
-        return [self._path, self._generation, sql, bound(params), as_maps, max_count, most]
-
+    @override
     async def _read(self, method: str, sent: list[Any], sql: str | None, timeout_s: float | None) -> Any:
         if self.is_dropped:
             raise self._gone()
         try:
             return await self._readers.call(
                 method,
-                sent,
+                [self._path, self._generation, *sent],
                 fingerprint=(self._path, sql),
                 timeout_s=self._settings.query_timeout_s if timeout_s is None else timeout_s,
                 idempotent=True,

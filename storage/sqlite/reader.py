@@ -83,6 +83,18 @@ class Reader:
         """Close the connection and whatever runs on it."""
         self.connection.close(True)
 
+    def hold_state(self) -> None:
+        """See the database as it is now until this is closed.
+
+        Raises:
+            StorageError: It can't be read.
+        """
+        with translated(), self._schema.as_ours():
+            self.connection.execute("BEGIN")
+            self.connection.execute(
+                "SELECT count(*) FROM sqlite_schema"
+            ).fetchall()  # BEGIN alone holds nothing yet
+
     def json(self, sql: str, params: Params, shape: Shape, envelope: bool, max_bytes: int) -> bytes | Body:
         """Return all rows of `sql` as a JSON array, or with `envelope` as `{"columns": ..., "rows": ...}`.
 

@@ -14,9 +14,11 @@ from storage.sqlite.connection import (
 )
 from storage.sqlite.connection_cache import ConnectionCache
 from storage.sqlite.errors import translation
+from storage.sqlite.held_reads import HoldingSettings
 from storage.sqlite.json_results import JsonRules
 from storage.sqlite.reader import Reader
-from storage.sqlite.streams import Streams, StreamSettings
+from storage.sqlite.snapshots import HeldSnapshot, Snapshots
+from storage.sqlite.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +31,8 @@ class ReaderService:
 
     Parameters of its methods, after `path, generation`: `json` takes `sql, params, shape, envelope, max_bytes`, `rows`
     `sql, params, as_maps, max_count, max_bytes`, `tables` nothing more; `stream_open` takes `number, path, generation,
-    sql, params, format`, `stream_next` and `stream_close` the number alone. A path whose generation is another than that of the open connection is opened anew:
+    sql, params, format`, `stream_next` and `stream_close` the number alone; `snapshot_open` takes `number, path,
+    generation`, `snapshot_json` and `snapshot_rows` take the number instead of path and generation. A path whose generation is another than that of the open connection is opened anew:
     the database was dropped and made again under the same name.
     """
 
@@ -42,19 +45,22 @@ class ReaderService:
         self._readers: ConnectionCache[Reader] = ConnectionCache(
             options.get("max_open_connections", 64), self._opened
         )
-        self._streams = Streams(
-            StreamSettings(
-                max_count=options.get("max_open_streams", 8),
-                idle_s=options.get("stream_idle_s", 30.0),
-                age_s=options.get("stream_age_s", 600.0),
-                chunk_bytes=options.get("stream_chunk_bytes", 128 * 1024),
-            )
+        holding = HoldingSettings(
+            max_count=options.get("max_open_streams", 8),
+            idle_s=options.get("stream_idle_s", 30.0),
+            age_s=options.get("stream_age_s", 600.0),
         )
+        self._streams = Streams(holding, chunk_bytes=options.get("stream_chunk_bytes", 128 * 1024))
+        self._snapshots = Snapshots(holding, self._begins)
         self._generation = 0
         self._connection: apsw.Connection | None = None
         self._methods: dict[str, Callable[[Any], Any]] = {
             "json": self._json,
             "rows": self._rows,
+            "snapshot_open": self._snapshot_open,
+            "snapshot_json": self._snapshots.json,
+            "snapshot_rows": self._snapshots.rows,
+            "snapshot_close": self._snapshot_close,
             "stream_open": self._stream_open,
             "stream_next": self._stream_next,
             "stream_close": self._stream_close,
@@ -70,8 +76,9 @@ class ReaderService:
         deadline = self._deadline
         deadline.at = call.deadline
         deadline.stopped = False
-        if self._streams.held:
+        if self._streams or self._snapshots:
             self._streams.drop_idle()
+            self._snapshots.drop_idle()
         try:
             return self._methods[call.method](call.params)
         except apsw.Error as error:  # an interrupt can meet a statement of our own, between the caller's
@@ -91,6 +98,7 @@ class ReaderService:
         """See `workers.Service`."""
         self._connection = None
         self._streams.close_all()
+        self._snapshots.close_all()
         self._readers.close()
 
     def _reader(self, path: str, generation: int) -> Reader:
@@ -114,20 +122,32 @@ class ReaderService:
         path, generation, sql, values, as_maps, max_count, max_bytes = params
         return self._reader(path, generation).rows(sql, values, as_maps, max_count, max_bytes)
 
+    def _opened_alone(self, path: str, generation: int) -> Reader:
+        """Return a reader beside those that are shared, for something that is held open."""
+        self._generation = generation
+        reader = self._opened(path)
+        self._connection = reader.connection
+        return reader
+
+    def _begins(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+
+    def _snapshot_open(self, params: Any) -> None:
+        number, path, generation = params
+        self._snapshots.open(number, lambda: HeldSnapshot(self._opened_alone(path, generation)))
+
+    def _snapshot_close(self, params: Any) -> None:
+        (number,) = params
+        self._snapshots.close(number)
+
     def _stream_open(self, params: Any) -> None:
         number, path, generation, sql, values, form = params
-        self._generation = generation
-
-        def opened() -> Reader:
-            reader = self._opened(path)
-            self._connection = reader.connection
-            return reader
-
-        self._streams.open(number, opened, sql, values, form)
+        self._streams.begin(number, lambda: self._opened_alone(path, generation), sql, values, form)
 
     def _stream_next(self, params: Any) -> list[Any]:
         (number,) = params
-        self._connection = self._streams.connection(number)
+        stream = self._streams.find(number)
+        self._connection = None if stream is None else stream.connection
         return self._streams.next(number)
 
     def _stream_close(self, params: Any) -> None:

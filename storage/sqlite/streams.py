@@ -1,43 +1,28 @@
-"""Answers of any size, a piece at a time: each stream has a connection and a snapshot of its own.
-
-A snapshot holds the write-ahead log, which can't be cut behind it. So streams are few, one that nobody asks for is
-closed (looked at whenever the worker does anything else), and none lives longer than its age.
-"""
+"""Answers of any size, a piece at a time: each stream has a connection of its own, and reads one state."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage.errors import QueryTimedOut, SqlError, StorageSaturated
+from storage.errors import QueryTimedOut, SqlError
+from storage.sqlite.held_reads import HeldReads
 from storage.sqlite.reader import MAX_REPLANS_COUNT, Reader
 from storage.sqlite.row_encoding import csv_header, valid_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import apsw
-
+    from storage.sqlite.held_reads import HoldingSettings
     from storage.sqlite.json_results import Format
     from storage.sqlite.plans import Plan
     from storage.sqlite.reader import Params
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StreamSettings:
-    """The bounds of a worker's streams."""
-
-    max_count: int = 8
-    idle_s: float = 30.0
-    age_s: float = 600.0
-    chunk_bytes: int = 128 * 1024
-
-
 class Stream:
     """One answer under way."""
 
-    def __init__(self, reader: Reader, sql: str, params: Params, form: Format, now: float) -> None:
+    def __init__(self, reader: Reader, sql: str, params: Params, form: Format) -> None:
         """Begin `sql` on `reader`, which the stream owns from now on.
 
         Raises:
@@ -46,8 +31,6 @@ class Stream:
         self._reader = reader
         self.connection = reader.connection
         self._params = params
-        self.born_at = now
-        self.used_at = now
         self._between, self._tail = {
             "json": (b",", b"]"),
             "ndjson": (b"\n", b"\n"),
@@ -59,13 +42,12 @@ class Stream:
             self._tail = b""
         self._head = head
 
-    def piece(self, chunk_bytes: int, now: float) -> tuple[bool, bytes]:
+    def piece(self, chunk_bytes: int) -> tuple[bool, bytes]:
         """Return whether this is the last piece, and about `chunk_bytes` of whole rows.
 
         Raises:
             StorageError: The read failed; the stream is of no more use.
         """
-        self.used_at = now
         texts = [] if self._held is None else [self._held]
         size, self._held = len(self._held or b""), None
         is_last = not texts
@@ -101,36 +83,38 @@ class Stream:
         raise SqlError("the schema changes faster than it can be read")
 
 
-class Streams:
+class Streams(HeldReads[Stream]):
     """The streams of one worker."""
 
-    def __init__(self, settings: StreamSettings, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings = settings
-        self._clock = clock
-        self.held: dict[int, Stream] = {}
-        """Those that are open, by number."""
+    def __init__(
+        self,
+        settings: HoldingSettings,
+        *,
+        chunk_bytes: int = 128 * 1024,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(settings, clock)
+        self._chunk_bytes = chunk_bytes
 
-    def open(self, number: int, reader: Callable[[], Reader], sql: str, params: Params, form: Format) -> None:
+    def begin(
+        self, number: int, reader: Callable[[], Reader], sql: str, params: Params, form: Format
+    ) -> None:
         """Begin stream `number`, a number that no other one of this worker's has.
 
         Raises:
             StorageSaturated: As many as are allowed are open.
             StorageError: See the members of its tree that a read can raise.
         """
-        self.drop_idle()
-        if len(self.held) >= self._settings.max_count:
-            raise StorageSaturated(f"{len(self.held)} streams are open", retry_after_s=1.0)
-        opened = reader()
-        try:
-            self.held[number] = Stream(opened, sql, params, form, self._clock())
-        except BaseException:
-            opened.close()
-            raise
 
-    def connection(self, number: int) -> apsw.Connection | None:
-        """Return what stream `number` runs on, None if there is no such stream."""
-        stream = self.held.get(number)
-        return None if stream is None else stream.connection
+        def begun() -> Stream:
+            opened = reader()
+            try:
+                return Stream(opened, sql, params, form)
+            except BaseException:
+                opened.close()
+                raise
+
+        self.open(number, begun)
 
     def next(self, number: int) -> list[Any]:
         """Return `[is_last, bytes]` of stream `number`; after its last piece, or an error, it is closed.
@@ -139,34 +123,14 @@ class Streams:
             QueryTimedOut: It was closed because nobody asked for too long, or it lived too long.
             StorageError: The read failed.
         """
-        now = self._clock()
-        self.drop_idle(now)
-        stream = self.held.get(number)
+        stream = self.find(number)
         if stream is None:
             raise QueryTimedOut("the stream was left waiting, or open, for too long")
         try:
-            is_last, piece = stream.piece(self._settings.chunk_bytes, now)
+            is_last, piece = stream.piece(self._chunk_bytes)
         except BaseException:
             self.close(number)
             raise
         if is_last:
             self.close(number)
         return [is_last, piece]
-
-    def close(self, number: int) -> None:
-        """Close stream `number`, if it is open."""
-        stream = self.held.pop(number, None)
-        if stream is not None:
-            stream.close()
-
-    def drop_idle(self, now: float | None = None) -> None:
-        """Close the streams that nobody asked for in time, and those that are too old."""
-        now = self._clock() if now is None else now
-        for number, stream in list(self.held.items()):
-            if now - stream.used_at > self._settings.idle_s or now - stream.born_at > self._settings.age_s:
-                self.close(number)
-
-    def close_all(self) -> None:
-        """Close all."""
-        for number in list(self.held):
-            self.close(number)

@@ -35,6 +35,7 @@ from storage import (
     StorageSaturated,
     StorageSettings,
     StorageUnavailable,
+    TransactionLost,
 )
 from workers import Body
 
@@ -524,3 +525,59 @@ async def test_missing_migrations_are_applied_when_a_file_is_opened(
             tables = {table.name: [column.name for column in table.columns] for table in await db.tables()}
             assert tables["orders"] == ["id", "paid_at_ms"]
             assert await db.migrate(shop_migrations) == 0
+
+
+async def test_a_snapshot_shows_one_state_whatever_is_written_meanwhile(db: Database) -> None:
+    await db.execute("CREATE TABLE t(a INTEGER PRIMARY KEY) STRICT")
+    await db.execute("INSERT INTO t VALUES (1)")
+    async with db.snapshot() as snapshot:
+        await db.execute("INSERT INTO t VALUES (2)")
+        await db.execute("CREATE TABLE later(a)")
+        assert await snapshot.query("SELECT a FROM t") == [(1,)]
+        assert await snapshot.query_one("SELECT count(*) FROM t") == (1,)
+        assert await snapshot.query_json("SELECT a FROM t", shape="arrays") == b"[[1]]"
+        with await snapshot.query_body("SELECT a FROM t", envelope=True) as body:
+            assert await body.read() == b'{"columns":["a"],"rows":[{"a":1}]}'
+        with pytest.raises(SqlError):
+            await snapshot.query("SELECT * FROM later")
+        assert await snapshot.query("SELECT a FROM t") == [(1,)]
+    assert await db.query("SELECT a FROM t") == [(1,), (2,)]
+
+
+async def test_a_snapshot_only_reads_and_can_not_be_ended_by_a_statement(db: Database) -> None:
+    await db.execute("CREATE TABLE t(a)")
+    async with db.snapshot() as snapshot:
+        with pytest.raises(NotReadOnly):
+            await snapshot.query("INSERT INTO t VALUES (1)")
+        with pytest.raises(NotAllowed):
+            await snapshot.query("COMMIT")
+        assert await snapshot.query("SELECT * FROM t") == []
+
+
+async def test_a_closed_snapshot_says_so(db: Database) -> None:
+    snapshot = await db.open_snapshot()
+    await snapshot.close()
+    await snapshot.close()
+    with pytest.raises(TransactionLost):
+        await snapshot.query("SELECT 1")
+
+
+async def test_a_snapshot_too_many_is_refused_and_one_that_is_closed_makes_room(db: Database) -> None:
+    with anyio.fail_after(20):
+        held = [await db.open_snapshot() for _ in range(8)]  # of two workers one is kept free of them
+        with pytest.raises(StorageSaturated):
+            await db.open_snapshot()
+        await held[0].close()
+        held.append(await db.open_snapshot())
+        for snapshot in held:
+            await snapshot.close()
+
+
+async def test_a_query_on_a_snapshot_that_passes_its_deadline_leaves_the_snapshot_usable(
+    db: Database,
+) -> None:
+    await db.execute("CREATE TABLE t(a)")
+    async with db.snapshot() as snapshot:
+        with pytest.raises(QueryTimedOut):
+            await snapshot.query(ENDLESS, timeout_s=0.05)
+        assert await snapshot.query("SELECT * FROM t") == []

@@ -13,9 +13,10 @@ import pytest
 
 from storage import NotReadOnly, QueryTimedOut, ResultTooLarge, SqlError, StorageSaturated
 from storage.sqlite.connection import ConnectionSettings, Deadline, prepare_library
+from storage.sqlite.held_reads import HoldingSettings
 from storage.sqlite.json_results import JsonRules
 from storage.sqlite.reader import Reader
-from storage.sqlite.streams import Streams, StreamSettings
+from storage.sqlite.streams import Streams
 from tests.support.reading import Reading, make_database
 
 if TYPE_CHECKING:
@@ -30,17 +31,17 @@ NUMBERS = (
 class StreamBench:
     """Streams over one file, with a clock of their own."""
 
-    def __init__(self, path: Path, **bounds: Any) -> None:
+    def __init__(self, path: Path, *, chunk_bytes: int, **bounds: Any) -> None:
         prepare_library()
         self.path = str(path)
         self.now = 1_000.0
-        self.streams = Streams(StreamSettings(**bounds), clock=lambda: self.now)
+        self.streams = Streams(HoldingSettings(**bounds), chunk_bytes=chunk_bytes, clock=lambda: self.now)
 
     def reader(self) -> Reader:
         return Reader(self.path, 0, ConnectionSettings(), Deadline(), JsonRules())
 
     def open(self, number: int, sql: str = NUMBERS, params: Any = (1_000,)) -> None:
-        self.streams.open(number, self.reader, sql, list(params), "json")
+        self.streams.begin(number, self.reader, sql, list(params), "json")
 
 
 @pytest.fixture
@@ -114,13 +115,13 @@ def test_no_more_streams_are_open_than_allowed(bench: StreamBench) -> None:
     assert caught.value.retry_after_s > 0
     bench.streams.close(1)
     bench.open(3)
-    assert len(bench.streams.held) == 2
+    assert len(bench.streams) == 2
 
 
 def test_a_stream_that_is_read_to_its_end_makes_room(bench: StreamBench) -> None:
     bench.open(1, "SELECT 1", ())
     assert bench.streams.next(1) == [True, b'[{"1":1}]']
-    assert len(bench.streams.held) == 0
+    assert len(bench.streams) == 0
 
 
 def test_a_stream_that_nobody_asks_for_is_closed_when_anything_else_happens(bench: StreamBench) -> None:
@@ -130,7 +131,7 @@ def test_a_stream_that_nobody_asks_for_is_closed_when_anything_else_happens(benc
     bench.streams.next(2)
     bench.now += 6
     bench.streams.next(2)
-    assert len(bench.streams.held) == 1
+    assert len(bench.streams) == 1
     with pytest.raises(QueryTimedOut, match="waiting"):
         bench.streams.next(1)
 
@@ -143,15 +144,15 @@ def test_a_stream_that_is_too_old_is_closed_though_it_is_asked_for(bench: Stream
     bench.now += 5
     with pytest.raises(QueryTimedOut):
         bench.streams.next(1)
-    assert len(bench.streams.held) == 0
+    assert len(bench.streams) == 0
 
 
 def test_any_read_of_a_worker_closes_its_idle_streams(tmp_path: Path) -> None:
     reading = Reading(make_database(tmp_path / "s.db"), stream_idle_s=1e-9)
     reading.call("stream_open", 1, reading.path, 0, NUMBERS, [10], "json")
-    assert len(reading.service._streams.held) == 1
+    assert len(reading.service._streams) == 1
     reading.rows("SELECT 1")
-    assert len(reading.service._streams.held) == 0
+    assert len(reading.service._streams) == 0
     reading.service.close()
 
 
@@ -170,7 +171,7 @@ def test_a_stream_that_can_not_begin_takes_no_place_and_no_connection(
     before = len(apsw.connections())
     with pytest.raises(error):
         bench.open(1, sql, ())
-    assert len(bench.streams.held) == 0
+    assert len(bench.streams) == 0
     assert len(apsw.connections()) == before
 
 
@@ -180,7 +181,7 @@ def test_a_stream_that_fails_on_its_way_is_closed(bench: StreamBench) -> None:
     assert bench.streams.next(1)[0] is False
     with pytest.raises(SqlError, match="overflow"):
         list(iter(lambda: bench.streams.next(1)[0], True))
-    assert len(bench.streams.held) == 0
+    assert len(bench.streams) == 0
 
 
 def test_closing_a_stream_twice_or_one_that_never_was_does_nothing(bench: StreamBench) -> None:
@@ -188,7 +189,7 @@ def test_closing_a_stream_twice_or_one_that_never_was_does_nothing(bench: Stream
     for _ in range(2):
         bench.streams.close(1)
     bench.streams.close(99)
-    assert len(bench.streams.held) == 0
+    assert len(bench.streams) == 0
 
 
 def test_a_piece_ends_at_its_deadline(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""One state of a database, read as often as wanted while others write."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from typing_extensions import override
+
+from storage.errors import TransactionLost
+from storage.pool_errors import UNENCODABLE, failed_read, refused_parameters
+from storage.queries import Queries
+from workers import WorkerDied, WorkersError
+
+if TYPE_CHECKING:
+    from workers import Pool, Session
+
+_CLOSE_S = 5.0
+
+_numbers = count(1)
+"""Given here and not by the worker, so that a snapshot can be closed whose opening was not waited for."""
+
+
+class Snapshot(Queries):
+    """A state of a database; made by `Database.snapshot`, usable until that is left or it was left idle for too long."""
+
+    def __init__(
+        self, session: Session, stack: AsyncExitStack, *, timeout_s: float, max_result_bytes: int
+    ) -> None:
+        super().__init__(max_result_bytes=max_result_bytes)
+        self._session = session
+        self._stack = stack
+        self._timeout_s = timeout_s
+        self._number = next(_numbers)
+        self._is_open = True
+
+    @classmethod
+    async def opened(
+        cls, readers: Pool, database: list[Any], *, timeout_s: float, max_result_bytes: int
+    ) -> Snapshot:
+        """Open a snapshot of `database` (path and generation) in one of `readers`.
+
+        Raises:
+            StorageError: As `Database.snapshot`.
+        """
+        async with AsyncExitStack() as stack:
+            try:
+                session = await stack.enter_async_context(readers.session(lane="scan"))
+                snapshot = cls(session, stack, timeout_s=timeout_s, max_result_bytes=max_result_bytes)
+                try:
+                    await session.call("snapshot_open", [snapshot._number, *database], timeout_s=timeout_s)
+                except BaseException:
+                    await snapshot._tell_closed()
+                    raise
+            except WorkersError as error:
+                raise failed_read(error) from error
+            snapshot._stack = stack.pop_all()
+            return snapshot
+
+    async def close(self) -> None:
+        """Let go of the state; calling again does nothing."""
+        if self._is_open:
+            self._is_open = False
+            try:
+                await self._tell_closed()
+            finally:
+                await self._stack.aclose()
+
+    @override
+    async def _read(self, method: str, sent: list[Any], sql: str | None, timeout_s: float | None) -> Any:
+        if not self._is_open:
+            raise TransactionLost("the snapshot is closed")
+        limit_s = self._timeout_s if timeout_s is None else timeout_s
+        try:
+            return await self._session.call(f"snapshot_{method}", [self._number, *sent], timeout_s=limit_s)
+        except WorkerDied as error:
+            raise TransactionLost("the worker that held the snapshot is gone") from error
+        except WorkersError as error:
+            raise failed_read(error) from error
+        except UNENCODABLE as error:
+            raise refused_parameters(error) from error
+
+    async def _tell_closed(self) -> None:
+        """Let the worker let go of it, also when the caller was cancelled; a lost worker has done so already."""
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._session.call("snapshot_close", [self._number], timeout_s=_CLOSE_S)
+            except WorkersError:
+                return
