@@ -5,7 +5,6 @@ It may be killed at any moment; started again, it knows what it has done. That i
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
@@ -14,22 +13,22 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from anyio.abc import SocketAttribute
+import anyio.to_thread
 
 from chat.testing.crash_matrix import server_log, wire
 from chat.testing.crash_matrix.lifeline import until_cut
 from chat.testing.crash_matrix.mischief import GOOD, Mischief, Weather, drawn
 from chat.testing.crash_matrix.plan import accounts, is_refused
 from chat.testing.crash_matrix.server_log import Record, ServerLog, What
+from chat.testing.crash_matrix.wire import Channel
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-    from anyio.abc import SocketStream, TaskGroup
+    from anyio.abc import TaskGroup
 
     from chat.testing.crash_matrix.wire import Request
 
-_CHUNK_BYTES = 65_536
 _LONGEST_RETRY_AFTER_S = 0.2
 
 
@@ -75,22 +74,22 @@ class BadServer:
         self._weather = weather
         self._chance = chance
 
-    async def serve(self, stream: SocketStream, group: TaskGroup) -> None:
+    async def serve(self, channel: Channel, group: TaskGroup) -> None:
         """Read the requests of one connection; what has arrived is handled in `group`, whatever becomes of it."""
         lines, outgoing = wire.Lines(), wire.Outgoing()
-        async with stream, anyio.create_task_group() as own:
-            own.start_soon(outgoing.run, stream)
-            try:
-                while True:
-                    for line in lines.cut(await stream.receive(_CHUNK_BYTES)):
-                        request = wire.decode_request(line)
-                        group.start_soon(self._handle, request, outgoing, stream)
-            except (anyio.EndOfStream, anyio.BrokenResourceError):
-                outgoing.close()
+        try:
+            async with anyio.create_task_group() as own:
+                own.start_soon(outgoing.run, channel)
+                while data := await channel.receive():
+                    for line in lines.cut(data):
+                        group.start_soon(self._handle, wire.decode_request(line), outgoing, channel)
+                own.cancel_scope.cancel()
+        finally:
+            channel.close()
 
-    async def _handle(self, request: Request, outgoing: wire.Outgoing, stream: SocketStream) -> None:
+    async def _handle(self, request: Request, outgoing: wire.Outgoing, channel: Channel) -> None:
         if request.op == "call":
-            await self._call(request, outgoing, stream)
+            await self._call(request, outgoing, channel)
             return
         status, answer = wire.OK, None
         match request.op:
@@ -115,7 +114,7 @@ class BadServer:
         self._note("unknown" if known is None else "known", request)
         return (wire.OK, None) if known is None else known
 
-    async def _call(self, request: Request, outgoing: wire.Outgoing, stream: SocketStream) -> None:
+    async def _call(self, request: Request, outgoing: wire.Outgoing, channel: Channel) -> None:
         mischief = GOOD if self._weather.is_fair else drawn(self._chance)
         if mischief.before_s:
             await anyio.sleep(mischief.before_s)
@@ -124,7 +123,7 @@ class BadServer:
         if mischief.after_s:
             await anyio.sleep(mischief.after_s)
         if mischief.hangs_up:
-            _hang_up(stream)
+            channel.hang_up()
         elif mischief.arrives:
             retry_after_s = 0.0
             if status == wire.TOO_MANY:
@@ -170,12 +169,6 @@ class BadServer:
         )
 
 
-def _hang_up(stream: SocketStream) -> None:
-    with contextlib.suppress(OSError):  # the other side was first
-        own: socket.socket = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - this is not Django
-        own.shutdown(socket.SHUT_RDWR)
-
-
 def main(folder: str, seed: str, is_rough: bool, lifeline: Connection) -> None:
     """Serve in `folder` until killed, or until `lifeline` is cut."""
     os.chdir(folder)
@@ -185,25 +178,38 @@ def main(folder: str, seed: str, is_rough: bool, lifeline: Connection) -> None:
 async def serve(seed: str, is_rough: bool, lifeline: Connection | None = None) -> None:
     """Serve in the present folder until cancelled; know what was done before."""
     chance = Random(seed)  # noqa: S311 - no secret
-    path = Path(server_log.PATH)
+    deeds, log = await anyio.to_thread.run_sync(_remembered, Path(server_log.PATH))
+    weather = Weather(chance, accounts(), time.monotonic())
+    if not is_rough:
+        weather.clear_up()
+    server = BadServer(log, deeds, weather, chance)
+    listening = await anyio.to_thread.run_sync(_listening)
+    async with anyio.create_task_group() as group:
+        group.start_soon(log.run)
+        if lifeline is not None:
+            group.start_soon(until_cut, lifeline, group.cancel_scope)
+        with listening:
+            while True:
+                await anyio.wait_readable(listening)
+                group.start_soon(server.serve, Channel(listening.accept()[0]), group)
+
+
+def _listening() -> socket.socket:
+    """Return the socket that clients connect to, in place of the one that a killed server left."""
+    Path(wire.SOCKET).unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(wire.SOCKET)
+    listening.listen()
+    listening.setblocking(False)
+    return listening
+
+
+def _remembered(path: Path) -> tuple[Deeds, ServerLog]:
+    """Return what was done according to the log in `path`, and that log to go on with."""
     server_log.cut_off_torn_line(path)
     deeds = Deeds()
     for record in server_log.records(path):
         if record.what in {"effect", "refusal"} and deeds.answer_to(record.client_id) is None:
             status = wire.OK if record.what == "effect" else wire.REFUSED
             deeds.remember(record.client_id, record.name, record.kind, status)
-    log = ServerLog(path)
-    weather = Weather(chance, accounts(), time.monotonic())
-    if not is_rough:
-        weather.clear_up()
-    server = BadServer(log, deeds, weather, chance)
-    listener = await anyio.create_unix_listener(wire.SOCKET)
-    async with listener, anyio.create_task_group() as group:
-        group.start_soon(log.run)
-        if lifeline is not None:
-            group.start_soon(until_cut, lifeline, group.cancel_scope)
-
-        async def accept(stream: SocketStream) -> None:
-            await server.serve(stream, group)
-
-        await listener.serve(accept)
+    return deeds, ServerLog(path)

@@ -18,12 +18,11 @@ from chat.testing.crash_matrix import wire
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from anyio.abc import ByteStream, TaskGroup
+    from anyio.abc import TaskGroup
 
     from chat.queue.handlers import Delivery
     from chat.testing.crash_matrix.wire import Op, Reply
 
-_CHUNK_BYTES = 65_536
 _BREATH_S = 0.02
 _PATIENCE_S = 0.5
 
@@ -39,36 +38,33 @@ class _Waiter:
 class _Connection:
     """One connection while it holds."""
 
-    def __init__(self, stream: ByteStream) -> None:
+    def __init__(self, channel: wire.Channel) -> None:
         self.is_open = True
         self.waiting: dict[int, _Waiter] = {}
         self.outgoing = wire.Outgoing()
-        self._stream = stream
+        self._channel = channel
 
     async def run(self) -> None:
         """Send, and hand out the replies, until it breaks; then nobody who waits will get one."""
         try:
-            async with self._stream, anyio.create_task_group() as group:
-                group.start_soon(self.outgoing.run, self._stream)
-                await self._read()
-                self.outgoing.close()
+            async with anyio.create_task_group() as group:
+                group.start_soon(self.outgoing.run, self._channel)
+                lines = wire.Lines()
+                while data := await self._channel.receive():
+                    for line in lines.cut(data):
+                        self._hand_out(wire.decode_reply(line))
+                group.cancel_scope.cancel()
         finally:
+            self._channel.close()
             self.is_open = False
             for waiter in self.waiting.values():
                 waiter.event.set()
 
-    async def _read(self) -> None:
-        lines = wire.Lines()
-        try:
-            while True:
-                for line in lines.cut(await self._stream.receive(_CHUNK_BYTES)):
-                    reply = wire.decode_reply(line)
-                    waiter = self.waiting.get(reply.number)
-                    if waiter is not None:  # else it came twice, or too late
-                        waiter.reply = reply
-                        waiter.event.set()
-        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
-            return
+    def _hand_out(self, reply: Reply) -> None:
+        waiter = self.waiting.get(reply.number)
+        if waiter is not None:  # else it came twice, or too late
+            waiter.reply = reply
+            waiter.event.set()
 
 
 class Line:
@@ -79,7 +75,6 @@ class Line:
         self._group = group
         self._sabotage = sabotage
         self._numbers = count(1)
-        self._connecting = anyio.Lock()
         self._connection: _Connection | None = None
 
     async def deliver(self, delivery: Delivery) -> Any:
@@ -143,7 +138,7 @@ class Line:
             Unreachable: There is no server.
             AnswerLost: The connection broke before there was a reply.
         """
-        connection = await self._connected()
+        connection = self._connected()
         number, waiter = next(self._numbers), _Waiter()
         connection.waiting[number] = waiter
         try:
@@ -156,16 +151,14 @@ class Line:
             raise AnswerLost("the connection broke")
         return waiter.reply
 
-    async def _connected(self) -> _Connection:
-        async with self._connecting:
-            if self._connection is None or not self._connection.is_open:
-                try:
-                    stream = await anyio.connect_unix(wire.SOCKET)
-                except OSError as error:
-                    raise Unreachable(type(error).__name__) from error
-                self._connection = _Connection(stream)
-                self._group.start_soon(self._connection.run)
-            return self._connection
+    def _connected(self) -> _Connection:
+        if self._connection is None or not self._connection.is_open:
+            try:
+                self._connection = _Connection(wire.Channel.connected())
+            except OSError as error:
+                raise Unreachable(type(error).__name__) from error
+            self._group.start_soon(self._connection.run)
+        return self._connection
 
 
 def _answer(reply: Reply) -> Any:

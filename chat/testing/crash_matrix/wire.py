@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import contextlib
+import socket
+from typing import Any, Literal
 
 import anyio
 import msgspec
 
 from chat.queue.clock import Wake
 
-if TYPE_CHECKING:
-    from anyio.abc import ByteStream
-
 Op = Literal["call", "ask", "log in", "progress", "be fair"]
 
 OK, REFUSED, NOT_LOGGED_IN, CONFLICTING, TOO_MANY, BROKEN = 200, 400, 401, 409, 429, 500
 SOCKET = "server.sock"
 """In the folder of the run, which is where all its processes are."""
+_CHUNK_BYTES = 65_536
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,6 +53,66 @@ class Lines:
         return lines
 
 
+class Channel:
+    """One connection: a Unix socket that does not block.
+
+    Not a stream of anyio's: on asyncio those report an error of their own when a read is cancelled, or the connection
+    broken, while there is something to read.
+    """
+
+    def __init__(self, own: socket.socket) -> None:
+        own.setblocking(False)
+        self._own = own
+
+    @classmethod
+    def connected(cls) -> Channel:
+        """Return a connection to the server in the present folder.
+
+        Raises:
+            OSError: There is none, or it has too much to do.
+        """
+        own = socket.socket(socket.AF_UNIX)
+        try:
+            own.setblocking(False)
+            own.connect(SOCKET)
+        except OSError:
+            own.close()
+            raise
+        return cls(own)
+
+    async def receive(self) -> bytes:
+        """Return what has come, b"" once the connection has ended."""
+        while True:
+            try:
+                return self._own.recv(_CHUNK_BYTES)
+            except BlockingIOError:
+                await anyio.wait_readable(self._own)
+            except OSError:
+                return b""
+
+    async def send(self, data: bytes) -> None:
+        """Send `data`.
+
+        Raises:
+            OSError: The connection has ended.
+        """
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self._own.send(left) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._own)
+
+    def hang_up(self) -> None:
+        """End the connection for both sides."""
+        with contextlib.suppress(OSError):  # the other side was first
+            self._own.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give it back; nobody may wait for it any more."""
+        self._own.close()
+
+
 class Outgoing:
     """What waits to be sent on one connection; giving is a plain call, so nothing is ever sent by halves."""
 
@@ -71,7 +131,7 @@ class Outgoing:
         self._is_closed = True
         self._wake.set()
 
-    async def run(self, stream: ByteStream) -> None:
+    async def run(self, channel: Channel) -> None:
         """Send what is put until the connection breaks."""
         while not self._is_closed:
             self._wake.clear()
@@ -80,8 +140,8 @@ class Outgoing:
                 await self._wake.wait()
                 continue
             try:
-                await stream.send(b"".join(lines))
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                await channel.send(b"".join(lines))
+            except OSError:
                 return
 
 
