@@ -17,6 +17,7 @@ from dataserver.auth import require
 from dataserver.departures import Departures
 from dataserver.exchange import Exchange, ServerState, Services, check_accept
 from dataserver.front import Front
+from dataserver.held_snapshots import HeldSnapshots
 from dataserver.hot.page import PageRead
 from dataserver.hot.point_read import PointRead
 from dataserver.hot.query import Query
@@ -71,6 +72,7 @@ class Application:
             metrics=metrics,
             limits=limits,
             schemas=Schemas(databases, SystemClock()),
+            snapshots=HeldSnapshots(SystemClock()),
             departures=self._departures,
             state=self._state,
         )

@@ -21,6 +21,7 @@ from dataserver.wire import json_value
 if TYPE_CHECKING:
     from dataserver.auth import Principal, TokenStore
     from dataserver.departures import Departures, Visit
+    from dataserver.held_snapshots import HeldSnapshots
     from dataserver.limits import HttpLimits
     from dataserver.metrics import Metrics
     from dataserver.route import Route
@@ -48,6 +49,7 @@ class Services:
     metrics: Metrics
     limits: HttpLimits
     schemas: Schemas
+    snapshots: HeldSnapshots
     departures: Departures
     state: ServerState
 

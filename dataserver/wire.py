@@ -111,12 +111,14 @@ class TablesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     tables: list[TableAnswer]
 
 
-class RowsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class RowsAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A page of rows."""
 
     rows: list[dict[str, Any]]
     next: str | None
     """What `?after=` takes for the next page; null on the last one."""
+    snapshot: str | None = None
+    """What `?snapshot=` takes for the next page of the same state, where one was asked for; missing on the last one."""
 
 
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
     from storage.errors import WriteTimedOut as WriteTimedOut
     from storage.pools import StorageStatistics as StorageStatistics
+    from storage.queries import Queries as Queries
     from storage.settings import StorageSettings as StorageSettings
     from storage.snapshots import Snapshot as Snapshot
     from storage.sqlite.facts import LibraryFacts as LibraryFacts
@@ -65,6 +66,7 @@ _HOME = {
     "NotAllowed": "errors",
     "NotReadOnly": "errors",
     "ParameterMismatch": "errors",
+    "Queries": "queries",
     "QueryTimedOut": "errors",
     "ResultTooLarge": "errors",
     "RowMismatch": "errors",

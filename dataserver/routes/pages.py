@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import storage
 from dataserver.answers import Answer, AnyAnswer
@@ -24,6 +24,12 @@ from dataserver.rows.pages import (
 from dataserver.schemas import Table
 from dataserver.wire import RowsAnswer, json_bytes
 
+if TYPE_CHECKING:
+    from storage import Queries
+
+
+NEW_SNAPSHOT: Final = "new"
+
 
 async def get_rows(exchange: Exchange) -> AnyAnswer:
     """Answer a page of rows, and where the next one begins."""
@@ -44,8 +50,32 @@ async def page_of(exchange: Exchange, table: Table) -> AnyAnswer:
         after=exchange.parameter("after"),
     )
     database = exchange.services.databases.get(exchange.path["db"])
+    asked = exchange.parameter("snapshot")
+    if asked is None:
+        rows, cursor = await _read(exchange, page, database)
+        return Answer(b'{"rows":%b],"next":%b}' % (rows, json_bytes(cursor)))
+    snapshots = exchange.services.snapshots
+    if asked == NEW_SNAPSHOT:
+        token, snapshot = await snapshots.open(database)
+    else:
+        token, snapshot = asked, snapshots.find(database, asked)
+    try:
+        rows, cursor = await _read(exchange, page, snapshot)
+    except storage.StorageError:
+        if asked == NEW_SNAPSHOT:
+            await snapshots.close(token)  # nobody knows of it
+        raise
+    if cursor is None:
+        await snapshots.close(token)
+        return Answer(b'{"rows":%b],"next":null}' % rows)
+    return Answer(b'{"rows":%b],"next":%b,"snapshot":%b}' % (rows, json_bytes(cursor), json_bytes(token)))
+
+
+async def _read(exchange: Exchange, page: Page, source: Queries) -> tuple[bytes, str | None]:
+    """Return the rows of a page as JSON without its end, and where the next page begins."""
+    limits = exchange.services.limits
     statement = page.statement
-    with await database.query_body(statement.sql, statement.params, timeout_s=exchange.timeout_s) as body:
+    with await source.query_body(statement.sql, statement.params, timeout_s=exchange.timeout_s) as body:
         if body.length > limits.max_page_bytes:
             raise storage.ResultTooLarge(
                 f"the page has {body.length} bytes; at most {limits.max_page_bytes} are allowed: lower `limit`",
@@ -55,14 +85,12 @@ async def page_of(exchange: Exchange, table: Table) -> AnyAnswer:
     end = page_end(rows, page.limit)
     cursor = None
     if end.last is not None:
-        place = await _place(page, end.last, database, exchange.timeout_s)
+        place = await _place(page, end.last, source, exchange.timeout_s)
         cursor = None if place is None else next_cursor(page, place)
-    return Answer(b'{"rows":%b],"next":%b}' % (rows[: end.rows_bytes], json_bytes(cursor)))
+    return rows[: end.rows_bytes], cursor
 
 
-async def _place(
-    page: Page, last: dict[str, Any], database: storage.Database, timeout_s: float | None
-) -> Place | None:
+async def _place(page: Page, last: dict[str, Any], source: Queries, timeout_s: float | None) -> Place | None:
     """Return where `page` ended; None if all that followed is gone meanwhile."""
     if not page.order.total:
         return ()
@@ -70,7 +98,7 @@ async def _place(
     if place is not None:
         return place
     for statement in place_statements(page, last):
-        found = await database.query_one(statement.sql, statement.params, timeout_s=timeout_s)
+        found = await source.query_one(statement.sql, statement.params, timeout_s=timeout_s)
         if found is not None:
             return place_read(found)
     return None
@@ -96,6 +124,13 @@ ROUTES = (
             ),
             Parameter(name="limit", type="integer", says="The most rows to answer."),
             Parameter(name="after", says="The `next` of the page before."),
+            Parameter(
+                name="snapshot",
+                says=(
+                    f"`{NEW_SNAPSHOT}` for the first page, then the `snapshot` of the page before: all pages show one"
+                    " state. It is gone after the last page, or half a minute after the page before."
+                ),
+            ),
             TIMEOUT,
         ),
         refuses=(
@@ -108,6 +143,7 @@ ROUTES = (
             storage.ResultTooLarge,
             storage.QueryTimedOut,
             storage.StorageSaturated,
+            storage.TransactionLost,
         ),
         open_ended=True,
     ),

@@ -210,3 +210,43 @@ def test_tables_are_described_with_their_columns_and_keys(base: Base) -> None:
         ("name", "TEXT", True),
         ("age", "INTEGER", False),
     ]
+
+
+def test_pages_of_a_snapshot_show_one_state_while_others_write(base: Base) -> None:
+    rows = f"{base.path}/tables/t/rows"
+    first = base.get("/tables/t/rows", params={"limit": 2, "snapshot": "new"}).json()
+    assert base.house.client.post(rows, json={"name": "Dee"}).status_code == 201
+    assert base.house.client.delete(f"{rows}/3").status_code == 200
+    rest = {"limit": 2, "snapshot": first["snapshot"], "after": first["next"]}
+    last = base.get("/tables/t/rows", params=rest).json()
+    assert [row["id"] for row in first["rows"] + last["rows"]] == [1, 2, 3]
+    assert last.keys() == {"rows", "next"}
+    gone = base.get("/tables/t/rows", params=rest)
+    assert (gone.status_code, error_of(gone)["code"]) == (409, "transaction_lost")
+    assert [row["id"] for row in base.get("/tables/t/rows").json()["rows"]] == [1, 2, 4]
+
+
+def test_a_snapshot_belongs_to_its_database(base: Base) -> None:
+    token = base.get("/tables/t/rows", params={"limit": 1, "snapshot": "new"}).json()["snapshot"]
+    client = base.house.client
+    assert client.put("/v1/databases/another").status_code == 201
+    try:
+        assert (
+            client.post("/v1/databases/another/execute", json={"sql": "CREATE TABLE t(a)"}).status_code == 200
+        )
+        stolen = client.get("/v1/databases/another/tables/t/rows", params={"snapshot": token})
+        assert error_of(stolen)["code"] == "transaction_lost"
+    finally:
+        client.delete("/v1/databases/another")
+
+
+def test_snapshots_are_bounded_and_the_last_page_makes_room(base: Base) -> None:
+    answers = [base.get("/tables/t/rows", params={"limit": 1, "snapshot": "new"}) for _ in range(40)]
+    held = [answer.json()["snapshot"] for answer in answers if answer.status_code == 200]
+    refused = [error_of(answer)["code"] for answer in answers if answer.status_code != 200]
+    assert held
+    assert set(refused) == {"queue_full"}
+    for token in held:
+        assert base.get("/tables/t/rows", params={"snapshot": token}).status_code == 200
+    one = base.get("/tables/t/rows", params={"snapshot": "new"})
+    assert one.status_code == 200

@@ -20,6 +20,7 @@ INTERNAL = {
     "storage.stream_idle_s",
     "storage.stream_chunk_bytes",
     "storage.plans_by_values",
+    "storage.transaction_lease_s",
     "chat.queue",
 }
 """Fields of the layers that nobody has had a reason to change; they are not in the table on purpose."""
