@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from workers.keys.nonces import ReplayGuard as ReplayGuard
     from workers.keys.os_keyring import OsKeyringSource as OsKeyringSource
     from workers.keys.secrets import Secret as Secret
+    from workers.keys.signing import SigningKey as SigningKey
     from workers.keys.sources import EnvironmentKeySource as EnvironmentKeySource
     from workers.keys.sources import FileKeySource as FileKeySource
     from workers.keys.sources import Hardening as Hardening
@@ -64,6 +65,12 @@ if TYPE_CHECKING:
     from workers.service import BatchService as BatchService
     from workers.service import Call as Call
     from workers.service import Service as Service
+    from workers.services.crypto.derivation import Argon2id as Argon2id
+    from workers.services.crypto.derivation import Pbkdf2 as Pbkdf2
+    from workers.services.crypto.derivation import Scrypt as Scrypt
+    from workers.services.crypto.errors import CryptoError as CryptoError
+    from workers.services.crypto.errors import KeyNotHere as KeyNotHere
+    from workers.services.crypto.errors import SignatureInvalid as SignatureInvalid
     from workers.settings import Kind as Kind
     from workers.settings import Lane as Lane
     from workers.settings import PoolSettings as PoolSettings
@@ -71,6 +78,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Answer": "answers",
+    "Argon2id": "services.crypto.derivation",
     "BatchService": "service",
     "BlockStore": "keys.nonces",
     "Body": "body",
@@ -80,12 +88,14 @@ _HOME = {
     "Bridges": "bridges",
     "Call": "service",
     "Clock": "clock",
+    "CryptoError": "services.crypto.errors",
     "DecryptError": "keys.errors",
     "EnvironmentKeySource": "keys.sources",
     "FileKeySource": "keys.sources",
     "Hardening": "keys.sources",
     "InvalidParameters": "errors",
     "InvalidResult": "errors",
+    "KeyNotHere": "services.crypto.errors",
     "KeyNotUsable": "keys.errors",
     "KeySource": "keys.sources",
     "KeySourceRefused": "keys.errors",
@@ -101,6 +111,7 @@ _HOME = {
     "NoncesExhausted": "keys.errors",
     "OsKeyringSource": "keys.os_keyring",
     "PassphraseKeySource": "keys.sources",
+    "Pbkdf2": "services.crypto.derivation",
     "Placement": "bridges",
     "Pool": "pool",
     "PoolClosed": "errors",
@@ -110,10 +121,13 @@ _HOME = {
     "PortableError": "errors",
     "ReplayGuard": "keys.nonces",
     "ReplayRefused": "keys.errors",
+    "Scrypt": "services.crypto.derivation",
     "Secret": "keys.secrets",
     "Service": "service",
     "ServiceUnavailable": "errors",
     "Session": "pool",
+    "SignatureInvalid": "services.crypto.errors",
+    "SigningKey": "keys.signing",
     "SystemClock": "clock",
     "Task": "methods",
     "TaskCancelled": "errors",

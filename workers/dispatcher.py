@@ -10,6 +10,7 @@ whose reply was lost, are sent elsewhere.
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from workers.handing_out import HandingOut
 from workers.ledger import Ledger
 from workers.methods import Outcome
 from workers.protocol import (
+    FAILED,
     FIRST,
     LAST,
     TIMED_OUT,
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from workers.completion import Loop
     from workers.protocol import Progress, Reply
     from workers.settings import PoolSettings
-    from workers.worker import Pending
+    from workers.worker import Pending, Worker
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 
@@ -69,6 +71,8 @@ class Dispatcher:
             balance=settings.balance,
         )
         self._pump_is_due = False
+        self._refresh_after_count = settings.recycle_after_count or sys.maxsize
+        self.dormant_count = 0
 
     def pump_soon(self) -> None:
         """Hand out what waits at the end of this turn of the loop."""
@@ -82,6 +86,9 @@ class Dispatcher:
         for slot in self.slots:
             if slot.outgoing:
                 batch, slot.outgoing = slot.outgoing, []
+                if slot.next_seq >= slot.refresh_at_seq:
+                    slot.refresh_at_seq = sys.maxsize
+                    slot.ask("refresh")
                 has_requests, slot.has_requests = slot.has_requests, False
                 if slot.worker is None:
                     continue
@@ -143,15 +150,58 @@ class Dispatcher:
 
     # -- what workers say -----------------------------------------------------------------------------------------
 
-    def events_of(self, slot: Slot) -> SlotEvents:
-        """Return what the worker of `slot` speaks to."""
-        return SlotEvents(self, slot)
+    def events(self) -> SlotEvents:
+        """Return what a new worker speaks to; it has no slot yet."""
+        return SlotEvents(self)
+
+    def install(self, slot: Slot, worker: Worker, events: SlotEvents) -> None:
+        """Put a worker into a slot, whose calls it gets from now on; the one that was there is not heard any more."""
+        if slot.events is not None:
+            slot.events.slot = None
+        slot.events, slot.worker, events.slot = events, worker, slot
+        if slot.is_dormant:
+            slot.is_dormant = False
+            self.dormant_count -= 1
+        slot.idle_since = slot.ponged_at = time.monotonic()
+        slot.pinged_at, slot.resident_bytes = 0.0, 0
+        self.plan_refresh(slot)
+        self.pump_soon()
+
+    def plan_refresh(self, slot: Slot) -> None:
+        """Count anew the calls after which the worker of `slot` is replaced."""
+        slot.refresh_at_seq = slot.next_seq + self._refresh_after_count
+
+    def rest(self, slot: Slot) -> None:
+        """Take the worker, if any, out of a slot that is not needed now."""
+        if slot.events is not None:
+            slot.events.slot = None
+        slot.events = slot.worker = None
+        slot.is_dormant = True
+        self.dormant_count += 1
+
+    def wake_one(self) -> None:
+        """Ask for one more worker, if there may be one and some call has to wait for another."""
+        if self.waiting or any(len(slot.in_flight) > 1 for slot in self.slots):
+            for slot in self.slots:
+                if slot.is_dormant and not slot.need:
+                    slot.ask("wake")
+                    return
+
+    def on_pong(self, slot: Slot, resident_bytes: int) -> None:
+        """Take note that a worker is there."""
+        slot.pinged_at, slot.ponged_at = 0.0, time.monotonic()
+        slot.resident_bytes = resident_bytes
+        slot.ponged.set()
 
     def on_replies(self, slot: Slot, replies: Iterable[Reply], file_of: Callable[[], int]) -> None:
         """Give callers their answers; `file_of` gives the next descriptor that came with large ones."""
         now = time.monotonic()
         for pending, reply in self.ledger.take_common(slot.in_flight, replies, now):
-            value = _value_of(reply, file_of)
+            try:
+                value = _value_of(reply, file_of)
+            except LookupError:
+                value = None
+                reply = Failure(reply.seq, reply.run_us, FAILED, "the answer came without its file", {})  # noqa: PLW2901
             if pending is None:
                 discard(value)
             else:
@@ -160,6 +210,8 @@ class Dispatcher:
         slot.recalled_first = 0
         slot.served_count += 1
         self.ledger.tally.deaths_in_a_row_count = 0
+        if slot.is_draining and not slot.in_flight:
+            slot.drained.set()
         if self.waiting or slot.pinned:
             self.pump_soon()
 
@@ -175,6 +227,8 @@ class Dispatcher:
                 self.ledger.release(pending)
             else:
                 returned.append(pending)
+        if slot.is_draining and not slot.in_flight:
+            slot.drained.set()
         self.ledger.tally.recalled_count += len(returned)
         self.waiting.add_first(returned)
         self.pump_soon()
@@ -195,6 +249,7 @@ class Dispatcher:
         worker = slot.worker
         if worker is None:
             return
+        slot.events = None
         running, begun = worker.page[FIRST], worker.page[LAST]
         slot.worker = None
         slot.slow = False
@@ -225,7 +280,9 @@ class Dispatcher:
                 self.ledger.fail(pending, WorkerDied(f"the worker of this session {reason}", begun=False))
         slot.pinned.clear()
         self.waiting.add_first(returned)
-        slot.gone.set()
+        slot.need = "replace"
+        slot.calls.set()
+        slot.drained.set()
         self.pump_soon()
 
     def _on_uncommon(self, slot: Slot, pending: Pending, reply: Reply, value: Any, now: float) -> None:
@@ -262,27 +319,38 @@ class Dispatcher:
 
 
 class SlotEvents:
-    """What the worker of one slot tells its pool; see `Events`."""
+    """What one worker tells its pool; see `Events`. Only one that has a slot is listened to."""
 
-    def __init__(self, dispatcher: Dispatcher, slot: Slot) -> None:
+    def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
-        self._slot = slot
+        self.slot: Slot | None = None
+        self.has_died = False
 
     def replied(self, replies: Iterable[Reply], file_of: Callable[[], int]) -> None:
         """See `Events`."""
-        self._dispatcher.on_replies(self._slot, replies, file_of)
+        if self.slot is not None:
+            self._dispatcher.on_replies(self.slot, replies, file_of)
 
     def recalled(self, seqs: Sequence[int]) -> None:
         """See `Events`."""
-        self._dispatcher.on_recalled(self._slot, seqs)
+        if self.slot is not None:
+            self._dispatcher.on_recalled(self.slot, seqs)
 
     def progressed(self, progress: Progress) -> None:
         """See `Events`."""
-        self._dispatcher.on_progress(self._slot, progress)
+        if self.slot is not None:
+            self._dispatcher.on_progress(self.slot, progress)
+
+    def ponged(self, resident_bytes: int) -> None:
+        """See `Events`."""
+        if self.slot is not None:
+            self._dispatcher.on_pong(self.slot, resident_bytes)
 
     def died(self, reason: str) -> None:
         """See `Events`."""
-        self._dispatcher.on_death(self._slot, reason)
+        self.has_died = True
+        if self.slot is not None:
+            self._dispatcher.on_death(self.slot, reason)
 
 
 def _value_of(reply: Reply, file_of: Callable[[], int]) -> Any:

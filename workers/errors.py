@@ -103,6 +103,9 @@ def restored(name: str, message: str, details: dict[str, Any]) -> Exception:
     while kinds:
         kind = kinds.pop()
         if portable_name(kind) == name:
-            return kind(message, **details)
+            try:
+                return kind(message, **details)
+            except TypeError:  # a class of another version
+                return TaskFailed(message)
         kinds += kind.__subclasses__()
     return TaskFailed(message)

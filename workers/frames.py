@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MAX_FRAME_BYTES = 1 << 30
 """The largest frame that is read; a longer one is an error of the sender, or garbage."""
 
+MAX_MESSAGE_BYTES = 1 << 28
+"""The largest single message that is sent; bulk bytes go as buffers or bodies."""
+
 _HEAD = struct.Struct(">IBI")  # length of the rest, the tag of a 32-bit array, its number of items
 _ARRAY32 = 0xDD
 _LENGTH_BYTES = 4

@@ -16,6 +16,8 @@ from workers.answers import Answer
 from workers.buffers import MAX_COUNT, Attachments, size_of
 from workers.dispatcher import Dispatcher
 from workers.errors import InvalidResult, PoolClosed, ServiceUnavailable, WorkerDied
+from workers.frames import MAX_MESSAGE_BYTES
+from workers.health import Health
 from workers.keeper import Keeper
 from workers.methods import Envelope, Outcome
 from workers.protocol import encoded_tail, encoder
@@ -70,7 +72,8 @@ class Pool:
         self._waiting = self._dispatcher.waiting
         self._slow = self._dispatcher.slow
         self._watch = Watch(self._dispatcher, loop, settings, backend.kind, name)
-        self._keeper = Keeper(self._dispatcher, backend, name=name, max_delay_s=settings.max_restart_delay_s)
+        self._keeper = Keeper(self._dispatcher, backend, settings, name=name)
+        self._health = Health(self._dispatcher, settings, name=name)
         self._closing = False
 
     async def call(
@@ -148,6 +151,8 @@ class Pool:
         if len(buffers) > MAX_COUNT:
             raise ValueError(f"{len(buffers)} buffers; at most {MAX_COUNT} are allowed")
         encoded = encoder.encode(params)
+        if len(encoded) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"parameters of {len(encoded)} bytes; at most {MAX_MESSAGE_BYTES}: send buffers")
         attachments = await self._attached(buffers) if buffers else None
         try:
             pending = self._pending_request(
@@ -195,6 +200,14 @@ class Pool:
         finally:
             slot.session_count -= 1
 
+    async def ping(self, limit_s: float = 5.0) -> tuple[float, ...]:
+        """Have each worker show that it is there, and return the seconds that each took.
+
+        Raises:
+            TimeoutError: One did not answer within `limit_s`.
+        """
+        return await self._health.ping(limit_s)
+
     def statistics(self) -> PoolStatistics:
         """Return the pool as it stands."""
         slots, tally = self._dispatcher.slots, self._dispatcher.ledger.tally
@@ -217,6 +230,11 @@ class Pool:
             interrupted_count=tally.interrupted_count,
             interrupt_us=tally.interrupt_us.frozen(),
             restarts_count=tally.restarts_count,
+            recycled_count=tally.recycled_count,
+            retired_count=tally.retired_count,
+            unheard_count=tally.unheard_count,
+            spares_count=self._keeper.spares_count,
+            resident_bytes=sum(slot.resident_bytes for slot in slots),
             abandoned_count=tally.abandoned_count,
             rejected=dict(self._admission.rejected),
             wait_us=tally.wait_us.frozen(),
@@ -241,8 +259,15 @@ class Pool:
             raise
 
     def keepers(self) -> list[Callable[[], Any]]:
-        """Return what must run beside the pool, one async function a slot, until it is stopped."""
-        return [partial(self._keeper.keep, slot) for slot in self._dispatcher.slots]
+        """Return the async functions that must run beside the pool until it is stopped."""
+        keepers: list[Callable[[], Any]] = [
+            partial(self._keeper.keep, slot) for slot in self._dispatcher.slots
+        ]
+        if self.kind == "process":
+            keepers.append(self._keeper.keep_spares)
+        if self.kind != "inline":
+            keepers.append(self._health.look)
+        return keepers
 
     async def drain(self, limit_s: float) -> None:
         """Refuse new calls, and let those that wait and run be answered for at most `limit_s` seconds."""

@@ -2,8 +2,8 @@
 
 Two sockets lead to a process worker. On the *data* socket the pool sends frames of `Call`s and gets frames of
 `Reply`s. On the *control* socket, read by a thread of its own in the worker so that it is heard while a statement
-runs, the pool sends `Start` once, then `Cancel`, `Recall` and `Shutdown`; the worker sends `Ready` or `StartFailed`
-once, then `Recalled`, `Progress` and `Log`. The end of either socket is the end of the worker.
+runs, the pool sends `Start` once, then `Cancel`, `Recall`, `Ping` and `Shutdown`; the worker sends `Ready` or `StartFailed`
+once, then `Recalled`, `Progress`, `Pong` and `Log`. The end of either socket is the end of the worker.
 
 What the pool may rely on: each call is answered exactly once, by a reply or by being named in a `Recalled`, unless
 the worker dies; calls are begun in the order of their `seq`. What the worker may rely on: `seq` rises, and a
@@ -15,7 +15,7 @@ A thread worker and the inline one use the same objects without encoding them.
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -37,11 +37,15 @@ _CALL_HEAD = struct.Struct(">BBQ")
 _ARRAY4, _UINT64 = 0x94, 0xCF
 
 
+RunUs = Annotated[int, msgspec.Meta(ge=0, le=2**38)]
+"""Microseconds in the service, within what the histograms hold."""
+
+
 class Response(msgspec.Struct, array_like=True, tag=0, gc=False):
     """The result of call `seq` after `run_us` microseconds in the service."""
 
     seq: int
-    run_us: int
+    run_us: RunUs
     value: Any
 
 
@@ -49,15 +53,15 @@ class LargeResponse(msgspec.Struct, array_like=True, tag=1, gc=False):
     """A body of `length` bytes; its file comes with the frame, in the order of the messages."""
 
     seq: int
-    run_us: int
-    length: int
+    run_us: RunUs
+    length: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class SmallBody(msgspec.Struct, array_like=True, tag=3, gc=False):
     """A body that is small enough to go inside the frame."""
 
     seq: int
-    run_us: int
+    run_us: RunUs
     value: bytes
 
 
@@ -65,16 +69,16 @@ class Parcel(msgspec.Struct, array_like=True, tag=4, gc=False):
     """The result of a typed method, and the buffers beside it: bytes, or the length of each that comes as a file."""
 
     seq: int
-    run_us: int
+    run_us: RunUs
     value: bytes
-    buffers: list[bytes | int]
+    buffers: list[bytes | Annotated[int, msgspec.Meta(ge=0)]]
 
 
 class Failure(msgspec.Struct, array_like=True, tag=2, gc=False):
     """Call `seq` failed: a portable error's name, or one of the names above."""
 
     seq: int
-    run_us: int
+    run_us: RunUs
     name: str
     message: str
     details: dict[str, Any]
@@ -105,6 +109,10 @@ class Shutdown(msgspec.Struct, array_like=True, tag=13):
     """Finish what runs, close the service, exit."""
 
 
+class Ping(msgspec.Struct, array_like=True, tag=14):
+    """Answer with a `Pong`, whatever runs."""
+
+
 class Ready(msgspec.Struct, array_like=True, tag=20):
     """The service is built; `is_batched` says that it takes batches."""
 
@@ -132,6 +140,12 @@ class Progress(msgspec.Struct, array_like=True, tag=24):
     note: str
 
 
+class Pong(msgspec.Struct, array_like=True, tag=25):
+    """The worker is there, and has `resident_bytes` of memory (0 if it does not know)."""
+
+    resident_bytes: int
+
+
 class Log(msgspec.Struct, array_like=True, tag=23):
     """A line for the pool's log."""
 
@@ -143,8 +157,8 @@ class Log(msgspec.Struct, array_like=True, tag=23):
 encoder = msgspec.msgpack.Encoder()
 call_decoder = msgspec.msgpack.Decoder(list[Call])
 reply_decoder = msgspec.msgpack.Decoder(list[Reply])
-to_worker_decoder = msgspec.msgpack.Decoder(list[Start | Cancel | Recall | Shutdown])
-from_worker_decoder = msgspec.msgpack.Decoder(list[Ready | StartFailed | Recalled | Progress | Log])
+to_worker_decoder = msgspec.msgpack.Decoder(list[Start | Cancel | Recall | Ping | Shutdown])
+from_worker_decoder = msgspec.msgpack.Decoder(list[Ready | StartFailed | Recalled | Progress | Pong | Log])
 
 
 def encoded_tail(method: str, params: Any, deadline: float) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["inline", "thread", "process"]
@@ -15,6 +16,13 @@ KINDS: tuple[Kind, ...] = ("process", "thread", "inline")
 """In the order of the fallback chain."""
 
 
+def default_worker_count() -> int:
+    """Return half the cores this process may use, at least one."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)) // 2)
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PoolSettings:
     """The numbers of one pool; every queue, wait and retry has one.
@@ -24,7 +32,21 @@ class PoolSettings:
     """
 
     kind: Kind = "process"
-    worker_count: int = 2
+    worker_count: int = field(default_factory=default_worker_count)
+    """The most workers; the default is half the cores, at least one."""
+    min_worker_count: int | None = None
+    """Workers that are there even when idle; None means all. More are started when calls have to wait."""
+    idle_after_s: float = 60.0
+    """A worker beyond the minimum that had nothing to do for so long is ended."""
+    spare_count: int = 0
+    """Worker processes kept started in reserve, so that one that is killed is replaced at once."""
+    recycle_after_count: int | None = None
+    """Calls after which a worker is replaced by a new one; None means never."""
+    recycle_above_bytes: int | None = None
+    """Memory of a worker process beyond which it is replaced, as seen at pings; None means any."""
+    ping_every_s: float = 10.0
+    ping_limit_s: float = 30.0
+    """A worker process that does not answer a ping for so long is killed."""
     balance: Balance = "least-busy"
     max_waiting_count: int = 1_000
     """How many calls of a lane may wait beside those that run; the next one gets `PoolSaturated`."""
@@ -52,6 +74,9 @@ class PoolSettings:
     """How long a worker may take from its start to being ready."""
     max_restart_delay_s: float = 5.0
     """The cap of the doubling delay before a worker that died is replaced; the first replacement is at once."""
+    max_restarts_count: int = 1_000
+    """Restarts within `restart_window_s` after which the next one waits."""
+    restart_window_s: float = 60.0
     breaker_count: int = 5
     """Workers that died one after the other without an answer before calls are refused."""
 
@@ -67,6 +92,7 @@ class PoolSettings:
             "window_count",
             "request_window_count",
             "breaker_count",
+            "max_restarts_count",
         ):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
@@ -81,7 +107,26 @@ class PoolSettings:
             "settle_s",
             "start_timeout_s",
             "max_restart_delay_s",
+            "restart_window_s",
+            "idle_after_s",
+            "ping_every_s",
+            "ping_limit_s",
         ):
             value = getattr(self, name)
             if not value > 0 or value == float("inf"):
                 raise ValueError(f"{name} is {value!r}; a finite number of seconds above 0 is allowed")
+        for name in ("recycle_after_count", "recycle_above_bytes"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name} is {value!r}; None or a whole number of at least 1 is allowed")
+        if self.min_worker_count is not None and not 0 <= self.min_worker_count <= self.worker_count:
+            raise ValueError(
+                f"min_worker_count is {self.min_worker_count!r}; None or 0 to worker_count is allowed"
+            )
+        if not 0 <= self.spare_count <= self.worker_count:
+            raise ValueError(f"spare_count is {self.spare_count!r}; 0 to worker_count is allowed")
+
+    @property
+    def awake_count(self) -> int:
+        """The number of workers that are there even when idle."""
+        return self.worker_count if self.min_worker_count is None else self.min_worker_count

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 
 if TYPE_CHECKING:
+    from workers.dispatcher import SlotEvents
     from workers.worker import Pending, Worker
+
+
+Need = Literal["", "replace", "wake", "refresh", "retire"]
+"""What a slot wants of its keeper: a worker for one that died, one at all, a new one for an old one, none."""
 
 
 class Slot:
@@ -18,6 +24,8 @@ class Slot:
         self.index = index
         self.worker: Worker | None = None
         """None from a worker's death until its successor is ready."""
+        self.events: SlotEvents | None = None
+        """What its worker speaks to."""
         self.in_flight: dict[int, Pending] = {}
         """By `seq`, in the order they were sent."""
         self.outgoing: list[Pending] = []
@@ -37,11 +45,38 @@ class Slot:
         self.stop_at = 0.0
         self.served_count = 0
         self.death_reason = ""
-        self.gone = anyio.Event()
+        self.is_dormant = False
+        """It needs no worker until there is more to do."""
+        self.is_draining = False
+        """Its worker gets no more calls, since another takes its place."""
+        self.drained = anyio.Event()
+        self.need: Need = ""
+        self.calls = anyio.Event()
+        """Set when there is a `need`."""
+        self.refresh_at_seq = sys.maxsize
+        self.pinged_at = 0.0
+        """When the ping that is unanswered was sent; 0.0 for none."""
+        self.ponged_at = 0.0
+        self.ponged = anyio.Event()
+        self.resident_bytes = 0
+        """The memory of its worker at the last pong."""
+        self.seq_seen = 0
+        self.idle_since = 0.0
 
     def takes_calls(self, window_count: int) -> bool:
         """Return whether any call may be sent to it now."""
-        return self.worker is not None and not self.stop_stage and len(self.in_flight) < window_count
+        return (
+            self.worker is not None
+            and not self.stop_stage
+            and not self.is_draining
+            and len(self.in_flight) < window_count
+        )
+
+    def ask(self, need: Need) -> None:
+        """Have the keeper do something for it; a death goes before all else."""
+        if self.need != "replace":
+            self.need = need
+            self.calls.set()
 
     def assign(self, pending: Pending) -> None:
         """Put a call among those that leave at the end of this turn."""

@@ -61,6 +61,9 @@ class Tally:
     recalled_count: int = 0
     interrupted_count: int = 0
     restarts_count: int = 0
+    recycled_count: int = 0
+    retired_count: int = 0
+    unheard_count: int = 0
     abandoned_count: int = 0
     deaths_in_a_row_count: int = 0
     """Workers that died without an answer since the last answer of any."""
@@ -97,6 +100,17 @@ class PoolStatistics:
     interrupt_us: Durations
     """From being told to stop to the worker being free again."""
     restarts_count: int
+    """Workers started in the place of others that died."""
+    recycled_count: int
+    """Workers that were replaced because they had done enough calls, or had too much memory."""
+    retired_count: int
+    """Workers that ended because there was nothing to do."""
+    unheard_count: int
+    """Workers that were killed because they did not answer a ping."""
+    spares_count: int
+    """Workers that wait for a place."""
+    resident_bytes: int
+    """Memory of the worker processes, as of their last pongs."""
     abandoned_count: int
     """Threads left behind because they would not stop; a process is killed instead."""
     rejected: dict[str, int] = field(default_factory=dict)

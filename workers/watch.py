@@ -66,6 +66,8 @@ class Watch:
         ledger = self._dispatcher.ledger
         if now >= self.soonest_deadline and now >= self._next_scan_at:
             self._expire(now)
+        if self._dispatcher.dormant_count:
+            self._dispatcher.wake_one()
         is_busy = ledger.admission.outstanding_count > 0
         for slot in self._dispatcher.slots:
             if slot.in_flight and slot.worker is not None:

@@ -74,6 +74,9 @@ class Worker(Protocol):
     def recall(self) -> None:
         """Ask for all calls that have not begun; they come through `Events.recalled`."""
 
+    def ping(self) -> None:
+        """Ask it to show that it is there, by `Events.ponged`."""
+
     def terminate(self) -> None:
         """Stop it now, politely; a thread is told to end after what it runs."""
 
@@ -95,6 +98,9 @@ class Events(Protocol):
 
     def progressed(self, progress: Progress) -> None:
         """A call that runs told how far it is; one that was answered meanwhile is of no interest."""
+
+    def ponged(self, resident_bytes: int) -> None:
+        """The worker is there, and has so much memory (0 if that is not known, or not its own)."""
 
     def died(self, reason: str) -> None:
         """The worker is gone and nothing more will come of it."""

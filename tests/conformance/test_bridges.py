@@ -12,16 +12,21 @@ from tests.support.method_services import Numbers, Sum
 from tests.support.waiting import until
 from workers import (
     BridgeSettings,
+    InvalidParameters,
     Kind,
     Placement,
     PoolClosed,
     PoolSaturated,
+    TaskCancelled,
+    UnknownMethod,
     WorkerDied,
     close_all,
     open_bridges,
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from workers.bridges.own import ServiceBridge
 
 SERVICE = "tests.support.method_services:BenchMethods"
@@ -29,6 +34,13 @@ SERVICE = "tests.support.method_services:BenchMethods"
 
 @pytest.fixture(params=["inline", "thread", "process"])
 def kind(request: pytest.FixtureRequest) -> Kind:
+    chosen: Kind = request.param
+    return chosen
+
+
+@pytest.fixture(params=["thread", "process"])
+def isolated(request: pytest.FixtureRequest) -> Kind:
+    """The kinds in which requests run beside the loop."""
     chosen: Kind = request.param
     return chosen
 
@@ -107,3 +119,106 @@ async def test_what_is_out_when_bridges_close_ends_with_an_error_and_nothing_is_
         with pytest.raises(PoolClosed):
             await bridge.request("add", Numbers(1), Sum)
     assert [type(one) for one in answers] == ([] if kind == "inline" else [PoolClosed])
+
+
+# -- requests by name -------------------------------------------------------------------------------------------------
+
+
+async def test_a_request_names_a_channel_and_a_method() -> None:
+    async with open_bridges(BridgeSettings(kind="thread", custom_service=SERVICE)) as bridges:
+        assert (await bridges.request("custom", "add", Numbers(1, 2), Sum)).value == Sum(3)
+        with pytest.raises(UnknownMethod):
+            await bridges.request("custom", "subtract", Numbers(1, 2), Sum)
+    async with open_bridges() as bridges:
+        with pytest.raises(ValueError, match="custom_service"):
+            await bridges.request("custom", "add", Numbers(1, 2), Sum)
+
+
+async def test_an_idempotent_request_whose_worker_dies_is_tried_again_on_another(tmp_path: Path) -> None:
+    async with open_bridges(BridgeSettings(kind="process", custom_service=SERVICE)) as bridges:
+        answer = await bridges.request("custom", "die_once", str(tmp_path / "died"), str)
+        assert answer.value == "process"
+        (now,) = bridges.stats()
+        assert (now.retried_count, now.redone_count, now.completed_count) == (1, 0, 1)
+
+
+async def test_a_request_that_kills_every_worker_ends_in_this_process() -> None:
+    async with open_bridges(BridgeSettings(kind="process", custom_service=SERVICE)) as bridges:
+        answer = await bridges.request("custom", "die_in_a_process", None, str, retries_count=1)
+        assert answer.value == "thread"
+        (now,) = bridges.stats()
+        assert (now.retried_count, now.redone_count) == (1, 1)
+
+
+async def test_a_request_whose_process_does_not_answer_is_done_again_in_this_one() -> None:
+    async with open_bridges(BridgeSettings(kind="process")) as bridges:
+        bridge = bridges.service(SERVICE)
+        answer = await bridge.request("deaf_in_a_process", 60.0, str, timeout_s=0.1)
+        assert answer.value == "thread"
+
+
+async def test_an_aborted_request_ends_alone_and_all_end_together(isolated: Kind) -> None:
+    answers: list[Any] = []
+    async with open_bridges(BridgeSettings(kind=isolated, worker_count=2)) as bridges:
+        bridge = bridges.service(SERVICE)
+        async with anyio.create_task_group() as group:
+            for name in ("first", "second", "third"):
+                group.start_soon(partial(answer, bridge, answers, "obey", 60.0, request_id=name))
+            await until(lambda: len(bridge.pending()) == 3)
+            with pytest.raises(ValueError, match="first"):
+                await bridge.request("add", Numbers(1), Sum, request_id="first")
+            assert bridge.abort("first")
+            await until(lambda: len(answers) == 1)
+            assert not bridge.abort("first")
+            assert {each.id for each in bridge.pending()} == {"second", "third"}
+            assert bridges.abort_all() == 2
+        assert [type(one) for one in answers] == [TaskCancelled] * 3
+        assert bridge.stats().aborted_count == 3
+        assert (await bridge.request("add", Numbers(1), Sum)).value == Sum(1)
+
+
+async def test_cancelling_its_scope_ends_a_request_and_nothing_else(isolated: Kind) -> None:
+    answers: list[Any] = []
+    scope = anyio.CancelScope()
+    async with open_bridges(BridgeSettings(kind=isolated)) as bridges:
+        bridge = bridges.service(SERVICE)
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(answer, bridge, answers, "obey", 60.0, scope=scope))
+            await until(lambda: len(bridge.pending()) == 1)
+            scope.cancel()
+        assert [type(one) for one in answers] == [TaskCancelled]
+
+
+async def test_a_full_bridge_is_waited_for_as_long_as_the_caller_will() -> None:
+    answers: list[Any] = []
+    async with open_bridges(BridgeSettings(kind="thread", max_waiting_bytes=1_000)) as bridges:
+        bridge = bridges.service(SERVICE)
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(answer, bridge, answers, "obey", 0.1, buffers=[bytes(900)]))
+            await until(lambda: any(pool.in_flight_count for pool in bridge.stats().pools))
+            with pytest.raises(PoolSaturated):
+                await bridge.request("digest", None, Any, buffers=[bytes(900)], max_wait_s=0.0)
+            await bridge.request(
+                "digest", None, Any, buffers=[bytes(900)], max_wait_s=20.0, retries_count=1_000
+            )
+        assert answers == ["waited"]
+
+
+async def test_a_bridge_counts_by_method_and_tells_what_is_out(kind: Kind) -> None:
+    async with open_bridges(BridgeSettings(kind=kind, debug=True)) as bridges:
+        bridge = bridges.service(SERVICE)
+        for _ in range(3):
+            await bridge.request("add", Numbers(1), Sum)
+        with pytest.raises(InvalidParameters):
+            await bridge.request("count", "many", int)
+        now = bridge.stats()
+        assert {name: sum(each.counts) for name, each in now.methods.items()} == {"add": 3, "count": 1}
+        assert (now.completed_count, now.failed_count, now.pending_count, now.oldest_age_s) == (3, 1, 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("kind", "fork"), ("max_pending_count", 0), ("timeout_s", 0), ("worker_count", -1)]
+)
+def test_a_senseless_number_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=name):
+        BridgeSettings(**{name: value})  # type: ignore[arg-type]  # that is the point

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -62,6 +63,11 @@ class BenchMethods(MethodService):
         return Sum(source.nbytes), [output]
 
     @method()
+    def touch(self, params: None, task: Task) -> int:  # noqa: ARG002
+        """Do nothing with the buffers but look at their ends."""
+        return sum(each[-1] for each in task.buffers if each.nbytes)
+
+    @method()
     def many(self, params: int, task: Task) -> tuple[None, Sequence[bytes]]:  # noqa: ARG002
         return None, [b"x"] * params
 
@@ -96,6 +102,20 @@ class BenchMethods(MethodService):
     def die_in_a_process(self, params: None, task: Task) -> str:  # noqa: ARG002
         if self.options["worker_kind"] == "process":
             os.kill(os.getpid(), signal.SIGKILL)
+        return str(self.options["worker_kind"])
+
+    @method()
+    def die_once(self, params: str, task: Task) -> str:  # noqa: ARG002
+        """Kill the worker unless the file `params` says that it was killed before."""
+        if not Path(params).exists():
+            Path(params).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return str(self.options["worker_kind"])
+
+    @method()
+    def deaf_in_a_process(self, params: float, task: Task) -> str:  # noqa: ARG002
+        if self.options["worker_kind"] == "process":
+            threading.Event().wait(params)
         return str(self.options["worker_kind"])
 
     @method()

@@ -13,9 +13,18 @@ def built_service(name: str, options: dict[str, Any]) -> Service | BatchService:
     """Import `module:Class` and return an instance of it made with `options`.
 
     Raises:
+        Exception: See `found_service`, and whatever the class raises.
+    """
+    service: Service | BatchService = found_service(name)(options)
+    return service
+
+
+def found_service(name: str) -> Any:
+    """Import `module:Class` and return the class.
+
+    Raises:
         ValueError: `name` has no colon.
         ImportError, AttributeError: There is no such module or class.
-        Exception: Whatever the class raises.
     """
     module, colon, qualified = name.partition(":")
     if not colon:
@@ -23,8 +32,7 @@ def built_service(name: str, options: dict[str, Any]) -> Service | BatchService:
     found: Any = import_module(module)
     for part in qualified.split("."):
         found = getattr(found, part)
-    service: Service | BatchService = found(options)
-    return service
+    return found
 
 
 def no_file() -> int:

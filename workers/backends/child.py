@@ -17,12 +17,13 @@ import threading
 import time
 from collections import deque
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workers.backends.building import built_service
 from workers.body import Body, spilled
 from workers.buffers import Output, attach
-from workers.frames import FrameBuffer, frame
+from workers.frames import MAX_MESSAGE_BYTES, FrameBuffer, FrameError, frame
 from workers.methods import Outcome
 from workers.protocol import (
     FAILED,
@@ -32,6 +33,8 @@ from workers.protocol import (
     LargeResponse,
     Log,
     Parcel,
+    Ping,
+    Pong,
     Progress,
     Ready,
     Recall,
@@ -41,11 +44,11 @@ from workers.protocol import (
     SmallBody,
     Start,
     StartFailed,
-    call_decoder,
     encoder,
     to_worker_decoder,
 )
 from workers.runner import Runner
+from workers.understanding import calls_of, messages_of
 
 if TYPE_CHECKING:
     from workers.protocol import Reply
@@ -143,10 +146,12 @@ class Child:
             return False
         self._buffer.filled(count)
         for payload in self._buffer.frames():
-            calls = call_decoder.decode(payload)
+            calls, failures = calls_of(payload, self._refuse)
             if self._files:
                 attach(calls, self._files)
             self._runner.offer(calls)
+            for failure in failures:
+                self._emit(failure)
         return True
 
     def _receive_into(self, room: memoryview) -> int:
@@ -175,6 +180,8 @@ class Child:
                 encoded = encoder.encode(self._packed(reply, fds))
             else:
                 encoded = encoder.encode(reply)
+            if len(encoded) > MAX_MESSAGE_BYTES:
+                raise ValueError(f"{len(encoded)} bytes; return a Body")  # noqa: TRY301 - refused as what can't be encoded
         except (TypeError, ValueError, OverflowError, OSError) as error:
             self._note("error", "workers.result_refused", {"error": f"{type(error).__name__}: {error}"})
             while fds:
@@ -230,6 +237,8 @@ class Child:
                 self._flush()
             elif isinstance(message, Recall):
                 self._give_back()
+            elif isinstance(message, Ping):
+                self._tell(Pong(_resident_bytes()))
             elif isinstance(message, Shutdown):
                 self._shutting_down = True
                 self._data.shutdown(socket.SHUT_RD)
@@ -255,14 +264,25 @@ class Child:
                 return
             buffer.filled(count)
             for payload in buffer.frames():
-                yield from to_worker_decoder.decode(payload)
+                yield from messages_of(payload, to_worker_decoder, self._refuse)
 
-    def _tell(self, message: Ready | StartFailed | Recalled | Progress | Log) -> None:
+    def _tell(self, message: Ready | StartFailed | Recalled | Progress | Pong | Log) -> None:
         with self._control_lock:
             self._control.sendall(frame([encoder.encode(message)]))
 
+    def _refuse(self, why: str) -> None:
+        self._note("warning", "workers.message_refused", {"reason": why})
+
     def _note(self, level: str, event: str, facts: dict[str, Any]) -> None:
         self._tell(Log(level, event, facts))
+
+
+def _resident_bytes() -> int:
+    try:
+        with Path("/proc/self/statm").open() as file:
+            return int(file.read().split()[1]) * mmap.PAGESIZE
+    except OSError:
+        return 0  # not on Linux
 
 
 def _packed_body(body: Body, fds: list[int]) -> bytes | int:
@@ -281,5 +301,8 @@ def main(data_fd: int, control_fd: int, page_fd: int) -> None:
     os.close(page_fd)
     try:
         Child(socket.socket(fileno=data_fd), socket.socket(fileno=control_fd), page).main()
+    except FrameError as error:
+        sys.stderr.write(f"worker: {error}\n")
+        os._exit(1)  # what follows in the socket has no meaning; the pool starts another worker
     except (BrokenPipeError, ConnectionResetError):
         os._exit(0)  # the pool is gone

@@ -90,6 +90,10 @@ class InlineWorker:
         """See `Worker`."""
         self._events.recalled(self._runner.recall())
 
+    def ping(self) -> None:
+        """See `Worker`; it is there."""
+        self._events.ponged(0)
+
     def terminate(self) -> None:
         """See `Worker`; nothing runs when this is called."""
 

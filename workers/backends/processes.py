@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-import msgspec
 import structlog
 
 from workers.backends.outlet import Outlet
@@ -33,6 +32,8 @@ from workers.protocol import (
     PAGE_WORDS_COUNT,
     Cancel,
     Log,
+    Ping,
+    Pong,
     Progress,
     Ready,
     Recall,
@@ -43,8 +44,8 @@ from workers.protocol import (
     encoded_call,
     encoder,
     from_worker_decoder,
-    reply_decoder,
 )
+from workers.understanding import messages_of, replies_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,6 +122,7 @@ class ProcessWorker:
         self._exited = anyio.Event()
         self._pidfd = -1
         self._stopping = False
+        self._refused_count = 0
         self._hears_progress = False
         """Some call wanted progress: from then on what is on the control socket is heard before replies are."""
 
@@ -166,6 +168,10 @@ class ProcessWorker:
         """See `Worker`."""
         self._tell(Recall())
 
+    def ping(self) -> None:
+        """See `Worker`."""
+        self._tell(Ping())
+
     def terminate(self) -> None:
         """See `Worker`."""
         self._signal(signal.SIGTERM)
@@ -194,7 +200,7 @@ class ProcessWorker:
         with anyio.CancelScope(shield=True):  # SIGKILL can't be refused, so this ends
             await self._exited.wait()
 
-    def _tell(self, message: Cancel | Recall | Shutdown) -> None:
+    def _tell(self, message: Cancel | Recall | Ping | Shutdown) -> None:
         self._control.send(frame([encoder.encode(message)]))
 
     def _signal(self, number: signal.Signals) -> None:
@@ -236,11 +242,23 @@ class ProcessWorker:
             self._on_control()
         try:
             for payload in self._replies.frames():
-                self._events.replied(reply_decoder.decode(payload), self._fds.popleft)
-        except (FrameError, msgspec.MsgspecError) as error:
+                refused_count = self._refused_count
+                replies = replies_of(payload, self._refuse)
+                if self._fds and self._refused_count > refused_count:
+                    self._fail_protocol("it is not known which file belongs to which answer")
+                    return 0
+                self._events.replied(replies, self._fds.popleft)
+        except FrameError as error:
             self._fail_protocol(str(error))
             return 0
         return count
+
+    def _refuse(self, why: str) -> None:
+        self._refused_count += 1
+        if self._refused_count & (self._refused_count - 1) == 0:  # 1, 2, 4, 8: garbage must not fill the log
+            _log.warning(
+                "workers.message_refused", worker=self._name, reason=why, refused_count=self._refused_count
+            )
 
     def _on_control(self) -> None:
         try:
@@ -255,16 +273,16 @@ class ProcessWorker:
         self._messages.filled(count)
         try:
             for payload in self._messages.frames():
-                for message in from_worker_decoder.decode(payload):
+                for message in messages_of(payload, from_worker_decoder, self._refuse):
                     self._on_message(message)
-        except (FrameError, msgspec.MsgspecError) as error:
+        except FrameError as error:
             self._fail_protocol(str(error))
 
-    def _on_message(self, message: Ready | StartFailed | Recalled | Progress | Log) -> None:
+    def _on_message(self, message: Ready | StartFailed | Recalled | Progress | Pong | Log) -> None:
         if isinstance(message, Ready):
             self.is_batched = message.is_batched
             self.started.set()
-        elif isinstance(message, StartFailed):
+        elif isinstance(message, StartFailed) and not self.started.is_set():
             self.start_failure = message.message
             self.started.set()
         elif isinstance(message, Recalled):
@@ -272,8 +290,11 @@ class ProcessWorker:
             self._events.recalled(message.seqs)
         elif isinstance(message, Progress):
             self._events.progressed(message)
-        elif message.level in _LOG_LEVELS:
-            getattr(_log, message.level)(message.event, worker=self._name, **message.facts)
+        elif isinstance(message, Pong):
+            self._events.ponged(message.resident_bytes)
+        elif isinstance(message, Log) and message.level in _LOG_LEVELS:
+            facts = {key: fact for key, fact in message.facts.items() if key not in {"event", "worker"}}
+            getattr(_log, message.level)(message.event, worker=self._name, **facts)
 
     def _fail_protocol(self, why: str) -> None:
         _log.error("workers.protocol_broken", worker=self._name, reason=why)

@@ -139,6 +139,11 @@ class ThreadWorker:
             self._deliver()  # what was answered behind the one that is slow
             self._events.recalled(seqs)
 
+    def ping(self) -> None:
+        """See `Worker`; what a thread is busy with does not matter."""
+        if self.thread.is_alive():
+            self._events.ponged(0)
+
     def terminate(self) -> None:
         """See `Worker`."""
         self._ending.set()

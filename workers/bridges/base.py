@@ -1,4 +1,4 @@
-"""What every bridge shares: its pools, the choice between them, its bounds, and what happens when a worker fails.
+"""What every bridge shares: its pools, the choice between them, and what happens when a worker fails.
 
 A request runs on the loop, in a thread or in a process, whichever was measured to answer soonest for its method and
 size (`Bridge.placements`). One whose process dies or does not answer in time is done again in this process, in a
@@ -8,110 +8,58 @@ thread; so is every request where no process can be started.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 import anyio
 import structlog
 
-from workers.buffers import size_of
-from workers.errors import (
-    PoolClosed,
-    PoolSaturated,
-    ServiceUnavailable,
-    TaskCancelled,
-    TaskTimedOut,
-    WorkerDied,
-)
+from workers.bridges.book import RequestBook
+from workers.bridges.settings import BridgeSettings, Placement
+from workers.bridges.steps import next_step
+from workers.buffers import Input, size_of
+from workers.errors import PoolClosed, PoolSaturated, ServiceUnavailable, TaskTimedOut, WorkerDied
 from workers.opening import open_pool
-from workers.settings import KINDS, PoolSettings
-from workers.statistics import Histogram
+from workers.settings import PoolSettings, Priority, default_worker_count
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
 
     from workers.answers import Answer
-    from workers.buffers import Input
-    from workers.pool import OnProgress, Pool
+    from workers.bridges.book import BridgeStatistics, Entry, PendingRequest
+    from workers.pool import Pool
     from workers.settings import Kind
-    from workers.statistics import Durations, PoolStatistics
+
+__all__ = ["Bridge", "BridgeSettings", "How", "Placement"]
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Placement:
-    """Where a method runs, by the bytes it works on: inline below the first bound, in a process from the second on."""
+class How(TypedDict, total=False):
+    """The options of a request."""
 
-    thread_from_bytes: int = 0
-    """Below this it runs on the loop: the work is shorter than a hop (and than a millisecond)."""
-    process_from_bytes: float = float("inf")
-
-    def kind_for(self, size_bytes: int) -> Kind:
-        """Return the kind of worker for `size_bytes`."""
-        if size_bytes >= self.process_from_bytes:
-            return "process"
-        return "inline" if size_bytes < self.thread_from_bytes else "thread"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BridgeSettings:
-    """The numbers of the bridges opened together; each bridge has these bounds for itself.
-
-    Raises:
-        ValueError: A number makes no sense; the message names it and what is allowed.
-    """
-
-    kind: Kind | None = None
-    """Run everything in this kind of worker, whatever the placements say."""
-    worker_count: int | None = None
-    """Workers of a pool; None means half the cores, at least one."""
-    max_pending_count: int = 100
-    """Requests of one bridge that may be out at a time; the next one is refused."""
-    max_waiting_bytes: int = 1024 * 1024 * 1024
-    timeout_s: float = 120.0
-    """For requests that name none."""
-    drain_s: float = 5.0
-    """What requests under way get when a bridge closes."""
-    redo_in_process: bool = True
-    """Do a request again in this process when its worker died or did not answer."""
-    service_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Options for the services, by the name of the bridge."""
-
-    def __post_init__(self) -> None:
-        if self.kind is not None and self.kind not in KINDS:
-            raise ValueError(f"kind is {self.kind!r}; allowed are None, {', '.join(KINDS)}")
-        for name in ("max_pending_count", "max_waiting_bytes", "worker_count"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} is {value!r}; a whole number of at least 1 is allowed")
-        if not 0 < self.timeout_s < float("inf"):
-            raise ValueError(
-                f"timeout_s is {self.timeout_s!r}; a finite number of seconds above 0 is allowed"
-            )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BridgeStatistics:
-    """A bridge as it stood; counts are since it was made."""
-
-    name: str
-    pending_count: int
-    oldest_age_s: float
-    """How long the oldest pending request has been out; 0.0 when there is none."""
-    completed_count: int
-    failed_count: int
-    refused_count: int
-    redone_count: int
-    """Requests done again in this process because their worker failed."""
-    methods: Mapping[str, Durations]
-    """From the request to its answer, by method."""
-    pools: tuple[PoolStatistics, ...]
+    buffers: Sequence[Input]
+    """Input beside the parameters, at most 64; not to be changed until the request returns."""
+    size_bytes: int
+    """What it works on beside `buffers` (a file, say); the two together decide where it runs."""
+    timeout_s: float | None
+    """For the whole on workers, and again for a second try in this process."""
+    max_wait_s: float | None
+    """Until it begins; while the pool is full it tries again so long."""
+    priority: Priority
+    on_progress: Callable[[int, int | None, str], None] | None
+    """Called on the loop with what is done, the total if it is known, and a note."""
+    idempotent: bool
+    """Whether it may run twice."""
+    retries_count: int
+    """Further tries on workers, when one died."""
+    scope: anyio.CancelScope | None
+    """Entered around the request; cancelled, it ends the request with `TaskCancelled`."""
+    request_id: str | None
+    """Its id among the pending ones; the bridge makes one where None is given."""
 
 
 class Bridge:
@@ -126,30 +74,28 @@ class Bridge:
     def __init__(self, group: TaskGroup, settings: BridgeSettings) -> None:
         self._group = group
         self._settings = settings
+        self._book = RequestBook(self.name, settings.max_pending_count)
         self._pools: dict[Kind, Pool] = {}
         self._options: dict[str, Any] = dict(settings.service_options.get(self.name, {}))
         self._opening = anyio.Lock()
         self._closing = anyio.Event()
-        self._ids = count(1)
-        self._pending: dict[int, float] = {}
-        self._durations: dict[str, Histogram] = {}
-        self._completed_count = self._failed_count = self._refused_count = self._redone_count = 0
         self._ended: list[anyio.Event] = []
 
     def stats(self) -> BridgeStatistics:
         """Return the bridge as it stands."""
-        oldest = min(self._pending.values(), default=None)
-        return BridgeStatistics(
-            name=self.name,
-            pending_count=len(self._pending),
-            oldest_age_s=0.0 if oldest is None else time.monotonic() - oldest,
-            completed_count=self._completed_count,
-            failed_count=self._failed_count,
-            refused_count=self._refused_count,
-            redone_count=self._redone_count,
-            methods={name: each.frozen() for name, each in self._durations.items()},
-            pools=tuple(pool.statistics() for pool in self._pools.values()),
-        )
+        return self._book.statistics(tuple(pool.statistics() for pool in self._pools.values()))
+
+    def pending(self) -> tuple[PendingRequest, ...]:
+        """Return the requests that are out, the oldest first."""
+        return self._book.pending()
+
+    def abort(self, request_id: str) -> bool:
+        """End a request with `TaskCancelled` for its caller; False if none of this id is out."""
+        return self._book.abort(request_id)
+
+    def abort_all(self) -> int:
+        """End all requests that are out, and return how many there were."""
+        return self._book.abort_all()
 
     async def close(self) -> None:
         """Refuse new requests, give those that are out `drain_s`, and see all workers end; again does nothing."""
@@ -159,111 +105,90 @@ class Bridge:
         for ended in self._ended:
             await ended.wait()
 
-    async def _request(
-        self,
-        method: str,
-        params: Any,
-        result: type[R],
-        *,
-        buffers: Sequence[Input] = (),
-        size_bytes: int = 0,
-        timeout_s: float | None = None,
-        on_progress: OnProgress | None = None,
-        idempotent: bool = True,
-    ) -> R:
+    async def _request(self, method: str, params: Any, result: type[R], **how: Unpack[How]) -> R:
         """Have the service run `method` and return its result; for one that gives buffers, use `_answer`.
-
-        `size_bytes` is what it works on beside `buffers` (a file, say); the two together decide where it runs.
 
         Raises:
             PoolSaturated: As many requests as may be are out; try again after `retry_after_s`.
             PoolClosed: The bridge is closed, or was while this ran.
+            TaskCancelled: It was aborted.
             TaskTimedOut: Neither a worker nor this process answered, each within `timeout_s`.
             InvalidParameters, InvalidResult, UnknownMethod, TaskFailed: See `Pool.request`.
             PortableError: What the service raised on purpose.
         """
-        with await self._answer(
-            method,
-            params,
-            result,
-            buffers=buffers,
-            size_bytes=size_bytes,
-            timeout_s=timeout_s,
-            on_progress=on_progress,
-            idempotent=idempotent,
-        ) as answer:
+        with await self._answer(method, params, result, **how) as answer:
             return answer.value
 
-    async def _answer(
-        self,
-        method: str,
-        params: Any,
-        result: type[R],
-        *,
-        buffers: Sequence[Input] = (),
-        size_bytes: int = 0,
-        timeout_s: float | None = None,
-        on_progress: OnProgress | None = None,
-        idempotent: bool = True,
-    ) -> Answer[R]:
+    async def _answer(self, method: str, params: Any, result: type[R], **how: Unpack[How]) -> Answer[R]:
         """As `_request`, with the buffers that the method gives beside its result; the caller closes the answer."""
         if self._closing.is_set():
             raise PoolClosed(f"the bridge {self.name} is closed")
-        if len(self._pending) >= self._settings.max_pending_count:
-            self._refused_count += 1
-            raise PoolSaturated(
-                f"{len(self._pending)} requests of {self.name} are out, which is the most that may be",
-                retry_after_s=0.1,
-                reason="pending_full",
-            )
-        kind = self._place(method, size_bytes + size_of(buffers))
+        kind = self._place(method, how.get("size_bytes", 0) + size_of(how.get("buffers", ())))
+        timeout_s = how.get("timeout_s")
         limit_s = self._settings.timeout_s if timeout_s is None else timeout_s
-        number, began = next(self._ids), time.monotonic()
-        self._pending[number] = began
-        try:
+        answer: Answer[R] | None = None
+        with self._book.entered(method, how.get("request_id"), how.get("scope")) as entry:
+            self._trace("workers.request_began", entry, kind=kind)
+            try:
+                answer = await self._tried(entry, kind, params, result, {**how, "timeout_s": limit_s})
+            except Exception as error:
+                self._trace("workers.request_failed", entry, kind=kind, reason=type(error).__name__)
+                raise
+            self._trace("workers.request_answered", entry, kind=kind)
+        if answer is None:
+            raise AssertionError("a request that was not aborted has an answer")
+        return answer
+
+    async def _tried(self, entry: Entry, kind: Kind, params: Any, result: type[R], how: How) -> Answer[R]:
+        limit_s = how.get("timeout_s") or self._settings.timeout_s
+        idempotent = how.get("idempotent", True)
+        max_wait_s = how.get("max_wait_s")
+        retries_left = how.get("retries_count", 0)
+        deadline = entry.began + limit_s
+        begin_by = deadline if max_wait_s is None else min(entry.began + max_wait_s, deadline)
+        while True:
+            now = time.monotonic()
             try:
                 pool = await self._pool(kind)
-                answer = await pool.request(
-                    method,
+                return await pool.request(
+                    entry.method,
                     params,
                     result,
-                    buffers=buffers,
-                    timeout_s=limit_s,
-                    on_progress=on_progress,
+                    buffers=how.get("buffers", ()),
+                    timeout_s=deadline - now,
+                    max_wait_s=None if max_wait_s is None else begin_by - now,
+                    priority=how.get("priority", "normal"),
+                    on_progress=how.get("on_progress"),
                     idempotent=idempotent,
                 )
-            except (WorkerDied, TaskTimedOut, ServiceUnavailable) as error:
-                is_safe = idempotent or not getattr(error, "begun", False)
-                if (
-                    kind != "process"
-                    or not is_safe
-                    or not self._settings.redo_in_process
-                    or self._closing.is_set()
-                ):
+            except (PoolSaturated, WorkerDied, TaskTimedOut, ServiceUnavailable) as error:
+                step = next_step(
+                    error,
+                    kind=kind,
+                    idempotent=idempotent,
+                    retries_left=retries_left,
+                    may_redo=self._settings.redo_in_process and not self._closing.is_set(),
+                )
+                wait_s = error.retry_after_s if isinstance(error, PoolSaturated) else 0.0
+                if step == "again" and time.monotonic() + wait_s > begin_by:
+                    step = "fail"
+                if step == "fail":
                     raise
-                self._redone_count += 1
-                _log.warning("workers.request_redone", bridge=self.name, method=method, reason=str(error))
-                pool = await self._pool("thread")
-                answer = await pool.request(
-                    method,
-                    params,
-                    result,
-                    buffers=buffers,
-                    timeout_s=limit_s,
-                    on_progress=on_progress,
-                    idempotent=idempotent,
-                )
-        except TaskCancelled:
-            raise
-        except Exception:
-            self._failed_count += 1
-            raise
-        else:
-            self._completed_count += 1
-            return answer
-        finally:
-            del self._pending[number]
-            self._durations.setdefault(method, Histogram()).add(int((time.monotonic() - began) * 1e6))
+                reason = str(error)
+            if step == "again":
+                retries_left -= 1
+                self._book.retried_count += 1
+                await anyio.sleep(wait_s)
+                continue
+            self._book.redone_count += 1
+            _log.warning("workers.request_redone", bridge=self.name, method=entry.method, reason=reason)
+            kind, begin_by = "thread", float("inf")
+            deadline, max_wait_s, retries_left = time.monotonic() + limit_s, None, 0
+
+    def _trace(self, event: str, entry: Entry, **facts: Any) -> None:
+        if self._settings.debug:
+            age_ms = round((time.monotonic() - entry.began) * 1e3, 3)
+            _log.debug(event, bridge=self.name, request=entry.id, method=entry.method, age_ms=age_ms, **facts)
 
     def _place(self, method: str, size_bytes: int) -> Kind:
         if self._settings.kind is not None:
@@ -284,25 +209,33 @@ class Bridge:
 
     async def _hold(self, kind: Kind, *, task_status: TaskStatus[Pool]) -> None:
         """Keep a pool open until the bridge closes."""
-        async with open_pool(
-            self.service,
-            self._options,
-            self._pool_settings(kind),
-            name=f"{self.name}-{kind}",
-            has_lanes=False,
-            drain_s=self._settings.drain_s,
-        ) as pool:
-            ended = anyio.Event()
-            self._ended.append(ended)
-            task_status.started(pool)
-            await self._closing.wait()
-        ended.set()
+        ended = anyio.Event()
+        try:
+            async with open_pool(
+                self.service,
+                self._options,
+                self._pool_settings(kind),
+                name=f"{self.name}-{kind}",
+                has_lanes=False,
+                drain_s=self._settings.drain_s,
+            ) as pool:
+                self._ended.append(ended)
+                task_status.started(pool)
+                await self._closing.wait()
+        finally:
+            ended.set()
 
     def _pool_settings(self, kind: Kind) -> PoolSettings:
         """Return the settings of this bridge's pool of `kind`; a subclass may change some."""
+        settings = self._settings
         return PoolSettings(
             kind=kind,
-            worker_count=self._settings.worker_count or 1,
-            max_waiting_count=self._settings.max_pending_count,
-            max_waiting_bytes=self._settings.max_waiting_bytes,
+            worker_count=settings.worker_count or default_worker_count(),
+            min_worker_count=1,
+            spare_count=1 if kind == "process" else 0,
+            max_waiting_count=settings.max_pending_count,
+            max_waiting_bytes=settings.max_waiting_bytes,
+            default_timeout_s=settings.timeout_s,
+            cancel_grace_s=settings.cancel_grace_s,
+            terminate_grace_s=settings.cancel_grace_s,
         )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 import anyio
 from anyio.lowlevel import RunVar
 
-from workers.bridges.base import Bridge, BridgeSettings
-from workers.bridges.own import ServiceBridge
+from workers.bridges.base import Bridge, How
+from workers.bridges.own import ServiceBridge, requested
+from workers.bridges.settings import BridgeSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from anyio.abc import TaskGroup
 
-    from workers.bridges.base import BridgeStatistics, Placement
+    from workers.answers import Answer
+    from workers.bridges.book import BridgeStatistics
+    from workers.bridges.settings import Placement
 
 _FACES = {
     "crypto": "workers.bridges.crypto:CryptoBridge",
@@ -25,6 +28,9 @@ _FACES = {
     "network": "workers.bridges.network:NetworkBridge",
     "compression": "workers.bridges.compression:CompressionBridge",
 }
+
+Channel = Literal["crypto", "file", "network", "compression", "custom"]
+R = TypeVar("R")
 
 _open: RunVar[set[Bridges]] = RunVar("workers_open_bridges")
 
@@ -84,6 +90,30 @@ class Bridges:
         if not isinstance(bridge, ServiceBridge):
             raise TypeError(f"{key!r} is the name of a bridge that comes with the library")
         return bridge
+
+    async def request(
+        self, channel: Channel, method: str, params: Any, result: type[R], **how: Unpack[How]
+    ) -> Answer[R]:
+        """Have the service behind `channel` run one of its typed methods by name; close the answer.
+
+        Without further word it has 30 s, waits as long for its turn, is tried again up to three times if the method
+        is idempotent and its worker dies, and then once in this process. What such a try can raise is at
+        `Pool.request`; beside it `PoolSaturated` when 100 requests are out, and `TaskCancelled` when it is aborted.
+
+        Raises:
+            ValueError: The channel `custom` has no service; name one in the settings.
+        """
+        if channel == "custom":
+            if self._settings.custom_service is None:
+                raise ValueError("the channel custom has no service; set custom_service")
+            bridge: Bridge = self.service(self._settings.custom_service, name="custom")
+        else:
+            bridge = self._face("files" if channel == "file" else channel)
+        return await requested(bridge, self._settings, method, params, result, **how)
+
+    def abort_all(self) -> int:
+        """End all requests of all bridges with `TaskCancelled` for their callers, and return how many there were."""
+        return sum(bridge.abort_all() for bridge in self._made.values())
 
     def stats(self) -> tuple[BridgeStatistics, ...]:
         """Return each bridge that was used as it stands."""

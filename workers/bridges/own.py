@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from workers.bridges.base import Bridge
+import anyio.to_thread
+
+from workers.backends.building import found_service
+from workers.bridges.base import Bridge, How
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from anyio.abc import TaskGroup
 
     from workers.answers import Answer
-    from workers.bridges.base import BridgeSettings, Placement
-    from workers.buffers import Input
-    from workers.pool import OnProgress
+    from workers.bridges.settings import BridgeSettings, Placement
 
 R = TypeVar("R")
+
+RETRIES_COUNT = 3
+"""For requests of idempotent methods that name none."""
 
 
 class ServiceBridge(Bridge):
@@ -34,28 +38,25 @@ class ServiceBridge(Bridge):
     ) -> None:
         self.name, self.service, self.placements = name, service, placements
         super().__init__(group, settings)
-        self._options = dict(options)
+        self._options.update(options)
 
-    async def request(
-        self,
-        method: str,
-        params: Any,
-        result: type[R],
-        *,
-        buffers: Sequence[Input] = (),
-        size_bytes: int = 0,
-        timeout_s: float | None = None,
-        on_progress: OnProgress | None = None,
-        idempotent: bool = False,
-    ) -> Answer[R]:
-        """Have the service run `method`; see `Bridge._request` for what can go wrong, and close the answer."""
-        return await self._answer(
-            method,
-            params,
-            result,
-            buffers=buffers,
-            size_bytes=size_bytes,
-            timeout_s=timeout_s,
-            on_progress=on_progress,
-            idempotent=idempotent,
-        )
+    async def request(self, method: str, params: Any, result: type[R], **how: Unpack[How]) -> Answer[R]:
+        """Have the service run `method`; close the answer. See `Bridges.request`."""
+        return await requested(self, self._settings, method, params, result, **how)
+
+
+async def requested(
+    bridge: Bridge, settings: BridgeSettings, method: str, params: Any, result: type[R], **how: Unpack[How]
+) -> Answer[R]:
+    """Send a request by name, with the defaults of one whose caller knows the protocol and not the bridge."""
+    if "idempotent" not in how:
+        how["idempotent"] = await anyio.to_thread.run_sync(_is_idempotent, bridge.service, method)
+    if how["idempotent"]:
+        how.setdefault("retries_count", RETRIES_COUNT)
+    if how.get("timeout_s") is None:
+        how["timeout_s"] = settings.request_timeout_s
+    return await bridge._answer(method, params, result, **how)  # noqa: SLF001 - private to this package
+
+
+def _is_idempotent(service: str, method: str) -> bool:
+    return bool(found_service(service).method_names().get(method, False))

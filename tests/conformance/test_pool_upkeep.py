@@ -1,0 +1,155 @@
+"""How a pool keeps its workers: pings, spares, refreshed, retired and woken ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from tests.support.waiting import until
+from workers import Kind, Pool, PoolSettings, TaskTimedOut, open_pool
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+SERVICE = "tests.support.services:BenchService"
+
+
+@pytest.fixture(params=["thread", "process"])
+def isolated(request: pytest.FixtureRequest) -> Kind:
+    """The kinds in which calls run beside the loop."""
+    chosen: Kind = request.param
+    return chosen
+
+
+def opened(kind: Kind, **numbers: Any) -> AbstractAsyncContextManager[Pool]:
+    settings = PoolSettings(kind=kind, **{"worker_count": 1, **numbers})
+    return open_pool(SERVICE, {}, settings, name="bench", has_lanes=False)
+
+
+async def called(pool: Pool, into: list[Any], method: str, params: Any = None, **how: Any) -> None:
+    into.append(await pool.call(method, params, **how))
+
+
+# -- pings ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["inline", "thread", "process"])
+async def test_every_worker_answers_a_ping(kind: Kind) -> None:
+    async with opened(kind, worker_count=1 if kind == "inline" else 2) as pool:
+        assert len(await pool.ping()) == pool.worker_count
+
+
+async def test_a_process_answers_a_ping_while_a_call_runs() -> None:
+    async with opened("process") as pool, anyio.create_task_group() as group:
+        group.start_soon(called, pool, [], "wait", 60.0)
+        await until(lambda: pool.statistics().in_flight_count == 1)
+        assert len(await pool.ping()) == 1
+        group.cancel_scope.cancel()
+
+
+async def test_a_process_that_does_not_answer_a_ping_is_killed_and_replaced() -> None:
+    async with opened("process", ping_every_s=0.02, ping_limit_s=0.1) as pool:
+        before = await pool.call("pid")
+        os.kill(before, signal.SIGSTOP)
+        assert await pool.call("pid", idempotent=True) != before
+        assert pool.statistics().unheard_count == 1
+
+
+# -- refreshed --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_worker_is_replaced_after_so_many_calls_and_none_is_lost(isolated: Kind) -> None:
+    answers: list[Any] = []
+    async with opened(isolated, recycle_after_count=50, window_count=4) as pool:
+        await pool.call("keep", ["state", "old"])
+        async with anyio.create_task_group() as group:
+            for number in range(200):
+                group.start_soon(called, pool, answers, "echo", number)
+        assert sorted(answers) == list(range(200))
+        await until(lambda: pool.statistics().recycled_count >= 1)
+        assert await pool.call("keep", ["state", "new"]) is None
+        assert pool.statistics().restarts_count == 0
+
+
+async def test_a_process_with_too_much_memory_is_replaced() -> None:
+    async with opened("process", recycle_above_bytes=1, ping_every_s=0.02) as pool:
+        before = await pool.call("pid")
+        await until(lambda: pool.statistics().recycled_count >= 1)
+        assert await pool.call("pid") != before
+
+
+async def test_a_worker_that_runs_is_not_replaced_before_it_has_answered(isolated: Kind) -> None:
+    answers: list[Any] = []
+    async with opened(isolated, recycle_after_count=1) as pool, anyio.create_task_group() as group:
+        group.start_soon(called, pool, answers, "deaf", 0.3)
+        await until(lambda: pool.statistics().in_flight_count == 1)
+        group.start_soon(partial(called, pool, answers, "echo", "next"))
+    assert answers == ["waited", "next"]
+
+
+# -- as many as needed ------------------------------------------------------------------------------------------------
+
+
+async def test_workers_are_added_while_calls_wait_and_retired_when_idle(isolated: Kind) -> None:
+    answers: list[Any] = []
+    async with opened(isolated, worker_count=3, min_worker_count=1, idle_after_s=0.1, window_count=1) as pool:
+        assert pool.statistics().alive_count == 1
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(called, pool, answers, "wait", 60.0)
+            await until(lambda: pool.statistics().in_flight_count == 3)
+            assert pool.statistics().alive_count == 3
+            group.cancel_scope.cancel()
+        await until(lambda: pool.statistics().alive_count == 1)
+        assert await pool.call("echo", 1) == 1
+        now = pool.statistics()
+        assert (now.retired_count, now.restarts_count) == (2, 0)
+
+
+async def test_a_pool_of_none_starts_its_first_worker_with_its_first_call(isolated: Kind) -> None:
+    async with opened(isolated, worker_count=2, min_worker_count=0) as pool:
+        assert pool.statistics().alive_count == 0
+        assert await pool.call("echo", 1) == 1
+        assert pool.statistics().alive_count == 1
+
+
+# -- spares -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_spare_takes_the_place_of_a_worker_that_is_killed() -> None:
+    async with opened("process", spare_count=1, cancel_grace_s=0.02, terminate_grace_s=0.02) as pool:
+        await until(lambda: pool.statistics().spares_count == 1)
+        before = await pool.call("pid")
+        with pytest.raises(TaskTimedOut):
+            await pool.call("deaf", 60.0, timeout_s=0.05, idempotent=True)
+        await until(lambda: pool.statistics().restarts_count == 1)
+        assert await pool.call("pid") != before
+        await until(lambda: pool.statistics().spares_count == 1)
+
+
+async def test_a_spare_that_died_meanwhile_is_not_used() -> None:
+    async with opened("process", spare_count=1) as pool:
+        first = await pool.call("pid")
+        await until(lambda: pool.statistics().spares_count == 1)
+        for pid in await anyio.to_thread.run_sync(children_of, os.getpid()) - {first}:
+            os.kill(pid, signal.SIGKILL)
+        os.kill(first, signal.SIGKILL)
+        assert await pool.call("pid", idempotent=True) != first
+
+
+def children_of(pid: int) -> set[int]:
+    found = set()
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - a Path each is a waste
+        try:
+            with open(f"/proc/{entry}/stat") as file:  # noqa: PTH123
+                if entry.isdigit() and int(file.read().rpartition(")")[2].split()[1]) == pid:
+                    found.add(int(entry))
+        except OSError:
+            continue
+    return found
