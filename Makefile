@@ -45,8 +45,11 @@ bench: .venv/.dev ## the table of ratios; saved as JSON under .benchmarks/
 load: .venv/.dev ## Locust against the demo data with workers on and off; one HTML report
 	$(BIN)/python -m loadtests.compare
 
-crash: .venv/.dev ## kill -9 and fault runs, bounded in count and time
+ACTIONS ?= 2500
+SEED ?= 0
+crash: .venv/.dev ## kill -9 and fault runs in under a minute; ACTIONS=100000 for the crash matrix at full size, SEED=n
 	$(BIN)/python -m pytest tests/crash
+	$(BIN)/python -m chat.testing.crash_matrix --actions $(ACTIONS) --seed $(SEED) --limit-s $$((10 + $(ACTIONS) / 100))
 
 long: .venv/.dev ## what takes minutes: the tools from end to end
 	$(BIN)/python -m pytest tests/long
