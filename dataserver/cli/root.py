@@ -12,6 +12,7 @@ _COMMANDS = {
     "demo": ("demo", "Fill an empty data folder with real tables and serve it."),
     "import": ("import_files", "Bring SQLite, JSON lines or CSV files in."),
     "query": ("query", "Run one SELECT: a table on a terminal, JSON when piped."),
+    "queue": ("queue", "Look into an action queue's file; try actions again or take them back."),
     "token": ("tokens", "Make, list and revoke access tokens."),
     "doctor": ("doctor", "Look at this machine and this folder, and say what to change."),
 }

@@ -65,7 +65,8 @@ def test_a_delimiter_is_one_character_that_csv_does_not_need(runner: CliRunner, 
 
 
 @pytest.mark.parametrize(
-    "command", ["", "serve", "demo", "import", "import csv", "import sqlite", "query", "token", "doctor"]
+    "command",
+    ["", "serve", "demo", "import", "import csv", "import sqlite", "query", "queue", "token", "doctor"],
 )
 def test_every_command_explains_itself(runner: CliRunner, command: str) -> None:
     shown = runner.invoke(root, [*command.split(), "--help"])
