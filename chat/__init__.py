@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from chat.queue.reading import read_queue as read_queue
     from chat.queue.receipts import Receipt as Receipt
     from chat.queue.sealing import CannotOpen as CannotOpen
+    from chat.queue.sealing import KeyringSeal as KeyringSeal
     from chat.queue.sealing import Seal as Seal
     from chat.queue.settings import QueueSettings as QueueSettings
     from chat.queue.states import State as State
@@ -119,6 +120,7 @@ _HOME = {
     "HIGH": "queue.action_type",
     "InvalidAction": "errors",
     "JoinSpace": "queue.payloads",
+    "KeyringSeal": "queue.sealing",
     "KickUser": "queue.payloads",
     "LOW": "queue.action_type",
     "LeaveSpace": "queue.payloads",

@@ -6,7 +6,12 @@ lane), so a sealed payload that was moved to another row does not open.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from workers import DecryptError, KeysError
+
+if TYPE_CHECKING:
+    from workers import Keyring
 
 
 class SealError(Exception):
@@ -41,6 +46,35 @@ class Seal(Protocol):
         Raises:
             CannotOpen: The key is not there, or body or context are others.
         """
+
+
+class KeyringSeal:
+    """Seals payloads with a keyring; its keys may be rotated while the queue runs.
+
+    A key may be retired once no unfinished action is sealed with it: one that does not open waits for its key.
+    """
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._keyring = keyring
+
+    @property
+    def key_id(self) -> str:
+        """See `Seal`."""
+        return self._keyring.key_id
+
+    def seal(self, body: bytes, context: bytes) -> tuple[str, bytes]:
+        """See `Seal`."""
+        try:
+            return self._keyring.seal(body, context)
+        except KeysError as error:
+            raise CannotSeal("the keyring seals nothing now") from error
+
+    def open(self, key_id: str | None, sealed: bytes, context: bytes) -> bytes:
+        """See `Seal`."""
+        try:
+            return self._keyring.open(key_id, sealed, context)
+        except DecryptError as error:
+            raise CannotOpen(f"the payload does not open with the key {key_id}") from error
 
 
 class NoSeal:
