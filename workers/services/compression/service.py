@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import msgspec
 
-from workers.body import Body
+from workers.body import SLICE_BYTES, Body
+from workers.errors import InvalidParameters
 from workers.methods import MethodService, Task, method
 from workers.services.compression.codecs import CodecName
 from workers.services.compression.limits import Limits
 from workers.services.compression.stored import compress_file, decompress_file
 from workers.services.compression.whole import compress, decompress
+from workers.services.crypto.batches import parted
 
 
 class CompressParams(msgspec.Struct, frozen=True, kw_only=True):
-    """Buffers to compress, each by itself; the dictionary, if there is one, is the last buffer."""
+    """Items to compress, each by itself: one after the other in a buffer; a second one is the dictionary."""
 
     codec: CodecName
     level: int | None = None
-    has_dictionary: bool = False
+    lengths: tuple[int, ...]
+    """Of the items, in bytes."""
 
 
 class DecompressParams(msgspec.Struct, frozen=True, kw_only=True):
-    """Buffers to decompress, each by itself; the dictionary, if there is one, is the last buffer."""
+    """Items to decompress, each by itself: one after the other in a buffer; a second one is the dictionary."""
 
     codec: CodecName
     limits: Limits
-    has_dictionary: bool = False
+    """The size is that of all items together, the ratio that of each."""
+    lengths: tuple[int, ...]
+    """Of the items, in bytes."""
 
 
 class TrainParams(msgspec.Struct, frozen=True, kw_only=True):
-    """Samples to make a dictionary of: the buffers."""
+    """Samples to make a dictionary of, one after the other in a buffer."""
 
     size_bytes: int
+    """Of the dictionary."""
+    lengths: tuple[int, ...]
+    """Of the samples, in bytes."""
 
 
 class CompressFileParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,34 +78,34 @@ class CompressionService(MethodService):
     """Compresses and decompresses; keeps the last dictionaries ready between calls."""
 
     @method()
-    def compress(self, params: CompressParams, task: Task) -> tuple[Sizes, Sequence[Body]]:
-        """Compress each buffer."""
-        inputs, dictionary = _split_off(task.buffers, has_dictionary=params.has_dictionary)
-        outputs = [
-            Body(compress(each, params.codec, params.level, dictionary=dictionary, task=task))
-            for each in inputs
+    def compress(self, params: CompressParams, task: Task) -> tuple[list[int], Sequence[Body]]:
+        """Compress each item; the results are one after the other, too, and their lengths beside them."""
+        dictionary = _dictionary(task)
+        made = [
+            compress(item, params.codec, params.level, dictionary=dictionary, task=task)
+            for item in _items(params.lengths, task)
         ]
-        return _sizes(inputs, outputs), outputs
+        return _put(made, task)
 
     @method()
-    def decompress(self, params: DecompressParams, task: Task) -> tuple[Sizes, Sequence[Body]]:
-        """Decompress each buffer; the limit of size is that of all together, the ratio that of each."""
-        inputs, dictionary = _split_off(task.buffers, has_dictionary=params.has_dictionary)
-        outputs: list[Body] = []
+    def decompress(self, params: DecompressParams, task: Task) -> tuple[list[int], Sequence[Body]]:
+        """Decompress each item; the results are one after the other, too, and their lengths beside them."""
+        dictionary = _dictionary(task)
+        made: list[list[bytes]] = []
         left_bytes = params.limits.max_output_bytes
-        for each in inputs:
+        for item in _items(params.lengths, task):
             limits = msgspec.structs.replace(params.limits, max_output_bytes=left_bytes)
-            outputs.append(Body(decompress(each, params.codec, limits, dictionary=dictionary, task=task)))
-            left_bytes -= outputs[-1].length
-        return _sizes(inputs, outputs), outputs
+            made.append(decompress(item, params.codec, limits, dictionary=dictionary, task=task))
+            left_bytes -= sum(map(len, made[-1]))
+        return _put(made, task)
 
     @method()
-    def train(self, params: TrainParams, task: Task) -> tuple[Sizes, Sequence[bytes]]:
+    def train(self, params: TrainParams, task: Task) -> tuple[list[int], Sequence[bytes]]:
         """Make a zstd dictionary of samples."""
         from workers.services.compression.zstd import trained  # noqa: PLC0415 - codecs are loaded when used
 
-        made = trained(task.buffers, params.size_bytes)
-        return Sizes(input_bytes=sum(map(len, task.buffers)), output_bytes=len(made)), [made]
+        made = trained(list(_items(params.lengths, task)), params.size_bytes)
+        return [len(made)], [made]
 
     @method(idempotent=False)
     def compress_file(self, params: CompressFileParams, task: Task) -> Sizes:
@@ -128,11 +136,26 @@ class CompressionService(MethodService):
         return Sizes(input_bytes=read, output_bytes=written)
 
 
-def _split_off(
-    buffers: Sequence[memoryview], *, has_dictionary: bool
-) -> tuple[Sequence[memoryview], bytes | None]:
-    return (buffers[:-1], bytes(buffers[-1])) if has_dictionary else (buffers, None)
+def _items(lengths: Sequence[int], task: Task) -> Iterator[memoryview]:
+    try:
+        yield from parted(task.buffers[0], lengths)
+    except (IndexError, ValueError) as error:
+        raise InvalidParameters(f"the buffer does not hold the items: {error}") from error
 
 
-def _sizes(inputs: Sequence[memoryview], outputs: Sequence[Body]) -> Sizes:
-    return Sizes(input_bytes=sum(map(len, inputs)), output_bytes=sum(each.length for each in outputs))
+def _dictionary(task: Task) -> bytes | None:
+    return bytes(task.buffers[1]) if len(task.buffers) > 1 else None
+
+
+def _put(made: Sequence[Sequence[bytes]], task: Task) -> tuple[list[int], Sequence[Body]]:
+    """Return the lengths of what was made, and all of it as one buffer, which a caller in this process maps."""
+    lengths = [sum(map(len, parts)) for parts in made]
+    parts = [part for each in made for part in each]
+    if sum(lengths) <= SLICE_BYTES:
+        return lengths, [Body(parts)]
+    out = task.allocate(sum(lengths))
+    start = 0
+    for part in parts:  # in pieces, between which others get the interpreter
+        out.view[start : start + len(part)] = part
+        start += len(part)
+    return lengths, [out]

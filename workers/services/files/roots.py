@@ -28,6 +28,18 @@ _FILE = (
 )  # NONBLOCK: a pipe must not hang us
 
 
+def anchored(root: str | os.PathLike[str]) -> str:
+    """Return `root` as text.
+
+    Raises:
+        ValueError: It is relative: to which folder, a worker and its caller may see differently.
+    """
+    path = os.fspath(root)
+    if not path.startswith("/"):
+        raise ValueError("a root is absolute")
+    return path
+
+
 def names_of(path: str) -> list[str]:
     """Return the names that lead from the root to `path`.
 
