@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from workers.bridges import Placement as Placement
     from workers.bridges import close_all as close_all
     from workers.bridges import open_bridges as open_bridges
+    from workers.bridges.compression import CompressionBridge as CompressionBridge
+    from workers.bridges.files import FilesBridge as FilesBridge
     from workers.clock import Clock as Clock
     from workers.clock import SystemClock as SystemClock
     from workers.errors import InvalidParameters as InvalidParameters
@@ -65,12 +67,36 @@ if TYPE_CHECKING:
     from workers.service import BatchService as BatchService
     from workers.service import Call as Call
     from workers.service import Service as Service
+    from workers.services.compression.errors import CodecRefused as CodecRefused
+    from workers.services.compression.errors import CompressionError as CompressionError
+    from workers.services.compression.errors import DataDamaged as DataDamaged
+    from workers.services.compression.errors import OutputTooLarge as OutputTooLarge
+    from workers.services.compression.limits import OutputLimits as OutputLimits
     from workers.services.crypto.derivation import Argon2id as Argon2id
     from workers.services.crypto.derivation import Pbkdf2 as Pbkdf2
     from workers.services.crypto.derivation import Scrypt as Scrypt
     from workers.services.crypto.errors import CryptoError as CryptoError
     from workers.services.crypto.errors import KeyNotHere as KeyNotHere
     from workers.services.crypto.errors import SignatureInvalid as SignatureInvalid
+    from workers.services.files.errors import ChunkRefused as ChunkRefused
+    from workers.services.files.errors import FileBusy as FileBusy
+    from workers.services.files.errors import FileChanged as FileChanged
+    from workers.services.files.errors import FileError as FileError
+    from workers.services.files.errors import FileExists as FileExists
+    from workers.services.files.errors import FileMissing as FileMissing
+    from workers.services.files.errors import FileUnreadable as FileUnreadable
+    from workers.services.files.errors import PathRefused as PathRefused
+    from workers.services.files.manifests import Manifest as Manifest
+    from workers.services.files.service import HashedFile as HashedFile
+    from workers.services.files.service import MergedFile as MergedFile
+    from workers.services.files.service import SplitFile as SplitFile
+    from workers.services.files.types import ArchiveFacts as ArchiveFacts
+    from workers.services.files.types import AudioFacts as AudioFacts
+    from workers.services.files.types import FileType as FileType
+    from workers.services.files.types import ImageFacts as ImageFacts
+    from workers.services.files.types import Metadata as Metadata
+    from workers.services.files.types import PdfFacts as PdfFacts
+    from workers.services.files.types import TextFacts as TextFacts
     from workers.settings import Kind as Kind
     from workers.settings import Lane as Lane
     from workers.settings import PoolSettings as PoolSettings
@@ -78,7 +104,9 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Answer": "answers",
+    "ArchiveFacts": "services.files.types",
     "Argon2id": "services.crypto.derivation",
+    "AudioFacts": "services.files.types",
     "BatchService": "service",
     "BlockStore": "keys.nonces",
     "Body": "body",
@@ -87,12 +115,27 @@ _HOME = {
     "BridgeStatistics": "bridges",
     "Bridges": "bridges",
     "Call": "service",
+    "ChunkRefused": "services.files.errors",
     "Clock": "clock",
+    "CodecRefused": "services.compression.errors",
+    "CompressionBridge": "bridges.compression",
+    "CompressionError": "services.compression.errors",
     "CryptoError": "services.crypto.errors",
+    "DataDamaged": "services.compression.errors",
     "DecryptError": "keys.errors",
     "EnvironmentKeySource": "keys.sources",
+    "FileBusy": "services.files.errors",
+    "FileChanged": "services.files.errors",
+    "FileError": "services.files.errors",
+    "FileExists": "services.files.errors",
     "FileKeySource": "keys.sources",
+    "FileMissing": "services.files.errors",
+    "FileType": "services.files.types",
+    "FileUnreadable": "services.files.errors",
+    "FilesBridge": "bridges.files",
     "Hardening": "keys.sources",
+    "HashedFile": "services.files.service",
+    "ImageFacts": "services.files.types",
     "InvalidParameters": "errors",
     "InvalidResult": "errors",
     "KeyNotHere": "services.crypto.errors",
@@ -105,13 +148,20 @@ _HOME = {
     "KeysError": "keys.errors",
     "Kind": "settings",
     "Lane": "settings",
+    "Manifest": "services.files.manifests",
+    "MergedFile": "services.files.service",
     "MessageTooLarge": "keys.errors",
+    "Metadata": "services.files.types",
     "MethodService": "methods",
     "NonceReused": "keys.errors",
     "NoncesExhausted": "keys.errors",
     "OsKeyringSource": "keys.os_keyring",
+    "OutputLimits": "services.compression.limits",
+    "OutputTooLarge": "services.compression.errors",
     "PassphraseKeySource": "keys.sources",
+    "PathRefused": "services.files.errors",
     "Pbkdf2": "services.crypto.derivation",
+    "PdfFacts": "services.files.types",
     "Placement": "bridges",
     "Pool": "pool",
     "PoolClosed": "errors",
@@ -128,11 +178,13 @@ _HOME = {
     "Session": "pool",
     "SignatureInvalid": "services.crypto.errors",
     "SigningKey": "keys.signing",
+    "SplitFile": "services.files.service",
     "SystemClock": "clock",
     "Task": "methods",
     "TaskCancelled": "errors",
     "TaskFailed": "errors",
     "TaskTimedOut": "errors",
+    "TextFacts": "services.files.types",
     "UnknownMethod": "errors",
     "WorkerDied": "errors",
     "WorkersError": "errors",

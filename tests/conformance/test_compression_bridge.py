@@ -13,7 +13,7 @@ import pytest
 from workers import BridgeSettings, InvalidParameters, Kind, PoolClosed, open_bridges
 from workers.services.compression.codecs import CodecName
 from workers.services.compression.errors import CodecRefused, DataDamaged, OutputTooLarge
-from workers.services.compression.limits import Limits
+from workers.services.compression.limits import OutputLimits
 from workers.services.files.errors import FileExists, PathRefused
 
 if TYPE_CHECKING:
@@ -77,10 +77,11 @@ async def test_twelve_hundred_items_go_in_three_calls(compression: CompressionBr
 async def test_the_limit_of_size_is_that_of_all_items_together(compression: CompressionBridge) -> None:
     packed = [gzip.compress(bytes(1000))] * 600
     assert (
-        len(await compression.decompress_many(packed, "gzip", limits=Limits(max_output_bytes=600_000))) == 600
+        len(await compression.decompress_many(packed, "gzip", limits=OutputLimits(max_output_bytes=600_000)))
+        == 600
     )
     with pytest.raises(OutputTooLarge):
-        await compression.decompress_many(packed, "gzip", limits=Limits(max_output_bytes=599_999))
+        await compression.decompress_many(packed, "gzip", limits=OutputLimits(max_output_bytes=599_999))
 
 
 async def test_a_dictionary_is_trained_and_used(compression: CompressionBridge) -> None:
@@ -96,7 +97,7 @@ async def test_a_dictionary_is_trained_and_used(compression: CompressionBridge) 
 async def test_errors_are_the_same_everywhere(compression: CompressionBridge) -> None:
     bomb = await compression.compress(bytes(20_000_000), "zstd")
     with pytest.raises(OutputTooLarge) as caught:
-        await compression.decompress(bomb, "zstd", limits=Limits(max_ratio=50))
+        await compression.decompress(bomb, "zstd", limits=OutputLimits(max_ratio=50))
     assert caught.value.details == {"reason": "ratio", "limit": 50.0}
     with pytest.raises(DataDamaged) as damaged:
         await compression.decompress(b"random bytes", "brotli")
@@ -106,7 +107,7 @@ async def test_errors_are_the_same_everywhere(compression: CompressionBridge) ->
     with pytest.raises(InvalidParameters):
         await compression.compress(b"x", "rar")  # type: ignore[arg-type]  # what a caller without types may write
     with pytest.raises(InvalidParameters):
-        await compression.decompress(b"x", "gzip", limits=Limits(max_ratio=-1))
+        await compression.decompress(b"x", "gzip", limits=OutputLimits(max_ratio=-1))
 
 
 async def test_files_are_compressed_and_decompressed(compression: CompressionBridge, tmp_path: Path) -> None:
@@ -179,7 +180,7 @@ async def test_a_stream_holds_a_piece_at_a_time() -> None:
         came = 0
         tracemalloc.start()
         packed = bridge.compress_stream(source(), "zstd")
-        async for piece in bridge.decompress_stream(packed, "zstd", limits=Limits(max_ratio=10_000)):
+        async for piece in bridge.decompress_stream(packed, "zstd", limits=OutputLimits(max_ratio=10_000)):
             came += len(piece)
         _, peak_bytes = tracemalloc.get_traced_memory()
         tracemalloc.stop()

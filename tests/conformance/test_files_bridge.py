@@ -14,7 +14,7 @@ from tests.support import sample_files
 from workers import BridgeSettings, InvalidParameters, Kind, TaskTimedOut, open_bridges
 from workers.services.files.errors import ChunkRefused, FileExists, FileMissing, PathRefused
 from workers.services.files.manifests import MIN_CHUNK_BYTES, chunk_name
-from workers.services.files.service import HashedFile, Merged
+from workers.services.files.service import HashedFile, MergedFile
 from workers.services.files.types import FileType, ImageFacts
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ async def test_a_file_is_split_and_merged(files: FilesBridge, tmp_path: Path) ->
     assert (len(made.manifest.chunks), made.written_count) == (3, 3)
     assert seen[-1] == (len(data), len(data))
     merged = await files.merge("parts", "b", root=tmp_path)
-    assert merged == Merged(size_bytes=len(data), digest=made.manifest.digest, chunks_count=3, kept_count=0)
+    assert merged == MergedFile(size_bytes=len(data), digest=made.manifest.digest, chunks_count=3, kept_count=0)
     assert await anyio.Path(tmp_path / "b").read_bytes() == data
     await anyio.Path(tmp_path / "c").write_bytes(b"mine")
     with pytest.raises(FileExists):

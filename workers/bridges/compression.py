@@ -12,7 +12,7 @@ from workers.bridges.base import Bridge, Placement
 from workers.bridges.compression_streams import compressed_stream, decompressed_stream
 from workers.errors import PoolClosed
 from workers.services.compression import service
-from workers.services.compression.limits import Limits
+from workers.services.compression.limits import OutputLimits
 from workers.services.crypto.batches import grouped, joined, parted
 from workers.services.files.roots import anchored
 
@@ -93,7 +93,7 @@ class CompressionBridge(Bridge):
         data: Bytes,
         codec: CodecName = "zstd",
         *,
-        limits: Limits | None = None,
+        limits: OutputLimits | None = None,
         dictionary: Bytes | None = None,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
@@ -104,7 +104,7 @@ class CompressionBridge(Bridge):
             DataDamaged: It is no such stream, ends early, or something follows it.
             OutputTooLarge: More would come out than allowed.
         """
-        params = service.DecompressParams(codec=codec, limits=limits or Limits(), lengths=(len(data),))
+        params = service.DecompressParams(codec=codec, limits=limits or OutputLimits(), lengths=(len(data),))
         return (
             await self._sent(
                 "decompress", params, [data], dictionary, timeout_s=timeout_s, on_progress=on_progress
@@ -116,12 +116,12 @@ class CompressionBridge(Bridge):
         items: Sequence[Bytes],
         codec: CodecName = "zstd",
         *,
-        limits: Limits | None = None,
+        limits: OutputLimits | None = None,
         dictionary: Bytes | None = None,
         timeout_s: float | None = None,
     ) -> list[Octets]:
         """Return what each item was made of; the limit of size is that of all together, and one bad item fails all."""
-        left = limits or Limits()
+        left = limits or OutputLimits()
         made: list[Octets] = []
         for group in grouped(items):
             part = items[group.start : group.stop]
@@ -190,7 +190,7 @@ class CompressionBridge(Bridge):
         *,
         root: str | os.PathLike[str],
         codec: CodecName = "zstd",
-        limits: Limits | None = None,
+        limits: OutputLimits | None = None,
         overwrite: bool = False,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
@@ -201,7 +201,7 @@ class CompressionBridge(Bridge):
             path=path,
             target=target,
             codec=codec,
-            limits=limits or Limits(),
+            limits=limits or OutputLimits(),
             overwrite=overwrite,
         )
         return await self._request(
@@ -225,7 +225,7 @@ class CompressionBridge(Bridge):
         return compressed_stream(source, codec, level)
 
     def decompress_stream(
-        self, source: AsyncIterable[Bytes], codec: CodecName = "zstd", *, limits: Limits | None = None
+        self, source: AsyncIterable[Bytes], codec: CodecName = "zstd", *, limits: OutputLimits | None = None
     ) -> AsyncIterator[bytes]:
         """Yield what the compressed stream `source` was made of, in pieces of at most about 256 KiB.
 
@@ -233,7 +233,7 @@ class CompressionBridge(Bridge):
             DataDamaged, OutputTooLarge: As `decompress` does; what was yielded before is not the whole.
         """
         self._check_open()
-        return decompressed_stream(source, codec, limits or Limits())
+        return decompressed_stream(source, codec, limits or OutputLimits())
 
     async def _sent(
         self,

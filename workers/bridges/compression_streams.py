@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 
     from workers.buffers import Bytes
-    from workers.services.compression.limits import Limits
+    from workers.services.compression.limits import OutputLimits
 
 INLINE_BYTES = 4 * 1024
 """A piece up to this size is compressed on the loop; 0.1 ms at the levels people stream with."""
@@ -54,7 +54,7 @@ async def compressed_stream(
 
 
 async def decompressed_stream(
-    source: AsyncIterable[Bytes], codec: str, limits: Limits
+    source: AsyncIterable[Bytes], codec: str, limits: OutputLimits
 ) -> AsyncIterator[bytes]:
     """Yield the decompressed stream; see `CompressionBridge.decompress_stream`."""
     stream = Unpacker(codec, limits)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from workers.pool import OnProgress
     from workers.services.files.hashing import Algorithm, StrongAlgorithm
-    from workers.services.files.service import HashedFile, Merged, Split
+    from workers.services.files.service import HashedFile, MergedFile, SplitFile
 
 CHUNK_BYTES = 4 * 1024 * 1024
 """The size of a chunk unless another is asked for; from 1 MiB on, larger ones are hardly faster."""
@@ -97,7 +97,7 @@ class FilesBridge(Bridge):
         algorithm: StrongAlgorithm = "blake3",
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
-    ) -> Split:
+    ) -> SplitFile:
         """Split a file into chunks of 1 to 16 MiB in the folder `into`, with a manifest of their sums.
 
         Done again after a failure, it writes only what is not there yet. The manifest is written last: while there is
@@ -112,7 +112,7 @@ class FilesBridge(Bridge):
             root=anchored(root), path=path, into=into, chunk_bytes=chunk_bytes, algorithm=algorithm
         )
         return await self._request(
-            "split", params, service.Split, timeout_s=timeout_s, on_progress=on_progress
+            "split", params, service.SplitFile, timeout_s=timeout_s, on_progress=on_progress
         )
 
     async def merge(
@@ -124,7 +124,7 @@ class FilesBridge(Bridge):
         overwrite: bool = False,
         timeout_s: float | None = None,
         on_progress: OnProgress | None = None,
-    ) -> Merged:
+    ) -> MergedFile:
         """Merge the folder `chunks` into the file `target`, verifying each chunk, their order and the whole.
 
         The file is on disk, whole, when this returns. Done again after a failure, it goes on where it was.
@@ -137,7 +137,7 @@ class FilesBridge(Bridge):
         """
         params = service.MergeParams(root=anchored(root), chunks=chunks, target=target, overwrite=overwrite)
         return await self._request(
-            "merge", params, service.Merged, timeout_s=timeout_s, on_progress=on_progress
+            "merge", params, service.MergedFile, timeout_s=timeout_s, on_progress=on_progress
         )
 
     async def detect(

@@ -14,7 +14,7 @@ import msgspec
 from workers.services.compression.errors import OutputTooLarge
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class OutputLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What one call or stream may give back; of nested layers each has its own."""
 
     max_output_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1024 * 1024 * 1024

@@ -11,7 +11,7 @@ from workers.body import SLICE_BYTES, Body
 from workers.errors import InvalidParameters
 from workers.methods import MethodService, Task, method
 from workers.services.compression.codecs import CodecName
-from workers.services.compression.limits import Limits
+from workers.services.compression.limits import OutputLimits
 from workers.services.compression.stored import compress_file, decompress_file
 from workers.services.compression.whole import compress, decompress
 from workers.services.crypto.batches import parted
@@ -30,7 +30,7 @@ class DecompressParams(msgspec.Struct, frozen=True, kw_only=True):
     """Items to decompress, each by itself: one after the other in a buffer; a second one is the dictionary."""
 
     codec: CodecName
-    limits: Limits
+    limits: OutputLimits
     """The size is that of all items together, the ratio that of each."""
     lengths: tuple[int, ...]
     """Of the items, in bytes."""
@@ -63,7 +63,7 @@ class DecompressFileParams(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     target: str
     codec: CodecName
-    limits: Limits
+    limits: OutputLimits
     overwrite: bool
 
 

@@ -12,7 +12,7 @@ from workers.services.files.writing import fresh, write_whole
 
 if TYPE_CHECKING:
     from workers.methods import Task
-    from workers.services.compression.limits import Limits
+    from workers.services.compression.limits import OutputLimits
 
 
 def compress_file(
@@ -46,7 +46,7 @@ def compress_file(
 
 
 def decompress_file(
-    root: str, path: str, target: str, *, codec: str, limits: Limits, overwrite: bool, task: Task
+    root: str, path: str, target: str, *, codec: str, limits: OutputLimits, overwrite: bool, task: Task
 ) -> tuple[int, int]:
     """Decompress the file `path` into the file `target`, both below `root`; return their sizes in bytes.
 

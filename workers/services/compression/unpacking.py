@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from workers.services.compression.limits import Limits
+    from workers.services.compression.limits import OutputLimits
 
 PIECE_BYTES = 256 * 1024
 """About how much comes out at a time: less than a millisecond of work."""
@@ -25,7 +25,12 @@ class Unpacker:
     """One stream being decompressed within its limits; memory use is that of a piece and the codec's window."""
 
     def __init__(
-        self, codec: str, limits: Limits, *, size_bytes: int | None = None, dictionary: bytes | None = None
+        self,
+        codec: str,
+        limits: OutputLimits,
+        *,
+        size_bytes: int | None = None,
+        dictionary: bytes | None = None,
     ) -> None:
         """Start; where all of the input is known to have `size_bytes`, the ratio is that of the whole."""
         self._codec = codec

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from workers.methods import Task
-    from workers.services.compression.limits import Limits
+    from workers.services.compression.limits import OutputLimits
 
 BLOCK_BYTES = 256 * 1024
 """How much is compressed between two looks at the task's deadline."""
@@ -37,7 +37,7 @@ def compress(
 
 
 def decompress(
-    data: Buffer, codec: str, limits: Limits, *, dictionary: bytes | None = None, task: Task
+    data: Buffer, codec: str, limits: OutputLimits, *, dictionary: bytes | None = None, task: Task
 ) -> list[bytes]:
     """Return, in parts, what `data` was made of: one stream, or several frames where the codec has such.
 

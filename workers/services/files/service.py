@@ -57,7 +57,7 @@ class SplitParams(msgspec.Struct, frozen=True, kw_only=True):
     algorithm: StrongAlgorithm
 
 
-class Split(msgspec.Struct, frozen=True, kw_only=True):
+class SplitFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file in chunks."""
 
     manifest: Manifest
@@ -74,7 +74,7 @@ class MergeParams(msgspec.Struct, frozen=True, kw_only=True):
     overwrite: bool
 
 
-class Merged(msgspec.Struct, frozen=True, kw_only=True):
+class MergedFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file made of its chunks."""
 
     size_bytes: int
@@ -105,7 +105,7 @@ class FilesService(MethodService):
         return hashed
 
     @method()
-    def split(self, params: SplitParams, task: Task) -> Split:
+    def split(self, params: SplitParams, task: Task) -> SplitFile:
         """Split a file into a folder of chunks; done again, it goes on where it was."""
         manifest, written_count = split_file(
             params.root,
@@ -115,15 +115,15 @@ class FilesService(MethodService):
             algorithm=params.algorithm,
             task=task,
         )
-        return Split(manifest=manifest, written_count=written_count)
+        return SplitFile(manifest=manifest, written_count=written_count)
 
     @method(idempotent=False)
-    def merge(self, params: MergeParams, task: Task) -> Merged:
+    def merge(self, params: MergeParams, task: Task) -> MergedFile:
         """Merge a folder of chunks; a second time it finds its own file, so a lost worker's is not repeated."""
         manifest, kept_count = merge_file(
             params.root, params.chunks, params.target, overwrite=params.overwrite, task=task
         )
-        return Merged(
+        return MergedFile(
             size_bytes=manifest.size_bytes,
             digest=manifest.digest,
             chunks_count=len(manifest.chunks),

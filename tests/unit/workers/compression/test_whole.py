@@ -21,7 +21,7 @@ from workers.methods import Task
 from workers.services.compression import codecs, zstd
 from workers.services.compression.codecs import CodecName
 from workers.services.compression.errors import CodecRefused, CompressionError, DataDamaged, OutputTooLarge
-from workers.services.compression.limits import Limits
+from workers.services.compression.limits import OutputLimits
 from workers.services.compression.unpacking import Unpacker
 from workers.services.compression.whole import BLOCK_BYTES, compress, decompress
 
@@ -35,14 +35,14 @@ def packed(data: bytes, codec: str, level: int | None = None, *, dictionary: byt
 
 
 def unpacked(
-    data: bytes, codec: str, limits: Limits | None = None, *, dictionary: bytes | None = None
+    data: bytes, codec: str, limits: OutputLimits | None = None, *, dictionary: bytes | None = None
 ) -> bytes:
-    return b"".join(decompress(data, codec, limits or Limits(), dictionary=dictionary, task=Task()))
+    return b"".join(decompress(data, codec, limits or OutputLimits(), dictionary=dictionary, task=Task()))
 
 
-def fed(data: bytes, codec: str, cuts: list[int], limits: Limits | None = None) -> bytes:
+def fed(data: bytes, codec: str, cuts: list[int], limits: OutputLimits | None = None) -> bytes:
     """Decompress `data` cut into pieces at `cuts`."""
-    stream = Unpacker(codec, limits or Limits())
+    stream = Unpacker(codec, limits or OutputLimits())
     out = bytearray()
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     for start, end in pairwise(edges):
@@ -94,12 +94,12 @@ def test_what_is_larger_than_a_block_is_done_with_progress_and_can_be_stopped(co
     assert task.seen[-1] == (len(TEXT), len(TEXT))
     assert len(task.seen) == -(-len(TEXT) // BLOCK_BYTES)
     task = RecordingTask()
-    assert b"".join(decompress(data, codec, Limits(), task=task)) == TEXT
+    assert b"".join(decompress(data, codec, OutputLimits(), task=task)) == TEXT
     assert task.seen[-1] == (len(data), len(data))
     with pytest.raises(TaskCancelled):
         compress(TEXT, codec, task=MeddlingTask(at=2))
     with pytest.raises(TaskCancelled):
-        decompress(data, codec, Limits(), task=MeddlingTask(at=2))
+        decompress(data, codec, OutputLimits(), task=MeddlingTask(at=2))
 
 
 @pytest.mark.parametrize("codec", REPEATED)
@@ -129,7 +129,7 @@ def test_truncated_bytes_are_one_clear_error_wherever_they_end(codec: str) -> No
 @given(data=st.binary(min_size=1, max_size=500))
 def test_random_bytes_are_an_error_of_ours_or_happen_to_be_a_stream(codec: str, data: bytes) -> None:
     try:
-        unpacked(data, codec, Limits(max_output_bytes=10**6))
+        unpacked(data, codec, OutputLimits(max_output_bytes=10**6))
     except CompressionError as error:
         assert isinstance(error, DataDamaged | OutputTooLarge)  # noqa: PT017 - some random bytes are a stream
 
@@ -142,7 +142,7 @@ def test_damaged_bytes_are_an_error_of_ours_and_pass_no_checksum(codec: str) -> 
         data = bytearray(whole)
         data[chance.randrange(12 if has_sum else 0, len(data))] ^= 1 << chance.randrange(8)
         try:
-            out = unpacked(bytes(data), codec, Limits(max_output_bytes=10**6))
+            out = unpacked(bytes(data), codec, OutputLimits(max_output_bytes=10**6))
         except (DataDamaged, OutputTooLarge):
             continue
         assert not has_sum or out == TEXT[:5000]
@@ -173,7 +173,7 @@ def test_a_bomb_is_stopped_by_its_ratio_in_little_memory(codec: str) -> None:
     assert len(bomb) < 60_000
     tracemalloc.start()
     with pytest.raises(OutputTooLarge) as caught:
-        unpacked(bomb, codec, Limits(max_ratio=100, free_bytes=1_000_000))
+        unpacked(bomb, codec, OutputLimits(max_ratio=100, free_bytes=1_000_000))
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert caught.value.details["reason"] == "ratio"
@@ -183,9 +183,9 @@ def test_a_bomb_is_stopped_by_its_ratio_in_little_memory(codec: str) -> None:
 @pytest.mark.parametrize("codec", CODECS)
 def test_output_is_stopped_at_its_size(codec: str) -> None:
     data = packed(TEXT, codec)
-    assert unpacked(data, codec, Limits(max_output_bytes=len(TEXT))) == TEXT
+    assert unpacked(data, codec, OutputLimits(max_output_bytes=len(TEXT))) == TEXT
     with pytest.raises(OutputTooLarge) as caught:
-        unpacked(data, codec, Limits(max_output_bytes=len(TEXT) - 1))
+        unpacked(data, codec, OutputLimits(max_output_bytes=len(TEXT) - 1))
     assert caught.value.details == {"reason": "size", "limit": len(TEXT) - 1}
 
 
@@ -193,14 +193,14 @@ def test_output_is_stopped_at_its_size(codec: str) -> None:
 def test_a_bomb_that_comes_in_pieces_is_stopped_too(codec: str) -> None:
     bomb = packed(bytes(50_000_000), codec)
     with pytest.raises(OutputTooLarge):
-        fed(bomb, codec, list(range(0, len(bomb), 7)), Limits(max_ratio=100, free_bytes=1000))
+        fed(bomb, codec, list(range(0, len(bomb), 7)), OutputLimits(max_ratio=100, free_bytes=1000))
 
 
 def test_of_nested_bombs_each_layer_is_stopped_by_itself() -> None:
     data = packed(bytes(200_000_000), "gzip", 9)
     outer = packed(data, "gzip", 9)
     assert len(outer) * 10_000 < 200_000_000
-    limits = Limits(max_output_bytes=10_000_000)
+    limits = OutputLimits(max_output_bytes=10_000_000)
     inner = unpacked(outer, "gzip", limits)
     with pytest.raises(OutputTooLarge):
         unpacked(inner, "gzip", limits)
@@ -219,7 +219,7 @@ def test_a_short_blank_file_is_no_bomb() -> None:
 def test_a_file_that_only_begins_blank_is_no_bomb() -> None:
     data = bytes(20_000_000) + random.Random(1).randbytes(1_000_000)  # noqa: S311 - the same bytes each time
     for codec in CODECS:
-        assert unpacked(packed(data, codec, 1), codec, Limits(max_ratio=50)) == data
+        assert unpacked(packed(data, codec, 1), codec, OutputLimits(max_ratio=50)) == data
 
 
 def test_a_zstd_frame_that_asks_for_too_much_memory_is_refused() -> None:
@@ -229,7 +229,7 @@ def test_a_zstd_frame_that_asks_for_too_much_memory_is_refused() -> None:
 
 
 def test_limits_are_passed_only_above_them() -> None:
-    limits = Limits(max_output_bytes=1000, max_ratio=10, free_bytes=100)
+    limits = OutputLimits(max_output_bytes=1000, max_ratio=10, free_bytes=100)
     limits.check(input_bytes=1, output_bytes=100)
     limits.check(input_bytes=20, output_bytes=200)
     limits.check(input_bytes=1000, output_bytes=1000)
