@@ -11,7 +11,7 @@ from workers.keys.errors import DecryptError
 from workers.services.crypto.streams import SLICE_BYTES, Opener, Sealer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator
+    from collections.abc import AsyncIterable, AsyncIterator, Iterator
 
     from workers.buffers import Bytes
     from workers.keys.keyring import Keyring
@@ -28,8 +28,9 @@ async def sealed_stream(
         sealer = Sealer(ticket.key.buffer, head + context)
     yield head
     async for chunk in chunks:
-        async for piece in _turned(sealer, chunk):
+        for piece in _turned(sealer, chunk):
             yield piece
+            await checkpoint()
     yield sealer.finish()
 
 
@@ -48,8 +49,9 @@ async def opened_stream(
             rest: Bytes = begun[STREAM_HEAD_BYTES:]
         else:
             rest = chunk
-        async for piece in _turned(opener, rest):
+        for piece in _turned(opener, rest):
             yield piece
+            await checkpoint()
     if opener is None:
         raise DecryptError
     if last := opener.finish():
@@ -64,9 +66,8 @@ def _opener(keyring: Keyring, begun: bytearray, context: bytes) -> Opener:
         return Opener(key.buffer, head.packed + context)
 
 
-async def _turned(turner: Turner, chunk: Bytes) -> AsyncIterator[bytes]:
+def _turned(turner: Turner, chunk: Bytes) -> Iterator[bytes]:
     view = memoryview(chunk)
     for start in range(0, len(view), SLICE_BYTES):
         if piece := bytes(turner.turn(view[start : start + SLICE_BYTES])):
             yield piece
-        await checkpoint()

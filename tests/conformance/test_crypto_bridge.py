@@ -1,0 +1,394 @@
+"""The crypto bridge gives the same in every kind of worker, and no kind of worker gets what it should not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+from contextlib import aclosing
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from tests.support.keys import MemoryBlocks, keyring
+from tests.support.waiting import until
+from workers import (
+    Argon2id,
+    BridgeSettings,
+    DecryptError,
+    KeyNotHere,
+    Kind,
+    NoncesExhausted,
+    Pbkdf2,
+    Scrypt,
+    Secret,
+    SignatureInvalid,
+    SigningKey,
+    open_bridges,
+    row_context,
+)
+from workers.errors import InvalidParameters
+from workers.keys.envelopes import Head
+from workers.keys.handover import HandedSecret
+from workers.protocol import LAST
+from workers.services.crypto.errors import FileRefused
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from pathlib import Path
+
+    from workers.bridges.crypto import CryptoBridge
+    from workers.keys.sealer import Ticket
+
+CONTEXT = row_context("settings", "config", 7)
+SIZES = [0, 1, 4_096, 70_000, 300_000, 3_000_001]
+
+
+@pytest.fixture(params=["inline", "thread", "process"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    chosen: Kind = request.param
+    return chosen
+
+
+@pytest.fixture
+async def crypto(kind: Kind) -> AsyncIterator[CryptoBridge]:
+    async with open_bridges(BridgeSettings(kind=kind)) as bridges:
+        with anyio.fail_after(40):
+            yield bridges.crypto
+
+
+async def test_what_is_encrypted_anywhere_is_decrypted_anywhere(crypto: CryptoBridge) -> None:
+    ring = keyring()
+    for size in SIZES:
+        body = os.urandom(size)
+        sealed = await crypto.encrypt(ring, body, context=CONTEXT)
+        assert len(sealed) == size + 59
+        assert await crypto.decrypt(ring, sealed, context=CONTEXT) == body
+        assert ring.open(None, sealed, CONTEXT) == body
+        assert await crypto.decrypt(ring, ring.seal(body, CONTEXT)[1], context=CONTEXT) == body
+
+
+async def test_what_is_encrypted_twice_never_looks_alike(crypto: CryptoBridge) -> None:
+    ring = keyring()
+    sealed = [bytes(await crypto.encrypt(ring, bytes(300_000))) for _ in range(5)]
+    heads = [Head.of(each) for each in sealed]
+    assert len({(head.session, head.number) for head in heads}) == 5
+    assert len({hashlib.sha256(each[43:]).digest() for each in sealed}) == 5
+
+
+async def test_wrong_key_wrong_context_and_damage_are_one_error(crypto: CryptoBridge) -> None:
+    ring, told = keyring(), set()
+    sealed = bytes(await crypto.encrypt(ring, bytes(300_000), context=CONTEXT))
+    stream = ring.ticket("stream").head.packed + bytes(300_000)
+    for other, data, context in (
+        (keyring(), sealed, CONTEXT),
+        (ring, sealed, b"other"),
+        (ring, sealed[:-1] + bytes([sealed[-1] ^ 1]), CONTEXT),
+        (ring, sealed[:50] + bytes([sealed[50] ^ 1]) + sealed[51:], CONTEXT),
+        (ring, sealed[:-1], CONTEXT),
+        (ring, bytes(300_000), CONTEXT),
+        (ring, stream, CONTEXT),
+    ):
+        with pytest.raises(DecryptError) as caught:
+            await crypto.decrypt(other, data, context=context)
+        told.add((type(caught.value), str(caught.value), repr(caught.value.details)))
+    assert len(told) == 1
+
+
+async def test_many_messages_go_in_few_hops_and_come_back_in_order(crypto: CryptoBridge) -> None:
+    ring = keyring()
+    items = [(os.urandom(number * 7 % 3_000), b"%d" % number) for number in range(700)]
+    items.append((os.urandom(600_000), b"large"))
+    sealed = await crypto.encrypt_many(ring, items)
+    heads = [Head.of(each) for each in sealed]
+    assert len({(head.session, head.number) for head in heads}) == len(items)
+    contexts = [context for _, context in items]
+    opened = await crypto.decrypt_many(ring, list(zip(sealed, contexts, strict=True)))
+    assert opened == [body for body, _ in items]
+    assert crypto.stats().completed_count < 50
+
+
+async def test_of_many_messages_those_that_do_not_open_are_none(crypto: CryptoBridge) -> None:
+    ring = keyring()
+    sealed = await crypto.encrypt_many(ring, [(b"one", b"1"), (b"two", b"2"), (b"three", b"3")])
+    other = keyring().seal(b"four", b"4")[1]
+    items = [(sealed[0], b"1"), (sealed[1], b"1"), (b"garbage", b""), (other, b"4"), (sealed[2], b"3")]
+    assert await crypto.decrypt_many(ring, items) == [b"one", None, None, None, b"three"]
+    assert await crypto.decrypt_many(ring, [(b"", b"")]) == [None]
+    assert await crypto.decrypt_many(ring, []) == await crypto.encrypt_many(ring, []) == []
+
+
+async def test_hashes_are_those_of_the_standard_library(crypto: CryptoBridge) -> None:
+    for size in SIZES:
+        data = os.urandom(size)
+        assert await crypto.hash(data) == hashlib.sha256(data).digest()
+        assert await crypto.hash(memoryview(data), "sha512") == hashlib.sha512(data).digest()
+    many = [os.urandom(number) for number in range(0, 3_000, 7)]
+    assert await crypto.hash_many(many) == [hashlib.sha256(each).digest() for each in many]
+    blake3 = [await crypto.hash(each, "blake3") for each in many[:3]]
+    assert await crypto.hash_many(many[:3], "blake3") == blake3
+
+
+async def test_an_algorithm_that_is_not_known_is_refused(crypto: CryptoBridge) -> None:
+    with pytest.raises(InvalidParameters):
+        await crypto.hash(b"data", "md5")  # type: ignore[arg-type]  # what is tested
+
+
+async def test_keys_are_derived_alike_and_never_in_another_process(crypto: CryptoBridge) -> None:
+    for how in (
+        Pbkdf2(salt=b"saltsalt", rounds=1_000),
+        Scrypt(salt=b"saltsalt", cost=1_024),
+        Argon2id(salt=b"saltsalt", memory_kib=64, passes=1, lanes=1),
+    ):
+        with Secret(b"passphrase") as passphrase:
+            key = await crypto.derive_key(passphrase, how, length=48)
+            assert key == await crypto.derive_key(b"passphrase", how, length=48)
+            assert key != await crypto.derive_key(b"another", how, length=48)
+            assert len(key) == 48
+    assert "process" not in {pool.kind for pool in crypto.stats().pools}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda: Scrypt(salt=b"saltsalt", cost=1_000),
+        lambda: Scrypt(salt=b"saltsalt", cost=1 << 24, block=64),
+        lambda: Argon2id(salt=b"saltsalt", memory_kib=8, lanes=4),
+    ],
+    ids=["no power of two", "128 GiB", "lanes"],
+)
+def test_costs_that_make_no_sense_are_refused(how: Any) -> None:
+    with pytest.raises(ValueError, match=r"scrypt|lanes"):
+        how()
+
+
+async def test_a_salt_that_is_too_short_and_a_key_that_is_too_long_are_refused() -> None:
+    async with open_bridges() as bridges:
+        with pytest.raises(InvalidParameters):
+            await bridges.crypto.derive_key(b"passphrase", Pbkdf2(salt=b"short"))
+        with pytest.raises(InvalidParameters):
+            await bridges.crypto.derive_key(b"passphrase", Pbkdf2(salt=b"saltsalt"), length=1 << 20)
+
+
+@pytest.mark.parametrize("algorithm", ["ed448", "ed25519"])
+async def test_signatures_are_made_in_this_process_and_verified_anywhere(
+    crypto: CryptoBridge, algorithm: Any
+) -> None:
+    key = await crypto.generate_signing_key(algorithm)
+    message = os.urandom(100_000)
+    signature = await crypto.sign(key, message)
+    assert signature == key.sign(message)
+    assert "process" not in {pool.kind for pool in crypto.stats().pools}
+    await crypto.verify(algorithm, key.public, signature, message)
+    other = await crypto.generate_signing_key(algorithm)
+    for public, signed, told in (
+        (other.public, signature, message),
+        (key.public, signature[:-1] + b"\xff", message),
+        (key.public, signature, message[1:]),
+        (b"no key", signature, message),
+        (key.public, b"", message),
+    ):
+        with pytest.raises(SignatureInvalid):
+            await crypto.verify(algorithm, public, signed, told)
+    messages = [b"%d" % number for number in range(20)]
+    signatures = await crypto.sign_many(key, messages)
+    pairs = list(zip(signatures, messages, strict=True))
+    assert await crypto.verify_many(algorithm, key.public, [*pairs, (signatures[0], b"1")]) == [True] * 20 + [
+        False
+    ]
+
+
+async def test_a_signing_key_that_nobody_holds_any_more_signs_nothing() -> None:
+    async with open_bridges() as bridges:
+        key = await bridges.crypto.generate_signing_key("ed25519")
+        key.number += 1_000_000
+        with pytest.raises(KeyNotHere):
+            await bridges.crypto.sign(key, b"message")
+
+
+def test_a_signing_key_is_sealed_and_loaded_again() -> None:
+    ring, key = keyring(), SigningKey.generate("ed448")
+    with key.exported() as raw:
+        sealed = ring.seal(raw.buffer, b"signing")[1]
+    again = SigningKey("ed448", Secret(ring.open(None, sealed, b"signing")))
+    assert again.public == key.public
+    assert key.sign(b"x") == again.sign(b"x")
+    assert repr(key) == f"<signing key, ed448, public {key.public.hex()[:16]}>"
+    with pytest.raises(TypeError, match="neither pickled"):
+        key.__reduce_ex__(2)
+
+
+async def test_a_file_is_encrypted_and_decrypted_with_progress(crypto: CryptoBridge, tmp_path: Path) -> None:
+    ring, told = keyring(), list[tuple[int, int | None]]()
+    source, sealed, opened = (str(tmp_path / name) for name in ("source", "sealed", "opened"))
+    for size in (0, 1, 16_384, 2_000_000):
+        content = os.urandom(size)
+        await anyio.Path(source).write_bytes(content)
+        await anyio.Path(opened).write_bytes(b"what was there")
+        length = await crypto.encrypt_file(
+            ring,
+            source,
+            sealed,
+            context=CONTEXT,
+            on_progress=lambda done, total, _: told.append((done, total)),
+        )
+        written = await anyio.Path(sealed).read_bytes()
+        assert len(written) == length
+        assert content[:16] not in written or size < 16
+        assert await crypto.decrypt_file(ring, sealed, opened, context=CONTEXT) == size
+        assert await anyio.Path(opened).read_bytes() == content
+        assert (await anyio.Path(opened).stat()).st_mode & 0o777 == 0o600
+    assert told
+    assert all(0 < done <= (total or 0) <= 2_000_000 for done, total in told)
+    left = sorted([each.name async for each in anyio.Path(tmp_path).iterdir()])
+    assert left == ["opened", "sealed", "source"]
+
+
+async def test_a_file_that_does_not_open_leaves_the_target_as_it_was(
+    crypto: CryptoBridge, tmp_path: Path
+) -> None:
+    ring = keyring()
+    source, sealed, opened = (anyio.Path(tmp_path / name) for name in ("source", "sealed", "opened"))
+    await source.write_bytes(bytes(100_000))
+    await opened.write_bytes(b"what was there")
+    await crypto.encrypt_file(ring, source, sealed, context=CONTEXT)
+    whole = await sealed.read_bytes()
+    for data, context in (
+        (whole, b"other"),
+        (whole[:-1], CONTEXT),
+        (whole[:-17], CONTEXT),
+        (whole[:70_000], CONTEXT),
+        (whole[:35], CONTEXT),
+        (whole[:10], CONTEXT),
+        (whole[:200] + b"x" + whole[201:], CONTEXT),
+        (whole + b"x", CONTEXT),
+        (ring.seal(b"a message")[1], CONTEXT),
+    ):
+        await sealed.write_bytes(data)
+        with pytest.raises(DecryptError):
+            await crypto.decrypt_file(ring, sealed, opened, context=context)
+    with pytest.raises(FileRefused, match="No such file"):
+        await crypto.decrypt_file(ring, tmp_path / "missing", opened)
+    with pytest.raises(FileRefused, match="No such file"):
+        await crypto.encrypt_file(ring, tmp_path / "missing", opened)
+    with pytest.raises(FileRefused, match="target can't be written"):
+        await crypto.encrypt_file(ring, source, tmp_path / "nowhere" / "sealed")
+    with pytest.raises(FileRefused, match="target can't be written"):
+        await crypto.encrypt_file(ring, source, tmp_path)
+    assert await opened.read_bytes() == b"what was there"
+    assert sorted([each.name async for each in anyio.Path(tmp_path).iterdir()]) == [
+        "opened",
+        "sealed",
+        "source",
+    ]
+
+
+async def pieces(data: bytes, size: int) -> AsyncGenerator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+@pytest.mark.parametrize("size", [1, 1_000, 300_000])
+async def test_a_stream_is_encrypted_as_it_passes_and_is_what_a_file_is(size: int, tmp_path: Path) -> None:
+    ring, content = keyring(), os.urandom(50 * size if size < 1_000 else 700_000)
+    async with open_bridges() as bridges:
+        crypto: CryptoBridge = bridges.crypto
+        sealed = b"".join(
+            [piece async for piece in crypto.encrypt_stream(ring, pieces(content, size), context=CONTEXT)]
+        )
+        opened = b"".join(
+            [piece async for piece in crypto.decrypt_stream(ring, pieces(sealed, size), context=CONTEXT)]
+        )
+        assert opened == content
+        await anyio.Path(tmp_path / "sealed").write_bytes(sealed)
+        await crypto.decrypt_file(ring, tmp_path / "sealed", tmp_path / "opened", context=CONTEXT)
+        assert await anyio.Path(tmp_path / "opened").read_bytes() == content
+
+
+@pytest.mark.parametrize("kept", [0, 10, 35, 90, 16_500, 40_000])
+async def test_a_stream_that_was_cut_is_told_at_its_end(kept: int) -> None:
+    ring = keyring()
+    async with open_bridges() as bridges:
+        crypto: CryptoBridge = bridges.crypto
+        sealed = b"".join([piece async for piece in crypto.encrypt_stream(ring, pieces(bytes(60_000), 999))])
+        for stream in (sealed[:kept], ring.seal(b"a message" * 10)[1]):
+            async with aclosing(pieces(stream, 999)) as chunks:
+                with pytest.raises(DecryptError):
+                    async for _ in crypto.decrypt_stream(ring, chunks):
+                        pass
+
+
+async def test_in_strict_mode_every_number_comes_from_the_store(kind: Kind) -> None:
+    blocks = MemoryBlocks()
+    ring = keyring(blocks=blocks)
+    async with open_bridges(BridgeSettings(kind=kind)) as bridges:
+        crypto: CryptoBridge = bridges.crypto
+        sealed = [await crypto.encrypt(ring, bytes(size)) for size in (1, 300_000, 1)]
+        sealed += await crypto.encrypt_many(ring, [(b"%d" % number, b"") for number in range(20)])
+        numbers = [Head.of(each).number for each in sealed]
+        assert sorted(numbers) == list(range(23))
+        assert all([await crypto.decrypt(ring, each) is not None for each in sealed])
+    with pytest.raises(NoncesExhausted):
+        ring.ticket("message", 100_000)
+
+
+async def test_a_message_whose_worker_dies_is_sealed_in_another_session() -> None:
+    """The worker is killed while it has the request; the caller gets a message, and no nonce is used twice."""
+    ring, sessions = keyring(), list[bytes]()
+    draw = ring.ticket
+
+    def ticket(kind: Any = "message", count: int = 1) -> Ticket:
+        drawn = draw(kind, count)
+        sessions.append(drawn.head.session)
+        return drawn
+
+    ring.ticket = ticket  # type: ignore[method-assign]  # watched
+    async with open_bridges(BridgeSettings(kind="process")) as bridges:
+        crypto: CryptoBridge = bridges.crypto
+        await crypto.hash(b"warm")
+        slot = crypto._pools["process"]._dispatcher.slots[0]
+        worker: Any = slot.worker
+        body, sealed = bytes(24_000_000), list[Any]()
+
+        async def encrypt() -> None:
+            sealed.append(await crypto.encrypt(ring, body))
+
+        with anyio.fail_after(40):
+            async with anyio.create_task_group() as group:
+                group.start_soon(encrypt)
+                await until(lambda: bool(slot.in_flight) and worker.page[LAST] >= min(slot.in_flight))
+                os.kill(worker._process.pid, signal.SIGKILL)
+        assert await crypto.decrypt(ring, sealed[0]) == body
+    assert len(set(sessions)) == len(sessions) == 2
+    assert Head.of(sealed[0]).session == sessions[1]
+
+
+async def test_a_worker_process_gets_a_subkey_that_is_overwritten_for_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was handed over is kept open by the test, which finds zeros in it when the task is over."""
+    kept: list[tuple[int, bytes]] = []
+
+    class Kept(HandedSecret):
+        def __init__(self, secret: Secret) -> None:
+            super().__init__(secret)
+            kept.append((os.dup(self._file), bytes(secret.buffer)))
+
+    monkeypatch.setattr("workers.bridges.crypto_sealing.HandedSecret", Kept)
+    ring = keyring()
+    data_key = ring._sealer.holds(ring.key_id)
+    assert data_key is not None
+    async with open_bridges(BridgeSettings(kind="process")) as bridges:
+        crypto: CryptoBridge = bridges.crypto
+        sealed = await crypto.encrypt(ring, b"body", context=CONTEXT)
+        assert await crypto.decrypt(ring, sealed, context=CONTEXT) == b"body"
+        with pytest.raises(DecryptError):
+            await crypto.decrypt(ring, sealed)
+    assert len(kept) == 3
+    for file, subkey in kept:
+        assert subkey != bytes(data_key.buffer)
+        assert await anyio.to_thread.run_sync(partial(os.pread, file, 100, 0)) == bytes(32)
+        os.close(file)
