@@ -184,7 +184,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     def text(self) -> str:
         """The code or status, and what the server said."""
         name = str(self.status) if self.status is not None else self.code
-        return f"{name}: {self.message}" if self.message and self.message != name else name
+        return f"{name}: {self.message}" if self.message not in {"", name, self.code} else name
 
 
 class NotDelivered(ChatError):
