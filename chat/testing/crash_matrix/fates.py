@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from random import Random
 
 _FOLLOWER_STEPS = ("adding", "added")
-_LONGEST_LIFE_S = 6.0
-_MOST_TIMES = {"adding": 8, "added": 8, "turning": 120, "turned": 120, "calling": 200, "answered": 200}
+_LONGEST_LIFE_S = 3.0
+_MOST_TIMES = {"adding": 4, "added": 4, "turning": 60, "turned": 60, "calling": 100, "answered": 100}
 """Those are reached in the longest life, more or less."""
 
 
@@ -36,12 +36,12 @@ SPARED = Fate(kind="none")
 def drawn(chance: Random, number: int, *, delivers: bool, lease_s: float) -> Fate:
     """Return the fate of the `number`th run of a process; whether it `delivers` says which steps it comes to."""
     luck = chance.random()
-    if luck < 0.5:  # noqa: PLR2004 - a share
+    if luck < 0.6:  # noqa: PLR2004 - a share
         steps = STEPS if delivers else _FOLLOWER_STEPS
         step = steps[number % len(steps)]
         nth = int(_MOST_TIMES[step] ** chance.random())  # often soon, seldom late
         return Fate(kind="crash", step=step, nth=nth, after_s=_LONGEST_LIFE_S)
-    if luck < 0.7:  # noqa: PLR2004 - a share
+    if luck < 0.75:  # noqa: PLR2004 - a share
         return Fate(kind="kill", after_s=0.001 * (1000 * _LONGEST_LIFE_S) ** chance.random())
     if luck < 0.85:  # noqa: PLR2004 - a share
         return Fate(kind="stop", after_s=chance.uniform(0.0, _LONGEST_LIFE_S))
