@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+import structlog.testing
 
 from chat.errors import Transient
 from chat.queue.lanes import CAREFUL_COUNT
@@ -216,3 +217,19 @@ async def test_a_busy_file_is_waited_for_and_nothing_is_lost(tmp_path: Path) -> 
             for receipt in receipts:
                 await receipt.sent()
             group.cancel_scope.cancel()
+
+
+async def test_a_start_after_a_crash_logs_how_many_actions_it_took_over(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with opened(tmp_path, clock=clock, handles=False, call_timeout_s=600) as sleeper:
+        for number in range(2, 5):
+            await sleeper.queue.enqueue(message(str(number)))
+        frozen = await frozen_with(sleeper)
+        with structlog.testing.capture_logs() as logs:
+            async with opened(tmp_path, clock=clock) as worker:
+                clock.advance(seconds=61)
+                await worker.until("done", times=4)
+        frozen.wake.set()
+
+    taken_over = [log["count"] for log in logs if log["event"] == "chat.actions_taken_over"]
+    assert taken_over == [3]  # the fourth came when those were claimed
