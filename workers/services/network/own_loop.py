@@ -1,0 +1,86 @@
+"""An event loop of its own for one check, inside whatever worker it is in.
+
+**Why not on the caller's loop.** A sample of latency taken there counts what else that loop does; aioice knows
+asyncio only, and the caller may be on trio; the client and aioice cost FIGURE of imports and a TLS handshake some
+milliseconds of computing. **Why it is the same everywhere**: the loop is asyncio's, made for the check and gone with
+it, in a thread as in a process. In the inline kind the caller's loop runs in this very thread, so the check gets a
+short-lived one, and the caller's loop stands still as it does for all that is inline.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+
+from workers.errors import TaskCancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from workers.methods import Task
+
+LOOK_S = 0.02
+"""How often a check looks whether it is still wanted."""
+
+R = TypeVar("R")
+
+
+def run_on_own_loop(check: Callable[[], Awaitable[R]], task: Task) -> R:
+    """Run `check` on a new asyncio loop and return its result.
+
+    Raises:
+        TaskCancelled: `task` is not wanted any more; the check was cancelled.
+    """
+    run = partial(anyio.run, _watched, check, task, backend="asyncio")
+    return run() if not _has_loop() else _in_a_thread(run)
+
+
+async def _watched(check: Callable[[], Awaitable[R]], task: Task) -> R:
+    results: list[R] = []
+    stopped: list[TaskCancelled] = []
+
+    async def watch() -> None:
+        while True:
+            await anyio.sleep(LOOK_S)
+            try:
+                task.check()
+            except TaskCancelled as error:
+                stopped.append(error)
+                group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        results.append(await check())
+        group.cancel_scope.cancel()
+    if not results:
+        raise stopped[0]
+    return results[0]
+
+
+def _has_loop() -> bool:
+    try:
+        anyio.lowlevel.current_token()
+    except anyio.NoEventLoopError:
+        return False
+    return True
+
+
+def _in_a_thread(run: Callable[[], Any]) -> Any:
+    results: list[Any] = []
+    errors: list[BaseException] = []
+
+    def main() -> None:
+        try:
+            results.append(run())
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that waits
+            errors.append(error)
+
+    thread = threading.Thread(target=main, name="network-check")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]
