@@ -120,8 +120,10 @@ UPDATE lane SET due_ms = 0
 WHERE due_ms > 0 AND (SELECT boot_id FROM machine) <> ?1;
 
 -- name: boot_actions
--- Likewise; what was delayed until a wall time goes on waiting for it. ?1 boot id, ?2 boot time, ?3 wall time
-UPDATE action SET due_ms = ?2 + max(0, coalesce(not_before_at_ms, 0) - ?3)
+-- Likewise; what was delayed until a wall time goes on waiting for it, but no longer than its whole delay: that clock may
+-- have been set back. ?1 boot id, ?2 boot time, ?3 wall time
+UPDATE action
+SET due_ms = ?2 + max(0, min(coalesce(not_before_at_ms, 0) - ?3, coalesce(not_before_at_ms - created_at_ms, 0)))
 WHERE in_lane = 0 AND due_ms IS NOT NULL AND (SELECT boot_id FROM machine) <> ?1;
 
 -- name: boot

@@ -1,0 +1,164 @@
+"""The disk fails at any step, and what was promised holds; a caller is told what was not stored."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+import apsw
+import pytest
+
+from chat.errors import QueueFull, Transient
+from chat.queue.payloads import React, SaveUserConfig
+from chat.testing import Hold
+from storage import StorageFull, WriteOutcomeUnknown
+from tests.support.chat_queue import Bench, message, opened, passing_time
+from tests.support.recording_vfs import Event, recording
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+def failing(bench: Bench, is_meant: Callable[[set[str]], bool], *, after: bool) -> list[set[str]]:
+    """Have the next writes that `is_meant` break off, unwritten or (`after`) written; return what they were."""
+    tables = bench.queue._engine._tables
+    write_all = tables.write_all
+    broken: list[set[str]] = []
+
+    async def broken_once(named: Any) -> Any:
+        names = {name for name, _ in named}
+        if broken or not is_meant(names):
+            return await write_all(named)
+        broken.append(names)
+        if after:
+            await write_all(named)
+            raise WriteOutcomeUnknown("nobody knows")
+        raise StorageFull("no space")
+
+    tables.write_all = broken_once  # type: ignore[method-assign]
+    return broken
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", ["add_action", "claim", "finish", "settle", "release"])
+async def test_a_write_that_breaks_off_is_made_up_for_whether_or_not_it_was_done(
+    tmp_path: Path, step: str, after: bool
+) -> None:
+    patient: dict[str, Any] = {"lease_s": 1e6, "call_timeout_s": 1e6}
+    async with opened(tmp_path, **patient) as bench, passing_time(bench.clock):
+        bench.server.script(Transient(status=500))
+        broken = failing(bench, lambda names: any(name.startswith(step) for name in names), after=after)
+        with anyio.fail_after(20):
+            receipts = [bench.queue.put(message(str(n), room=str(n % 3))) for n in range(12)]
+            for receipt in receipts:
+                await receipt.sent()
+
+        assert len(broken) == 1
+        assert len(bench.server.calls) == 13
+        for room in ("0", "1", "2"):
+            sent = [each.payload.content for each in bench.server.effects if each.payload.room_id == room]
+            assert sent == [str(n) for n in range(12) if str(n % 3) == room]
+        assert bench.server.asked == []
+
+
+async def test_what_could_not_be_stored_for_too_long_is_refused_and_the_next_one_is_not_held_up(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, enqueue_patience_s=0.01) as bench:
+        tables = bench.queue._engine._tables
+        write_all = tables.write_all
+
+        async def full(_: Any) -> Any:
+            raise StorageFull("no space")
+
+        tables.write_all = full  # type: ignore[method-assign, assignment]
+        with anyio.fail_after(20):
+            for payload in (message("1"), SaveUserConfig(fields={"a": 1})):
+                with pytest.raises(StorageFull):
+                    await bench.queue.enqueue(payload)
+            tables.write_all = write_all  # type: ignore[method-assign]
+            await (await bench.queue.enqueue(message("2"))).sent()
+
+        assert bench.called() == ["2"]
+
+
+class Disk:
+    """Takes nothing more while it is full."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+        self.refused_count = 0
+
+    def __call__(self, event: Event) -> None:
+        if self.is_full and event.kind == "write":
+            self.refused_count += 1
+            raise apsw.FullError("no space")
+
+
+@contextmanager
+def disk() -> Iterator[Disk]:
+    with recording() as record:
+        made = Disk()
+        record.on_event = made
+        yield made
+
+
+async def test_a_disk_that_is_full_for_a_while_loses_nothing_and_repeats_nothing(tmp_path: Path) -> None:
+    with disk() as made:
+        async with opened(tmp_path, lease_s=1e6, call_timeout_s=1e6) as bench:
+            release = anyio.Event()
+            bench.server.script(Hold(release))
+            first = await bench.queue.enqueue(message("1"))
+            await bench.server.until_called()
+            made.is_full = True
+            second = bench.queue.put(message("2"))
+            release.set()
+            await until(lambda: made.refused_count >= 2)
+            was_written = second._ticket.is_written
+            made.is_full = False
+            with anyio.fail_after(20):
+                await first.sent()
+                await second.sent()
+
+        assert not was_written
+        assert bench.called() == ["1", "2"]
+
+
+async def test_what_was_put_before_the_program_was_cancelled_is_stored_all_the_same(tmp_path: Path) -> None:
+    with anyio.CancelScope() as scope:
+        async with opened(tmp_path, handles=False) as bench:
+            for number in range(300):
+                bench.queue.put(message(str(number)))
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+    async with opened(tmp_path) as bench:
+        await bench.until("done", times=300)
+
+        assert bench.contents() == [str(number) for number in range(300)]
+
+
+async def test_a_full_queue_clears_away_what_has_expired_before_it_refuses(tmp_path: Path) -> None:
+    async with opened(tmp_path, handles=False, max_waiting_count=2, prune_every_s=1e6) as bench:
+        for emoji in ("1", "2"):
+            await bench.queue.enqueue(React(room_id="a", message_id="m", emoji=emoji))
+        with pytest.raises(QueueFull):
+            await bench.queue.enqueue(message("too early"))
+        bench.clock.advance(seconds=86_401)
+        await bench.queue.enqueue(message("now"))
+
+        assert (await bench.queue.statistics()).failed == 2
+
+
+async def test_a_queue_that_is_fuller_than_its_limit_says_how_full(tmp_path: Path) -> None:
+    async with opened(tmp_path, handles=False) as bench:
+        for number in range(5):
+            await bench.queue.enqueue(message(str(number)))
+    async with opened(tmp_path, handles=False, max_waiting_count=3) as bench:
+        with pytest.raises(QueueFull) as caught:
+            await bench.queue.enqueue(message("too many"))
+
+        assert (caught.value.limit, caught.value.size) == (3, 5)
