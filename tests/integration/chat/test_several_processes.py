@@ -80,8 +80,8 @@ class Frozen:
 async def frozen_with(bench: Bench) -> Frozen:
     """Have `bench` hang in the middle of its first action, and never renew its claim."""
     frozen = Frozen()
-    bench.queue.handle("send-message", frozen.deliver)
     await bench.queue.enqueue(message("1"), client_id="deadly")
+    bench.queue.handle("send-message", frozen.deliver)
     await frozen.begun.wait()
     bench.queue.go_offline()  # it claims nothing more
 
@@ -232,4 +232,4 @@ async def test_a_start_after_a_crash_logs_how_many_actions_it_took_over(tmp_path
         frozen.wake.set()
 
     taken_over = [log["count"] for log in logs if log["event"] == "chat.actions_taken_over"]
-    assert taken_over == [3]  # the fourth came when those were claimed
+    assert taken_over == [4]
