@@ -140,7 +140,7 @@ class Merger:
         elif made.is_nothing:
             named.append(("add_finished", _finished(new, "done", None, _NOTHING_LEFT)))
         else:
-            named.append(("add_action", added(self._changed(new, made.payload), limit)))
+            named.append(("add_action", (*added(self._changed(new, made.payload)), limit)))
         named.append(("expect_one_change", ()))
         if carrier is None and not made.is_nothing and new.needs:
             named += entering(new)

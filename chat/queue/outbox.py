@@ -1,6 +1,11 @@
 """The hot part of the tables: actions come in, turns are taken.
 
-Several processes may share the file. Figures stand in `runner`.
+Several processes may share the file. Figures of turns stand in `runner`.
+
+Actions that come in together are stored by one statement for many rows, which takes all of them or none; only when one
+is there already, or there is no room, each is judged by itself. A statement each, for the action and its lane, cost the
+writer's thread 134,000 instructions an action, rows of 64, 16, 4 and 1 in lanes that are known 78,000 (valgrind), and
+with what surrounds a statement the process 58 us of CPU against 31; rows out of JSON cost 151,000 (2026-11-23, 2 cores).
 """
 
 from __future__ import annotations
@@ -9,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from chat.queue.records import Added, Claimed, EndFound, Lease, TurnDone
 from chat.queue.states import FINAL
-from chat.queue.tables import STATES, failure_of, json_text
+from chat.queue.tables import ROW_COUNTS, STATES, failure_of, json_text
+from storage import ConstraintViolated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +24,19 @@ if TYPE_CHECKING:
     from chat.queue.tables import Tables
     from storage import Written
 
+_KNOWN_MS = 60_000
+_MOST_KNOWN_COUNT = 10_000
+_NO_PRIORITY = 1_000
+
 
 class Outbox:
     """Where the actions of a queue are kept."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._known_lanes: dict[str, int] = {}
+        """Lanes that are there, with their priority at most; one that was pruned since breaks a batch off."""
+        self._known_since_ms = 0
 
     async def add(self, actions: Sequence[NewAction], *, limit: int) -> list[Added]:
         """Store `actions` in order, each unless it is there already or `limit` unfinished ones are.
@@ -31,12 +44,45 @@ class Outbox:
         Raises:
             StorageError: None of them was stored, or nobody knows; doing it again does no harm.
         """
+        if len(actions) > 1:
+            try:
+                await self._tables.write_all(self._together(actions, limit))
+            except ConstraintViolated:
+                self._known_lanes.clear()
+            else:
+                return [Added.STORED] * len(actions)
+        return await self._add_one_by_one(actions, limit)
+
+    def _together(self, actions: Sequence[NewAction], limit: int) -> list[tuple[str, Any]]:
+        """Return what stores all of `actions`, or nothing at all if one of them is there or has no room."""
+        known = self._known_lanes
+        if actions[0].packed_ms - self._known_since_ms > _KNOWN_MS or len(known) > _MOST_KNOWN_COUNT:
+            known.clear()
+            self._known_since_ms = actions[0].packed_ms
+        unknown = {}
+        for new in actions:
+            if known.get(new.lane_key, _NO_PRIORITY) > new.priority:
+                known[new.lane_key] = new.priority
+                unknown[new.lane_key] = (new.lane_key, new.topic, new.account, new.priority)
+        named: list[tuple[str, Any]] = [("expect_room", (len(actions), limit))]
+        if unknown:
+            named.append(("open_lanes", (json_text(list(unknown.values())),)))
+        rows: list[NewAction] = []
+        for new in actions:
+            rows.append(new)
+            if new.needs:  # it may need those before it, and not those after it
+                named += _rows_added(rows)
+                named += entering(new)
+                rows = []
+        return named + _rows_added(rows)
+
+    async def _add_one_by_one(self, actions: Sequence[NewAction], limit: int) -> list[Added]:
         lanes = {new.lane_key: (new.lane_key, new.topic, new.account, new.priority) for new in actions}
         named: list[tuple[str, Any]] = [("open_lane", lane) for lane in lanes.values()]
         places = []
         for new in actions:
             places.append(len(named))
-            named.append(("add_action", added(new, limit)))
+            named.append(("add_action", (*added(new), limit)))
             if new.needs:
                 named += entering(new)
         written = await self._tables.write_all(named)
@@ -95,8 +141,8 @@ class Outbox:
         return {client_id: digest for client_id, digest, _ in rows}
 
 
-def added(new: NewAction, limit: int) -> tuple[Any, ...]:
-    """Return the parameters of `add_action`."""
+def added(new: NewAction) -> tuple[Any, ...]:
+    """Return the parameters of a row of `add_actions`, which are those of `add_action` but for the limit."""
     return (
         new.client_id,
         new.lane_key,
@@ -113,8 +159,18 @@ def added(new: NewAction, limit: int) -> tuple[Any, ...]:
         new.digest,
         new.key_id,
         new.payload,
-        limit,
     )
+
+
+def _rows_added(actions: Sequence[NewAction]) -> list[tuple[str, Any]]:
+    named: list[tuple[str, Any]] = []
+    first = 0
+    for count in ROW_COUNTS:
+        while len(actions) - first >= count:
+            rows = actions[first : first + count]
+            named.append((f"add_actions {count}", [value for new in rows for value in added(new)]))
+            first += count
+    return named
 
 
 def entering(new: NewAction) -> list[tuple[str, Any]]:

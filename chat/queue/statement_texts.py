@@ -6,6 +6,8 @@ import re
 from importlib.resources import files
 
 _HEAD = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+_ROW = re.compile(r"VALUES (\(\?1\b[^)]*\))")
+_NUMBERED = re.compile(r"\?\d+")
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 
 
@@ -25,3 +27,12 @@ def load(package: str = "chat.queue.statements") -> dict[str, str]:
                 raise ValueError(f"two statements are named {name}")
             found[name] = _COMMENT.sub("", text).strip().rstrip(";")
     return found
+
+
+def for_rows(sql: str, count: int) -> str:
+    """Return `sql` with its row of VALUES `count` times; its parameters are those of the rows, in order."""
+    row = _ROW.search(sql)
+    if row is None:
+        raise ValueError("the statement has no row of parameters")
+    rows = ", ".join([_NUMBERED.sub("?", row[1])] * count)
+    return f"{sql[: row.start(1)]}{rows}{sql[row.end(1) :]}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chat.errors import Failure
+from chat.queue.statement_texts import for_rows
 from chat.queue.states import State
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     Params = Sequence[Any]
 
+ROW_COUNTS = (64, 16, 4, 1)
+"""For so many rows at once there is an `add_actions`, with the number behind its name: any number is a few of these."""
 STATES = {str(state): state for state in State}
 """By the name that rows have; quicker than asking the enum."""
 
@@ -27,7 +30,9 @@ class Tables:
 
     def __init__(self, database: Database, statements: Mapping[str, str]) -> None:
         self._database = database
-        self._sql = statements
+        self._sql = dict(statements)
+        for count in ROW_COUNTS:
+            self._sql[f"add_actions {count}"] = for_rows(statements["add_actions"], count)
 
     async def write(self, name: str, params: Params = ()) -> Written:
         """Run one statement that writes.

@@ -17,6 +17,33 @@ WHERE key = ?2
   AND (SELECT count FROM counter WHERE type = '' AND state = 'open') < ?16
 ON CONFLICT (client_id) DO NOTHING;
 
+-- name: expect_room
+-- Break the batch off unless so many more actions may be open. ?1 how many, ?2 limit
+INSERT INTO expected SELECT (SELECT count FROM counter WHERE type = '' AND state = 'open') + ?1 <= ?2;
+
+-- name: open_lanes
+-- Make those lanes of actions that are not there. ?1 JSON: [[key, topic, account, priority], ...]
+INSERT INTO lane (key, topic, account, priority, paused)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3,
+       CASE WHEN EXISTS (SELECT 1 FROM paused_account WHERE account = value ->> 2) THEN 2 ELSE 0 END
+FROM json_each(?1)
+WHERE true
+ON CONFLICT (key) DO UPDATE SET priority = excluded.priority WHERE excluded.priority < lane.priority;
+
+-- name: add_actions
+-- Store actions in lanes that are there; one whose lane is not, or whose client id is there, breaks the batch off. The row
+-- of VALUES is repeated for as many as there are. Its columns: client id, lane's key, type, version, in_lane, due_ms, wall
+-- time, not_before_at_ms, expires_at_ms, max_attempts, subject, target_id, digest, key_id, payload
+WITH new (client_id, lane_key, type, version, in_lane, due_ms, at_ms, not_before_at_ms, expires_at_ms, max_attempts,
+          subject, target_id, digest, key_id, payload) AS (
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15))
+INSERT INTO action (client_id, lane_id, type, version, state, in_lane, due_ms, created_at_ms, changed_at_ms,
+                    not_before_at_ms, expires_at_ms, max_attempts, subject, target_id, digest, key_id, payload)
+SELECT new.client_id, lane.id, new.type, new.version, 'queued', new.in_lane, new.due_ms, new.at_ms, new.at_ms,
+       new.not_before_at_ms, new.expires_at_ms, new.max_attempts, new.subject, new.target_id, new.digest, new.key_id,
+       new.payload
+FROM new LEFT JOIN lane ON lane.key = new.lane_key;
+
 -- name: add_needs
 -- Note what an action needs that is not done yet; of what was merged into another action, that one.
 -- ?1 client id, ?2 a JSON array of client ids

@@ -56,5 +56,6 @@ def _allowed(name: str) -> set[str]:
         "prune_events": {"event"},
         "boot_lanes": {"lane"},
         "event_bounds": {"event"},
+        "add_actions": {"new"},
         "add_needs": {"needed"},
     }.get(name, {"gone"})
