@@ -18,7 +18,15 @@ from tests.benchmarks.web import load
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ORDER = ("test_point_reads", "test_json_answers", "test_scans", "test_writes", "test_queue", "test_http")
+_ORDER = (
+    "test_point_reads",
+    "test_json_answers",
+    "test_scans",
+    "test_writes",
+    "test_queue",
+    "test_files",
+    "test_http",
+)
 _BENCH = pytest.StashKey[Bench]()
 _MACHINE = pytest.StashKey[dict[str, str]]()
 

@@ -27,6 +27,8 @@ class Sizes:
     """Actions that wait when a drain begins."""
     queue_wake_count: int
     queue_waiting_counts: tuple[int, ...]
+    file_bytes: int
+    """Of a file that is hashed, split and merged."""
     web_round_count: int
     web_seconds: float
     installs_peers: bool
@@ -49,6 +51,7 @@ FULL = Sizes(
     queue_drain_count=5_000,
     queue_wake_count=100,
     queue_waiting_counts=(10, 10_000, 1_000_000),
+    file_bytes=64 * 1024 * 1024,
     web_round_count=3,
     web_seconds=2.0,
     installs_peers=True,
@@ -69,6 +72,7 @@ QUICK = Sizes(
     queue_drain_count=200,
     queue_wake_count=10,
     queue_waiting_counts=(10, 1_000),
+    file_bytes=2 * 1024 * 1024,
     web_round_count=1,
     web_seconds=0.2,
     installs_peers=False,

@@ -203,3 +203,14 @@ async def test_a_closed_bridge_starts_no_stream() -> None:
             bridge.compress_stream(pieces(b"", 1))
         with pytest.raises(PoolClosed):
             bridge.decompress_stream(pieces(b"", 1))
+
+
+async def test_what_may_become_large_leaves_the_loop() -> None:
+    async with open_bridges() as bridges:
+        bridge: CompressionBridge = bridges.compression
+        packed = await bridge.compress(b"short" * 100)
+        assert [pool.kind for pool in bridge.stats().pools] == ["inline"]
+        await bridge.decompress(packed, limits=OutputLimits(max_output_bytes=1000))
+        assert [pool.kind for pool in bridge.stats().pools] == ["inline"]
+        await bridge.decompress(packed)
+        assert [pool.kind for pool in bridge.stats().pools] == ["inline", "thread"]

@@ -9,6 +9,12 @@ import msgspec
 
 from workers.body import SLICE_BYTES
 from workers.bridges.base import Bridge, Placement
+from workers.bridges.compression_effort import (
+    LOOP_BYTES,
+    LOOP_OUTPUT_BYTES,
+    compressing,
+    decompressing,
+)
 from workers.bridges.compression_streams import compressed_stream, decompressed_stream
 from workers.errors import PoolClosed
 from workers.services.compression import service
@@ -41,8 +47,8 @@ class CompressionBridge(Bridge):
     service = "workers.services.compression.service:CompressionService"
     placements = MappingProxyType(
         {
-            "compress": Placement(thread_from_bytes=16 * 1024),
-            "decompress": Placement(thread_from_bytes=16 * 1024),
+            "compress": Placement(thread_from_bytes=LOOP_BYTES),
+            "decompress": Placement(thread_from_bytes=LOOP_OUTPUT_BYTES),
             "train": Placement(),
             "compress_file": Placement(),
             "decompress_file": Placement(),
@@ -65,11 +71,7 @@ class CompressionBridge(Bridge):
             CodecRefused: There is no such level, or the codec takes no dictionary (only zstd does).
         """
         params = service.CompressParams(codec=codec, level=level, lengths=(len(data),))
-        return (
-            await self._sent(
-                "compress", params, [data], dictionary, timeout_s=timeout_s, on_progress=on_progress
-            )
-        )[0]
+        return (await self._sent(params, [data], dictionary, timeout_s=timeout_s, on_progress=on_progress))[0]
 
     async def compress_many(
         self,
@@ -85,7 +87,7 @@ class CompressionBridge(Bridge):
         for group in grouped(items):
             part = items[group.start : group.stop]
             params = service.CompressParams(codec=codec, level=level, lengths=tuple(map(len, part)))
-            made += await self._sent("compress", params, part, dictionary, timeout_s=timeout_s)
+            made += await self._sent(params, part, dictionary, timeout_s=timeout_s)
         return made
 
     async def decompress(
@@ -105,11 +107,7 @@ class CompressionBridge(Bridge):
             OutputTooLarge: More would come out than allowed.
         """
         params = service.DecompressParams(codec=codec, limits=limits or OutputLimits(), lengths=(len(data),))
-        return (
-            await self._sent(
-                "decompress", params, [data], dictionary, timeout_s=timeout_s, on_progress=on_progress
-            )
-        )[0]
+        return (await self._sent(params, [data], dictionary, timeout_s=timeout_s, on_progress=on_progress))[0]
 
     async def decompress_many(
         self,
@@ -126,7 +124,7 @@ class CompressionBridge(Bridge):
         for group in grouped(items):
             part = items[group.start : group.stop]
             params = service.DecompressParams(codec=codec, limits=left, lengths=tuple(map(len, part)))
-            came = await self._sent("decompress", params, part, dictionary, timeout_s=timeout_s)
+            came = await self._sent(params, part, dictionary, timeout_s=timeout_s)
             left = msgspec.structs.replace(left, max_output_bytes=left.max_output_bytes - sum(map(len, came)))
             made += came
         return made
@@ -237,7 +235,6 @@ class CompressionBridge(Bridge):
 
     async def _sent(
         self,
-        method: str,
         params: CompressParams | DecompressParams,
         items: Sequence[Bytes],
         dictionary: Bytes | None,
@@ -245,10 +242,20 @@ class CompressionBridge(Bridge):
         timeout_s: float | None,
         on_progress: OnProgress | None = None,
     ) -> list[Octets]:
-        """Send one group of items and return what each became."""
+        """Send one group of items and return what each became; where it runs is decided by the effort."""
         buffers = [joined(items)] if dictionary is None else [joined(items), dictionary]
+        if isinstance(params, service.CompressParams):
+            method, effort = "compress", compressing(params.codec, params.level, sum(params.lengths))
+        else:
+            method, effort = "decompress", decompressing(params.limits, sum(params.lengths))
         with await self._answer(
-            method, params, list[int], buffers=buffers, timeout_s=timeout_s, on_progress=on_progress
+            method,
+            params,
+            list[int],
+            buffers=buffers,
+            size_bytes=effort - sum(map(len, buffers)),
+            timeout_s=timeout_s,
+            on_progress=on_progress,
         ) as answer:
             return [_octets(each) for each in parted(answer.buffers[0].mapped(), answer.value)]
 

@@ -1,8 +1,9 @@
 """Streams that are compressed and decompressed as they pass.
 
 A stream's state stays in this process, and its steps run in threads, as many at a time as there are cores: the codecs
-leave the interpreter to others, nothing is copied to another process, and no worker's death can tear the stream. A
-step of a small piece is shorter than the hop to a thread and runs on the loop.
+leave the interpreter to others, nothing is copied to another process, and no worker's death can tear the stream.
+Compressing a small piece is shorter than the hop to a thread and runs on the loop; what comes out of compressed
+bytes nobody knows before, so decompressing never does.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar, checkpoint
 
+from workers.bridges.compression_effort import LOOP_BYTES, compressing
 from workers.services.compression.codecs import packing
 from workers.services.compression.unpacking import PIECE_BYTES, Unpacker
 
@@ -25,9 +27,6 @@ if TYPE_CHECKING:
 
     from workers.buffers import Bytes
     from workers.services.compression.limits import OutputLimits
-
-INLINE_BYTES = 4 * 1024
-"""A piece up to this size is compressed on the loop; 0.1 ms at the levels people stream with."""
 
 STEP_BYTES = 1024 * 1024
 """About how much one hop to a thread takes in or gives back."""
@@ -48,9 +47,10 @@ async def compressed_stream(
             view = memoryview(chunk).cast("B")
             for start in range(0, len(view), STEP_BYTES):
                 piece = view[start : start + STEP_BYTES]
-                if out := await _stepped(len(piece), stream.push, piece):
+                effort = compressing(codec, level, len(piece))
+                if out := await _stepped(effort, stream.push, piece):
                     yield out
-    yield await _stepped(STEP_BYTES, stream.end)
+    yield await _stepped(LOOP_BYTES, stream.end)
 
 
 async def decompressed_stream(
@@ -61,7 +61,7 @@ async def decompressed_stream(
     async with _ended_with(source):
         async for chunk in source:
             pieces = stream.feed(chunk)
-            while group := await _stepped(len(chunk), _some, pieces):
+            while group := await _stepped(LOOP_BYTES, _some, pieces):
                 for piece in group:
                     yield piece
     stream.end()
@@ -82,9 +82,9 @@ def _some(pieces: Iterator[bytes]) -> list[bytes]:
     return list(islice(pieces, STEP_BYTES // PIECE_BYTES))
 
 
-async def _stepped(size_bytes: int, step: Callable[[*Ts], T], *given: *Ts) -> T:
-    """Run `step` where a step on so many bytes belongs, and let the loop turn."""
-    if size_bytes <= INLINE_BYTES:
+async def _stepped(effort: int, step: Callable[[*Ts], T], *given: *Ts) -> T:
+    """Run `step` where one of this effort belongs, and let the loop turn."""
+    if effort < LOOP_BYTES:
         await checkpoint()
         return step(*given)
     limiter = _limiter.get(None)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MAX_TEXT = 200
 
-logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what it says of damaged files quotes them
+logging.getLogger("pypdf").addHandler(logging.NullHandler())  # else what it says of damaged files goes to stderr
 
 
 def facts(file: Looked, path: str, kind: FileType, task: Task) -> PdfFacts | None:  # noqa: ARG001 - the shape of a reader

@@ -117,9 +117,9 @@ class FilesService(MethodService):
         )
         return SplitFile(manifest=manifest, written_count=written_count)
 
-    @method(idempotent=False)
+    @method()
     def merge(self, params: MergeParams, task: Task) -> MergedFile:
-        """Merge a folder of chunks; a second time it finds its own file, so a lost worker's is not repeated."""
+        """Merge a folder of chunks; done again, it goes on where it was, or finds the file that it made."""
         manifest, kept_count = merge_file(
             params.root, params.chunks, params.target, overwrite=params.overwrite, task=task
         )
