@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     "--processes", default=4, show_default=True, help="How many processes deliver; a follower comes on top."
 )
 @click.option("--seed", default=0, show_default=True, help="What is enqueued, and what happens to whom.")
-@click.option(
-    "--limit-s", default=600.0, show_default=True, help="Then nothing more is enqueued, and the faults end."
-)
+@click.option("--limit-s", type=float, help="Then it is broken off, an error.  [default: 100 + actions / 50]")
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
@@ -52,7 +50,7 @@ def main(
     actions: int,
     processes: int,
     seed: int,
-    limit_s: float,
+    limit_s: float | None,
     folder: Path | None,
     sabotage: str | None,
     calm: bool,
@@ -64,7 +62,7 @@ def main(
             action_count=actions,
             process_count=processes,
             seed=seed,
-            limit_s=limit_s,
+            limit_s=100.0 + actions / 50 if limit_s is None else limit_s,
             sabotage=sabotage,
             is_rough=not calm,
         )

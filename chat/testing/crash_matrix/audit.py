@@ -19,7 +19,7 @@ from chat.testing.crash_matrix.wire import BROKEN, NOT_LOGGED_IN, TOO_MANY
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chat.testing.crash_matrix.evidence import Evidence, Stored
+    from chat.testing.crash_matrix.evidence import Evidence, Stored, Times
     from chat.testing.crash_matrix.plan import Plan, Planned
     from chat.testing.crash_matrix.server_log import Record
 
@@ -49,10 +49,11 @@ def audited(plan: Plan, evidence: Evidence, broken: Iterable[str] = ()) -> Findi
     stored = {each.name: each for each in evidence.stored}
     effects = Counter(record.name for record in evidence.records if record.what == "effect")
     wrong = {
+        "not enqueued in time": [name for name in planned if not _is_acknowledged(evidence.told.get(name))],
         "lost": [
             name
             for name, times in evidence.told.items()
-            if times.stored_ns is not None and _is_lost(planned[name], stored.get(name), effects[name])
+            if _is_acknowledged(times) and _is_lost(planned[name], stored.get(name), effects[name])
         ],
         "doubled": [name for name, count in effects.items() for _ in range(count - 1)],
         "reordered": _reordered(evidence.records, stored),
@@ -81,19 +82,17 @@ def audited(plan: Plan, evidence: Evidence, broken: Iterable[str] = ()) -> Findi
         "errors": [*broken, *evidence.errors],
     }
     return Findings(
-        seen=_seen(plan, evidence),
+        seen=_seen(evidence),
         wrong={what: len(names) for what, names in wrong.items()},
         examples={what: names[:_MOST_EXAMPLES_COUNT] for what, names in wrong.items() if names},
     )
 
 
-def _seen(plan: Plan, evidence: Evidence) -> dict[str, int]:
-    acknowledged_count = sum(each.stored_ns is not None for each in evidence.told.values())
+def _seen(evidence: Evidence) -> dict[str, int]:
     whats: Counter[str] = Counter(record.what for record in evidence.records)
     states = Counter(each.state for each in evidence.stored)
     return {
-        "actions acknowledged": acknowledged_count,
-        "not enqueued: the time was up": plan.action_count - acknowledged_count,
+        "actions acknowledged": sum(each.stored_ns is not None for each in evidence.told.values()),
         "calls": sum(whats[what] for what in CALLS),
         "effects": whats["effect"],
         "duplicates refused by the server": whats["duplicate"],
@@ -107,6 +106,10 @@ def _seen(plan: Plan, evidence: Evidence) -> dict[str, int]:
         "failed, as they should or left to the user": states["failed"],
         "became uncertain": sum(count for (_, kind), count in evidence.moves.items() if kind == "uncertain"),
     }
+
+
+def _is_acknowledged(times: Times | None) -> bool:
+    return times is not None and times.stored_ns is not None
 
 
 def _is_lost(action: Planned, found: Stored | None, effects_count: int) -> bool:

@@ -137,7 +137,7 @@ class Plan:
     process_count: int = 4
     seed: int = 0
     limit_s: float = 600.0
-    """After so long nothing more is enqueued and done to anybody; what is in the queue then has to come to its end."""
+    """After so long nothing more is enqueued (which is an error) and done to anybody; the queue has to become empty."""
     lease_s: float = 1.0
     sabotage: str | None = None
     is_rough: bool = True

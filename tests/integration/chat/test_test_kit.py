@@ -55,6 +55,12 @@ def test_a_queue_crashes_at_the_step_that_was_asked_for(tmp_path: Path, step: st
     assert crashed.returncode == -signal.SIGKILL
 
 
+def test_nothing_happens_before_the_step_was_come_to_often_enough() -> None:
+    crash = CrashAt("added", 3)
+    for step in ("added", "turning", "turned", "added"):
+        crash(step)
+
+
 def test_a_step_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match="'nowhere' is no step"):
         CrashAt("nowhere")

@@ -242,7 +242,7 @@ def test_a_guarded_action_may_be_called_again_after_an_error_and_may_be_left_to_
     assert audited(PLAN, without_effect(left, GUARDED)).is_clean
 
 
-def test_what_was_not_enqueued_in_time_is_said_and_no_error() -> None:
+def test_a_run_that_was_broken_off_is_not_clean_though_nothing_was_lost() -> None:
     evidence = clean()
     last = ACTIONS[-1]
     counters = dict(evidence.counters)
@@ -258,8 +258,10 @@ def test_what_was_not_enqueued_in_time_is_said_and_no_error() -> None:
             counters=counters,
         ),
     )
-    assert findings.is_clean
-    assert findings.seen["not enqueued: the time was up"] == 1
+    assert (wrong_in(findings), findings.examples) == (
+        {"not enqueued in time"},
+        {"not enqueued in time": [last.name]},
+    )
 
 
 def report_of(findings: Findings) -> Report:
