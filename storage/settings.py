@@ -60,6 +60,9 @@ class StorageSettings:
     plans_by_values: bool = True
     """SQLite may plan by the values of parameters: `LIKE ?` can use an index, but then, and in many joins, a statement
     is planned anew whenever a value changes. False where the same few statements run all the time."""
+    secure_delete: bool = False
+    """What is deleted or replaced is overwritten with zeros, not only forgotten; the write-ahead log holds it until that
+    is emptied."""
     json_big_integers: Literal["number", "string"] = "number"
     """How integers beyond 2**53 are written in JSON: exact digits, or the digits as a string for JavaScript."""
 
@@ -91,6 +94,7 @@ class StorageSettings:
             "stream_age_s": float(self.stream_age_s),
             "stream_chunk_bytes": self.stream_chunk_bytes,
             "plans_by_values": self.plans_by_values,
+            "secure_delete": self.secure_delete,
             "json_big_integers": self.json_big_integers,
         }
 

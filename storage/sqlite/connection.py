@@ -63,6 +63,7 @@ class ConnectionSettings:
     cache_bytes: int = 8 * 1024 * 1024
     statement_cache_count: int = 128
     plans_by_values: bool = True
+    secure_delete: bool = False
     progress_steps: int = PROGRESS_STEPS_GUARDED
     allow_on_loop: bool = False
     """Only the inline pool may say so (`worker_kind` in the options of a service)."""
@@ -79,6 +80,7 @@ class ConnectionSettings:
             cache_bytes=options.get("cache_bytes", 8 * 1024 * 1024),
             statement_cache_count=options.get("statement_cache_count", 128),
             plans_by_values=options.get("plans_by_values", True),
+            secure_delete=options.get("secure_delete", False),
             progress_steps=PROGRESS_STEPS_ALONE if on_loop else PROGRESS_STEPS_GUARDED,
             allow_on_loop=on_loop,
         )
@@ -186,6 +188,7 @@ def open_writer(
     try:
         connection.pragma("journal_mode", "wal")
         connection.pragma("synchronous", "full")
+        connection.pragma("secure_delete", settings.secure_delete)
         connection.wal_autocheckpoint(0)
         connection.transaction_mode = "IMMEDIATE"
     except BaseException:

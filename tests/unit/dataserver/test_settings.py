@@ -20,6 +20,7 @@ INTERNAL = {
     "storage.stream_idle_s",
     "storage.stream_chunk_bytes",
     "storage.plans_by_values",
+    "storage.secure_delete",
     "storage.transaction_lease_s",
     "chat.queue",
 }
