@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -74,22 +75,28 @@ def main(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # no process is left behind by that either
     with _working_in(folder) as its_folder:
         report = anyio.run(_run, plan, backend_options={"use_uvloop": True})
         click.echo(as_json(report) if wants_json else as_table(report))
-        if folder is None and report.is_clean:
-            shutil.rmtree(its_folder)
-        else:
-            click.echo(f"what it left is in {its_folder}", err=True)
+        if folder is None and not report.is_clean:
+            kept = shutil.copytree(
+                its_folder, f"{its_folder}-kept", ignore=shutil.ignore_patterns("*.sock", "p-*")
+            )
+            click.echo(f"what it left is in {kept}", err=True)
     sys.exit(0 if report.is_clean else 1)
 
 
 @contextlib.contextmanager
 def _working_in(folder: Path | None) -> Iterator[Path]:
-    its_folder = Path(tempfile.mkdtemp(prefix="crash-matrix-")) if folder is None else folder
-    its_folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.chdir(its_folder):
-        yield its_folder.resolve()
+    """Work in `folder`, or in one of our own that is taken away again."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.chdir(folder):
+            yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="crash-matrix-") as own, contextlib.chdir(own):
+        yield Path(own)
 
 
 async def _run(plan: Plan) -> Report:

@@ -75,6 +75,7 @@ class Supervisor:
         self._context.set_forkserver_preload([sender.__name__, bad_server.__name__, *_LOADED_LATE])
         self._lifeline, self._held_end = self._context.Pipe(duplex=False)
         self._calm = anyio.Event()
+        self._is_over = False
         self._alive: set[ForkServerProcess] = set()
         self._unguarded_count = sum(action.kind != "guarded" for action in plan.all())
 
@@ -121,6 +122,7 @@ class Supervisor:
     async def _hurry(self) -> None:
         """End the last processes if they do not end by themselves."""
         await anyio.sleep(_CALM_S)
+        self._is_over = True
         for process in list(self._alive):
             if process.name != _SERVER:
                 self.tally.wrong.append(f"{process.name} did not come to an end")
@@ -133,17 +135,15 @@ class Supervisor:
         number = 0
         while True:
             number += 1
-            is_last = self._calm.is_set()
             fate = fates.SPARED
-            if self._plan.is_rough and not is_last:
+            if self._plan.is_rough and not self._calm.is_set():
                 fate = fates.drawn(
                     self._chance, number, delivers=name != FOLLOWER, lease_s=self._plan.lease_s
                 )
             with self._started(name, number, fate) as process:
                 await self._suffer(process, fate)
-            if self._calm.is_set() and process.exitcode == 0:
-                return
-            if is_last and len(self.tally.wrong) >= _MOST_BROKEN_COUNT:
+            has_ended_well = self._calm.is_set() and process.exitcode == 0
+            if has_ended_well or self._is_over or len(self.tally.wrong) >= 2 * _MOST_BROKEN_COUNT:
                 return
 
     @contextmanager
@@ -163,7 +163,7 @@ class Supervisor:
         """Do to `process` what its fate says, and return when it is gone."""
         if fate.kind == "none":
             await _ended(process, None)
-            if process.exitcode != 0:
+            if process.exitcode != 0 and not self._is_over:
                 self._went_wrong(process)
             return
         if await _ended(process, fate.after_s):
@@ -218,16 +218,17 @@ class Supervisor:
             )
             process.start()
             self._alive.add(process)
-            if is_rough:
-                with anyio.move_on_after(self._chance.uniform(*_SERVER_LIVES_S)):
-                    await self._calm.wait()
-            if not is_rough or self._calm.is_set():
-                await anyio.sleep_forever()
-            process.kill()
-            await _ended(process, None)
-            process.join()
+            life_s = self._chance.uniform(*_SERVER_LIVES_S) if is_rough else None
+            has_ended = await _ended(process, life_s)
+            if not has_ended and self._calm.is_set():
+                has_ended = await _ended(process, None)
+            if has_ended:
+                self.tally.wrong.append(f"the server ended by itself with {process.exitcode}")
+            else:
+                process.kill()
+                await _ended(process, None)
+                self.tally.kills["the server"] += 1
             self._alive.discard(process)
-            self.tally.kills["the server"] += 1
             await anyio.sleep(self._chance.uniform(0.0, _SERVER_IS_AWAY_S))
 
 
