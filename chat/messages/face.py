@@ -141,7 +141,7 @@ class ChatMessageQueue(Protocol):
         """Let messages go on that waited for a login (`session.expired`)."""
 
     async def status(self) -> MessageStatus:
-        """Return how many messages are not sent yet, of all accounts; the cost does not depend on how many."""
+        """Return how many messages are not sent yet, of all accounts."""
 
     async def newest_event(self) -> int:
         """Return the cursor of what has happened until now: take it first, then a snapshot, then follow from it."""

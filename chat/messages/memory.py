@@ -12,6 +12,7 @@ from anyio.lowlevel import checkpoint
 from chat.errors import ClientIdConflict, QueueClosed, QueueFull
 from chat.messages.events import room_of
 from chat.messages.face import FollowedMessages, MessageReceipt, MessageStatus
+from chat.messages.memory_lanes import MemoryLanes
 from chat.messages.memory_log import MemoryLog
 from chat.messages.memory_outbox import MemoryOutbox
 from chat.messages.own_tasks import own_tasks
@@ -51,7 +52,7 @@ class MemoryMessages:
         self._settings = settings or QueueSettings()
         self._account = account
         self._log = MemoryLog(clock)
-        self._outbox = MemoryOutbox(self._log, clock)
+        self._lanes = MemoryLanes(self._log, clock)
         self._packing = Packing(ActionTypes(), clock)
         self._recent = RecentMessages()
         self._ends = Ends()
@@ -60,7 +61,7 @@ class MemoryMessages:
         for kind in self._packing.types:
             handlers.add(kind.name, Route(transport.deliver, transport.ask))
         self._runner = Runner(
-            self._outbox,
+            MemoryOutbox(self._lanes),
             packing=self._packing,
             handlers=handlers,
             settings=self._settings,
@@ -89,15 +90,16 @@ class MemoryMessages:
     async def retry(self, client_id: str) -> None:
         """See `ChatMessageQueue`."""
         await checkpoint()
-        self._outbox.retry(client_id)
+        self._lanes.retry(client_id)
         self._runner.look()
 
     async def cancel(self, client_id: str, *, redact: bool = True) -> Cancelled:
         """See `ChatMessageQueue`."""
-        state, lane = self._outbox.find(client_id)
+        action = self._lanes.find(client_id)
+        was_sent = action.state is State.DONE
         while True:
             news = self._log.news()
-            answer = self._outbox.cancel(client_id)
+            answer = self._lanes.cancel(client_id)
             if answer is not None:
                 break
             self._runner.heed()
@@ -106,23 +108,23 @@ class MemoryMessages:
             self._ends.came(client_id, State.CANCELLED)
             self._runner.look()
             return Cancelled.CANCELLED
-        if not redact or state is State.DONE:
+        if not redact or was_sent:
             return Cancelled.TOO_LATE
-        self._taken(DeleteMessage(room_id=room_of(lane), message_id=client_id), room_of(lane), None)
+        room = room_of(action.new.lane_key)
+        self._taken(DeleteMessage(room_id=room, message_id=client_id), room, None)
         return Cancelled.WILL_REDACT
 
     async def resume(self) -> None:
         """See `ChatMessageQueue`."""
         await checkpoint()
-        self._outbox.resume(self._account)
+        self._lanes.paused_accounts.discard(self._account)
         self._runner.look()
 
     async def status(self) -> MessageStatus:
         """See `ChatMessageQueue`."""
         await checkpoint()
         return MessageStatus(
-            pending=self._outbox.count(*WAITING),
-            sending=self._outbox.count(State.CALLING, State.UNCERTAIN),
+            pending=self._lanes.count(WAITING), sending=self._lanes.count({State.CALLING, State.UNCERTAIN})
         )
 
     async def newest_event(self) -> int:
@@ -140,24 +142,25 @@ class MemoryMessages:
         if self._is_closing:
             raise QueueClosed("the queue is closed")
         new = self._packing.packed(payload, account=self._account, client_id=client_id)
-        digest = self._outbox.digest(new.client_id)
+        digest = self._lanes.digest(new.client_id)
         limit = self._settings.max_waiting_count
-        if digest is None and self._outbox.unfinished_count >= limit:
-            raise QueueFull(limit=limit, size=self._outbox.unfinished_count)
+        if digest is None and self._lanes.unfinished_count >= limit:
+            raise QueueFull(limit=limit, size=self._lanes.unfinished_count)
         error = None
         if digest is None:
             if isinstance(payload, SendMessage):
                 self._recent.add(new.client_id, payload)
-            self._outbox.take(new)
+            self._lanes.take(new)
             self._runner.look()
         elif digest != new.digest:
             error = ClientIdConflict(new.client_id)
         promised = _Promised(new.client_id, self._ends, self._look_up, error)
         return MessageReceipt(new.client_id, room, promised)
 
-    async def _look_up(self, client_id: str) -> None:
+    def _look_up(self, client_id: str) -> None:
         """Tell those who wait for a message how it ended, if it did."""
-        for found in await self._outbox.ends([client_id]):
+        found = self._lanes.find(client_id)
+        if found.state.is_final:
             result = None if found.result is None else msgspec.json.decode(found.result)
             self._ends.came(client_id, found.state, result=result, failure=found.failure)
 
@@ -175,7 +178,7 @@ class MemoryMessages:
 
 class _Promised:
     def __init__(
-        self, client_id: str, ends: Ends, look_up: Callable[[str], Any], error: Exception | None
+        self, client_id: str, ends: Ends, look_up: Callable[[str], None], error: Exception | None
     ) -> None:
         self._client_id = client_id
         self._ends = ends
@@ -190,5 +193,5 @@ class _Promised:
     async def sent(self) -> Any:
         await self.durable()
         with self._ends.waiting_for(self._client_id) as end:
-            await self._look_up(self._client_id)
+            self._look_up(self._client_id)
             return await end.result()
