@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.keys import FixedSource, MemoryBlocks, MemoryStore, keyring
 from workers.clock import SystemClock
@@ -55,13 +56,31 @@ class NonceMachine(RuleBasedStateMachine):
         keyring(self.store).close()
         self.pairs: list[tuple[str, bytes, int]] = []
 
-    @rule(target=processes, strict=st.booleans())
-    def start(self, strict: bool) -> Keyring:
+    def process(self, *, strict: bool) -> Keyring:
+        """Open the stored keyring; the limit of a session is low enough to be met."""
         stored = StoredKeys(self.store, FixedSource(), SystemClock())
         blocks = self.blocks if strict or self.repeats else None
-        return Keyring(
-            stored, stored.load(), Sealer(blocks, messages_per_session=5, draw=self.draws)
-        )  # the limit of a session is met too
+        return Keyring(stored, stored.load(), Sealer(blocks, messages_per_session=5, draw=self.draws))
+
+    def copy(self) -> tuple[bytes, dict[str, int]]:
+        assert self.store.data is not None
+        return self.store.data, dict(self.blocks.disk)
+
+    @initialize(target=processes)
+    def start_one(self) -> Keyring:
+        return self.process(strict=True)
+
+    @rule(target=processes, strict=st.booleans())
+    def start(self, strict: bool) -> Keyring:
+        return self.process(strict=strict)
+
+    @initialize(target=copies)
+    def back_up_at_first(self) -> tuple[bytes, dict[str, int]]:
+        return self.copy()
+
+    @rule(target=copies)
+    def back_up(self) -> tuple[bytes, dict[str, int]]:
+        return self.copy()
 
     @rule(ring=processes, count=st.integers(1, 5_000))
     def allocate(self, ring: Keyring, count: int) -> None:
@@ -72,6 +91,7 @@ class NonceMachine(RuleBasedStateMachine):
 
     @rule(ring=processes, count=st.integers(1, 12))
     def encrypt(self, ring: Keyring, count: int) -> None:
+        self.allocate(ring, 1)
         for number in range(count):
             try:
                 used = (
@@ -83,9 +103,19 @@ class NonceMachine(RuleBasedStateMachine):
 
     @rule(ring=processes)
     def fork(self, ring: Keyring) -> None:
-        """Use what a child inherits; `process_mark` differs as it does there."""
+        """Let a child go on with the memory that it inherits, and then the parent with its own, as it was."""
+        sealer = ring._sealer
+        session, strict = sealer._session, dict(sealer._strict)
+        counted = getattr(session and session.numbers, "_next", None)
+        held = {key: (deque(each._blocks), each._seen_end, each._mark) for key, each in strict.items()}
         nonces._note_fork()
-        self.encrypt(ring, 2)
+        self.encrypt(ring, 3)
+        nonces._forks_count -= 1
+        sealer._session, sealer._strict = session, strict
+        if session is not None and counted is not None:
+            session.numbers._next = counted  # type: ignore[attr-defined]  # of `SessionNumbers`
+        for key, (blocks, seen_end, mark) in held.items():
+            strict[key]._blocks, strict[key]._seen_end, strict[key]._mark = blocks, seen_end, mark
 
     @rule(ring=processes)
     def reload(self, ring: Keyring) -> None:
@@ -94,11 +124,6 @@ class NonceMachine(RuleBasedStateMachine):
     @rule(ring=processes)
     def rotate(self, ring: Keyring) -> None:
         ring.promote(ring.add())
-
-    @rule(target=copies)
-    def back_up(self) -> tuple[bytes, dict[str, int]]:
-        assert self.store.data is not None
-        return self.store.data, dict(self.blocks.disk)
 
     @precondition(lambda self: self.restores)
     @rule(copy=copies)
