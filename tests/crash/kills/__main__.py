@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,18 +19,18 @@ import structlog
 from tests.crash.kills.run import Outcome, run
 from tests.crash.kills.subjects import SUBJECTS
 
-EVERY_S = 0.03
 COLUMNS = (
     "pool", "kills", "answered", "told lost", "wrong", "missing", "doubled", "hung", "pool rebuilt",
     "files", "memfds", "threads", "MB", "s", "note",
 )  # fmt: skip
 
 
-def outcome_of(name: str, kills: int, limit_s: float) -> Outcome:
+def outcome_of(name: str, kills: int, limit_s: float, every_s: float) -> Outcome:
     """Run one pool in a process of its own; one that hangs is killed with all its workers."""
     command = [sys.executable, "-m", "tests.crash.kills", "--one", name, "--kills", str(kills)]
-    process = subprocess.Popen(  # noqa: S603 - our own command line
-        [*command, "--limit-s", str(limit_s)], stdout=subprocess.PIPE, start_new_session=True
+    command += ["--limit-s", str(limit_s), "--every-s", str(every_s)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
         out, _ = process.communicate(timeout=limit_s + 90)
@@ -39,10 +40,8 @@ def outcome_of(name: str, kills: int, limit_s: float) -> Outcome:
     except (IndexError, msgspec.MsgspecError):
         return Outcome(note=f"the process ended with {process.returncode}")
     finally:
-        try:
+        with suppress(ProcessLookupError):  # nothing is left, as it should be
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # nothing is left, as it should be
         process.wait()
 
 
@@ -69,10 +68,27 @@ def print_table(rows: list[list[str]]) -> None:
         sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + "\n")
 
 
+async def one(given: argparse.Namespace) -> None:
+    """Run one pool in this process, print its outcome, and leave without waiting for anything that hangs."""
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = await run(
+            SUBJECTS[given.one](),
+            Path(folder) / "ledger",
+            kills=given.kills,
+            every_s=given.every_s,
+            limit_s=given.limit_s,
+            seed=7,
+        )
+    sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
+    sys.stdout.flush()
+    os._exit(0)
+
+
 def main() -> None:
     """Read the arguments and run."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=1_000)
+    parser.add_argument("--every-s", type=float, default=0.05)
     parser.add_argument("--limit-s", type=float, default=240.0)
     parser.add_argument("--only", action="append", choices=list(SUBJECTS))
     parser.add_argument("--one", choices=list(SUBJECTS))
@@ -82,20 +98,10 @@ def main() -> None:
             wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         )
-        with tempfile.TemporaryDirectory() as folder:
-            outcome = asyncio.run(
-                run(
-                    SUBJECTS[given.one](), Path(folder) / "ledger",
-                    kills=given.kills, every_s=EVERY_S, limit_s=given.limit_s, seed=7,
-                )
-            )  # fmt: skip
-        sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")
-        sys.stdout.flush()
-        os._exit(0)  # a peer that hung would keep the process
-    rows = [list(COLUMNS)]
-    for name in given.only or SUBJECTS:
-        rows.append(row_of(name, outcome_of(name, given.kills, given.limit_s)))
-    print_table(rows)
+        asyncio.run(one(given))
+    names = given.only or list(SUBJECTS)
+    outcomes = {name: outcome_of(name, given.kills, given.limit_s, given.every_s) for name in names}
+    print_table([list(COLUMNS), *(row_of(name, each) for name, each in outcomes.items())])
 
 
 if __name__ == "__main__":

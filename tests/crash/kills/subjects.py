@@ -6,8 +6,11 @@ import asyncio
 import os
 import random
 import signal
+from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -47,6 +50,9 @@ class Subject(Protocol):
             Lost: The worker died.
         """
 
+    def writes(self, number: int) -> bool:
+        """Return whether the call of `number` writes it down."""
+
     async def kill_one(self, chance: random.Random) -> None:
         """Kill any of the workers."""
 
@@ -78,9 +84,12 @@ class Ours:
     async def close(self) -> None:
         await self._opening.__aexit__(None, None, None)
 
+    def writes(self, number: int) -> bool:
+        return number % 3 != 0  # the others are only read, and may be repeated
+
     async def call(self, number: int, data: bytes) -> tuple[int, bytes]:
         try:
-            if number % 3 == 0:
+            if not self.writes(number):
                 return (await self._pool.request("read", Number(number), int, idempotent=True)).value, data
             if not data:
                 return (await self._pool.request("square", Number(number), int)).value, b""
@@ -110,22 +119,22 @@ class Ours:
 class Peer:
     """An executor of the peers: a death breaks it, so whoever sees that makes a new one, as their users do."""
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[], Executor]) -> None:
         self.rebuilt_count = 0
+        self._make = make
         self._ledger = ""
         self._executor: Executor
 
-    def make(self) -> Executor:
-        """Return a new executor."""
-        raise NotImplementedError
-
     async def open(self, ledger: str) -> None:
         self._ledger = ledger
-        self._executor = self.make()
+        self._executor = self._make()
         await asyncio.gather(*(self.call(0, b"") for _ in range(WORKERS_COUNT)))
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._executor.shutdown, wait=True)
+
+    def writes(self, number: int) -> bool:  # noqa: ARG002 - all do
+        return True
 
     async def call(self, number: int, data: bytes) -> tuple[int, bytes]:
         executor = self._executor
@@ -137,48 +146,33 @@ class Peer:
         except (BrokenProcessPool, RuntimeError) as error:
             if executor is self._executor:
                 self.rebuilt_count += 1
-                executor.shutdown(wait=False, cancel_futures=True)
-                self._executor = self.make()
+                executor.shutdown(wait=False)
+                self._executor = self._make()
             raise Lost(begun=True) from error
 
     async def kill_one(self, chance: random.Random) -> None:
         executor: Any = self._executor
         pids = list(executor._processes or ())
         if pids:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(chance.choice(pids), signal.SIGKILL)
-            except ProcessLookupError:
-                return
 
 
-class Futures(Peer):
-    """`concurrent.futures`, with spawned processes."""
-
-    def make(self) -> Executor:
-        return ProcessPoolExecutor(WORKERS_COUNT, mp_context=get_context("spawn"))
+def _futures(start_method: str) -> Executor:
+    return ProcessPoolExecutor(WORKERS_COUNT, mp_context=get_context(start_method))
 
 
-class FuturesForked(Peer):
-    """`concurrent.futures` as it is by default on Linux and Python 3.11: forked."""
+def _loky() -> Executor:
+    import loky  # type: ignore[import-untyped]  # noqa: PLC0415 - only this subject has it
 
-    def make(self) -> Executor:
-        return ProcessPoolExecutor(WORKERS_COUNT, mp_context=get_context("fork"))
-
-
-class Loky(Peer):
-    """loky's reusable executor."""
-
-    def make(self) -> Executor:
-        import loky  # noqa: PLC0415 - only this subject has it
-
-        executor: Executor = loky.get_reusable_executor(max_workers=WORKERS_COUNT, timeout=60)
-        return executor
+    executor: Executor = loky.get_reusable_executor(max_workers=WORKERS_COUNT, timeout=60)
+    return executor
 
 
-SUBJECTS: dict[str, Any] = {
+SUBJECTS: dict[str, Callable[[], Subject]] = {
     "ours, processes": lambda: Ours("process"),
     "ours, threads": lambda: Ours("thread"),
-    "concurrent.futures, spawn": Futures,
-    "concurrent.futures, fork": FuturesForked,
-    "loky": Loky,
+    "concurrent.futures, spawn": lambda: Peer(partial(_futures, "spawn")),
+    "concurrent.futures, fork": lambda: Peer(partial(_futures, "fork")),
+    "loky": lambda: Peer(_loky),
 }
