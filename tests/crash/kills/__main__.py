@@ -29,7 +29,7 @@ def outcome_of(name: str, kills: int, limit_s: float, every_s: float) -> Outcome
     """Run one pool in a process of its own; one that hangs is killed with all its workers."""
     command = [sys.executable, "-m", "tests.crash.kills", "--one", name, "--kills", str(kills)]
     command += ["--limit-s", str(limit_s), "--every-s", str(every_s)]
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own command line
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     )
     try:
