@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from random import Random
 
 _FOLLOWER_STEPS = ("adding", "added")
-_LONGEST_LIFE_S = 3.0
-_MOST_TIMES = {"adding": 4, "added": 4, "turning": 60, "turned": 60, "calling": 100, "answered": 100}
-"""Those are reached in the longest life, more or less."""
+_TIMES_A_SECOND = {"adding": 2, "added": 2, "turning": 20, "turned": 20, "calling": 30, "answered": 30}
+"""How often a process comes to a step, more or less."""
 
 
 class Fate(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,21 +32,21 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
 SPARED = Fate(kind="none")
 
 
-def drawn(chance: Random, number: int, *, delivers: bool, lease_s: float) -> Fate:
+def drawn(chance: Random, number: int, *, delivers: bool, longest_s: float, lease_s: float) -> Fate:
     """Return the fate of the `number`th run of a process; whether it `delivers` says which steps it comes to."""
     luck = chance.random()
     if luck < 0.6:  # noqa: PLR2004 - a share
         steps = STEPS if delivers else _FOLLOWER_STEPS
         step = steps[number % len(steps)]
-        nth = int(_MOST_TIMES[step] ** chance.random())  # often soon, seldom late
-        return Fate(kind="crash", step=step, nth=nth, after_s=_LONGEST_LIFE_S)
+        nth = int((_TIMES_A_SECOND[step] * longest_s) ** chance.random())  # often soon, seldom late
+        return Fate(kind="crash", step=step, nth=max(nth, 1), after_s=longest_s)
     if luck < 0.75:  # noqa: PLR2004 - a share
-        return Fate(kind="kill", after_s=0.001 * (1000 * _LONGEST_LIFE_S) ** chance.random())
+        return Fate(kind="kill", after_s=0.001 * (1000 * longest_s) ** chance.random())
     if luck < 0.85:  # noqa: PLR2004 - a share
-        return Fate(kind="stop", after_s=chance.uniform(0.0, _LONGEST_LIFE_S))
+        return Fate(kind="stop", after_s=chance.uniform(0.0, longest_s))
     return Fate(
         kind="freeze",
-        after_s=chance.uniform(0.1, _LONGEST_LIFE_S),
+        after_s=chance.uniform(0.1, longest_s),
         frozen_s=lease_s * chance.uniform(1.1, 2.0),
         lives_on_s=chance.uniform(0.05, 1.0),
     )

@@ -151,6 +151,11 @@ class Plan:
         if self.sabotage is not None and self.sabotage not in SABOTAGES:
             raise ValueError(f"{self.sabotage!r} can't be broken; there are {', '.join(SABOTAGES)}")
 
+    @property
+    def longest_life_s(self) -> float:
+        """How long a process lives at most: longer in a longer run, since what a kill leaves costs time to settle."""
+        return min(10.0, 2.0 + self.action_count / 10_000)
+
     def senders(self) -> list[str]:
         """Return the names of all who enqueue, the follower last."""
         return [f"worker-{number}" for number in range(1, self.process_count + 1)] + [FOLLOWER]

@@ -138,7 +138,11 @@ class Supervisor:
             fate = fates.SPARED
             if self._plan.is_rough and not self._calm.is_set():
                 fate = fates.drawn(
-                    self._chance, number, delivers=name != FOLLOWER, lease_s=self._plan.lease_s
+                    self._chance,
+                    number,
+                    delivers=name != FOLLOWER,
+                    longest_s=self._plan.longest_life_s,
+                    lease_s=self._plan.lease_s,
                 )
             with self._started(name, number, fate) as process:
                 await self._suffer(process, fate)

@@ -119,21 +119,15 @@ class Outgoing:
     def __init__(self) -> None:
         self._lines: list[bytes] = []
         self._wake = Wake()
-        self._is_closed = False
 
     def put(self, message: Request | Reply) -> None:
         """Have `message` sent."""
         self._lines.append(encoded(message))
         self._wake.set()
 
-    def close(self) -> None:
-        """Let `run` end: the connection broke."""
-        self._is_closed = True
-        self._wake.set()
-
     async def run(self, channel: Channel) -> None:
         """Send what is put until the connection breaks."""
-        while not self._is_closed:
+        while True:
             self._wake.clear()
             lines, self._lines = self._lines, []
             if not lines:

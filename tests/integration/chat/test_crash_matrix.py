@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections import deque
@@ -196,6 +197,33 @@ async def test_without_a_server_there_is_no_contact() -> None:
     async with open_line("tester") as line:
         with pytest.raises(Unreachable):
             await line.deliver(delivery(FINE))
+
+
+async def test_what_a_socket_does_not_take_at_once_is_sent_in_pieces() -> None:
+    one, other = map(wire.Channel, socket.socketpair())
+    data = b"x" * 3_000_000
+    received = b""
+    with anyio.fail_after(LIMIT_S):
+        async with anyio.create_task_group() as group:
+            group.start_soon(one.send, data)
+            while len(received) < len(data):
+                received += await other.receive()
+    assert received == data
+    one.close()
+    other.close()
+
+
+async def test_a_connection_that_broke_has_ended() -> None:
+    one, other = map(wire.Channel, socket.socketpair())
+    await one.send(b"what nobody reads")
+    other.close()
+    assert await one.receive() == b""
+    outgoing = wire.Outgoing()
+    outgoing.put(wire.Reply(number=1))
+    with anyio.fail_after(LIMIT_S):
+        await outgoing.run(one)
+    one.hang_up()
+    one.close()
 
 
 async def test_a_transport_broken_on_purpose_doubles_loses_or_runs_ahead() -> None:

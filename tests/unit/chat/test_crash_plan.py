@@ -41,6 +41,11 @@ def test_all_kinds_occur_and_what_is_needed_was_sent_before() -> None:
         assert actions[places[needed]].kind == "ordered"
 
 
+def test_in_a_longer_run_processes_live_longer() -> None:
+    lives_s = [Plan(action_count=count).longest_life_s for count in (1_000, 10_000, 100_000, 1_000_000)]
+    assert lives_s == [2.1, 3.0, 10.0, 10.0]
+
+
 @pytest.mark.parametrize(
     "numbers",
     [
@@ -59,7 +64,9 @@ def test_a_plan_that_makes_no_sense_is_refused(numbers: dict[str, Any]) -> None:
 
 def test_in_the_long_run_processes_crash_at_each_step_and_meet_each_end() -> None:
     chance = Random(1)  # noqa: S311 - no secret
-    drawn = [fates.drawn(chance, number, delivers=True, lease_s=1.0) for number in range(1_000)]
+    drawn = [
+        fates.drawn(chance, number, delivers=True, longest_s=3.0, lease_s=1.0) for number in range(1_000)
+    ]
     assert {fate.step for fate in drawn if fate.kind == "crash"} == set(STEPS)
     assert {fate.kind for fate in drawn} == {"crash", "kill", "freeze", "stop"}
     assert all(fate.frozen_s > 1.0 for fate in drawn if fate.kind == "freeze")
@@ -68,7 +75,7 @@ def test_in_the_long_run_processes_crash_at_each_step_and_meet_each_end() -> Non
 
 def test_the_follower_crashes_where_it_comes_to() -> None:
     chance = Random(1)  # noqa: S311 - no secret
-    drawn = [fates.drawn(chance, number, delivers=False, lease_s=1.0) for number in range(100)]
+    drawn = [fates.drawn(chance, number, delivers=False, longest_s=3.0, lease_s=1.0) for number in range(100)]
     assert {fate.step for fate in drawn if fate.kind == "crash"} == {"adding", "added"}
     assert FOLLOWER in PLAN.senders()
     assert set(SABOTAGES) == {"ids", "calls", "order"}
