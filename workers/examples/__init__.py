@@ -1,0 +1,1 @@
+"""What the bridges are for, in small programs that run: `python -m workers.examples` runs them all."""
