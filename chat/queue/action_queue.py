@@ -237,6 +237,17 @@ class ActionQueue:
         """Deliver all that is due, now: the caller knows that there is a connection."""
         self._engine.runner.go_online()
 
+    async def keys_changed(self) -> None:
+        """Look at the seal's keys again: go on with what waited for one, seal anew what older ones have sealed.
+
+        Without this it is looked at within a minute.
+        """
+        await self._engine.keys_changed()
+
+    async def keys_in_use(self) -> dict[str, int]:
+        """Return how much in the queue's file is sealed with each key; one that is not named may be retired."""
+        return await self._engine.resealing.keys_in_use()
+
     # -- looking at them ------------------------------------------------------------------------------------------
 
     @property

@@ -158,6 +158,10 @@ class Control:
         """Let the lanes of an account go on that waited for a login; calling again does nothing."""
         await self._tables.write("resume_account", (account,))
 
+    async def look_for_keys(self) -> None:
+        """Have lanes tried now whose first action could not be opened."""
+        await self._tables.write("look_for_keys", (self._clock.boot_ms(),))
+
     async def readmit(self) -> None:
         """Let actions go on that were held because nobody could read them, as far as they can be read now."""
         kinds = list(self._packing.types)

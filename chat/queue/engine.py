@@ -16,6 +16,7 @@ import structlog
 from chat.errors import QueueClosed
 from chat.queue.clock import Wake
 from chat.queue.control import Cancelled, Control
+from chat.queue.digest_secret import digest_secret
 from chat.queue.events import EventLog
 from chat.queue.handlers import Handlers
 from chat.queue.housekeeping import Housekeeping
@@ -25,6 +26,7 @@ from chat.queue.outbox import Outbox
 from chat.queue.peers import NEWS, WORK
 from chat.queue.receipts import Ends
 from chat.queue.records import Added
+from chat.queue.resealing import Resealing
 from chat.queue.runner import Runner
 from chat.queue.states import State
 from chat.queue.statistics_feed import StatisticsFeed
@@ -78,6 +80,7 @@ class Engine:
         self._peers = peers
         self._outbox = Outbox(tables)
         self._housekeeping = Housekeeping(tables, settings, clock)
+        self.resealing = Resealing(tables, packing.seal)
         self._tick = Wake()
         self._room_ms = 0
         self._failure: Exception | None = None
@@ -113,6 +116,12 @@ class Engine:
         self.runner.heed()
         self._peers.hint(WORK)
         self._stir()
+
+    async def keys_changed(self) -> None:
+        """Go on with what waited for a key, and bring what is sealed with older keys under the present one."""
+        await self.control.look_for_keys()
+        self.changed()
+        await self.resealing.run()
 
     def ends_changed(self, client_ids: Sequence[str]) -> None:
         """Tell those who wait for `client_ids` that they were taken back, and everybody else to look."""
@@ -152,6 +161,7 @@ class Engine:
     async def running(self) -> AsyncIterator[None]:
         """Work, until this is left; then what is under way gets a while to end."""
         await self._housekeeping.note_boot()
+        self.packing.digest_secret = await digest_secret(self._tables, self.packing.seal)
         await self.control.readmit()
         failure: BaseException | None = None
         async with anyio.create_task_group() as helpers:
@@ -263,6 +273,7 @@ class Engine:
                     await self._look_around()
                 if now_ms >= prune_ms:
                     prune_ms = now_ms + int(1000 * settings.prune_every_s)
+                    await self.resealing.run()
                     if await self._housekeeping.prune():
                         self._stir()
                     if now_ms - began_ms >= int(1000 * settings.handler_wait_s):

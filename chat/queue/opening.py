@@ -45,6 +45,7 @@ async def open_tables(path: Path, settings: QueueSettings) -> AsyncIterator[Tabl
         worker_count=1,
         max_queue_size=10_000,
         plans_by_values=False,  # the same few statements run all the time: a turn takes a third of the time
+        secure_delete=settings.secure_delete,
         busy_timeout_s=settings.busy_timeout_s,
         write_timeout_s=max(30.0, 2 * settings.busy_timeout_s),
     )

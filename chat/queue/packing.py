@@ -53,6 +53,8 @@ class Packing:
     ) -> None:
         self.types = types
         self.seal = seal or NoSeal()
+        self.digest_secret = b""
+        """Of the queue's file; see `digest_secret`."""
         self._clock = clock
         self._ids = ids or ClientIds()
 
@@ -105,7 +107,7 @@ class Packing:
             priority=kind.priority,
             payload=sealed,
             key_id=key_id,
-            digest=digest_of(kind.name, account, body),
+            digest=digest_of(kind.name, account, body, self.digest_secret),
             in_lane=delay_ms <= 0 and not needed,
             due_ms=now_ms + delay_ms if delay_ms > 0 or not needed else None,
             packed_ms=now_ms,
@@ -174,9 +176,10 @@ def _is_plain(text: str) -> bool:
     return _ODD_CHARS.search(text) is None
 
 
-def digest_of(name: str, account: str, body: bytes) -> bytes:
+def digest_of(name: str, account: str, body: bytes, secret: bytes = b"") -> bytes:
     """Return what tells an action from another one that has the same client id."""
-    return blake2b(b"\0".join((name.encode(), account.encode(), body)), digest_size=_DIGEST_BYTES).digest()
+    said = b"\0".join((name.encode(), account.encode(), body))
+    return blake2b(said, digest_size=_DIGEST_BYTES, key=secret).digest()
 
 
 def _body(payload: msgspec.Struct) -> bytes:

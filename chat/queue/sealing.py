@@ -1,5 +1,8 @@
 """How payloads are sealed while they wait on the disk; by default they are not.
 
+Sealed are payloads. What the queue works with is not: client ids, types, lanes (and so accounts and rooms), times, what
+servers said of failures, and their answers. A payload is wiped when its action is done or taken back.
+
 A local queue belongs to its user, so it is plain unless a seal is given. `context` names the row (client id, type and
 lane), so a sealed payload that was moved to another row does not open.
 """
@@ -73,7 +76,7 @@ class KeyringSeal:
         """See `Seal`."""
         try:
             return self._keyring.open(key_id, sealed, context)
-        except DecryptError as error:
+        except (DecryptError, KeysError) as error:
             raise CannotOpen(f"the payload does not open with the key {key_id}") from error
 
 

@@ -58,6 +58,8 @@ class QueueSettings:
     """At most one `queue.updated` in this time."""
     busy_timeout_s: float = 10.0
     """How long to wait for another process that writes the same file."""
+    secure_delete: bool = True
+    """What a payload took in the file is overwritten with zeros when it is wiped."""
     enqueue_patience_s: float = 30.0
     """How long an action waits to be stored while the disk is full or the file is busy; then whoever gave it is told."""
 

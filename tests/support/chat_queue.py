@@ -72,6 +72,7 @@ async def opened(
     handles: bool = True,
     chance: float = 1.0,
     probe: Any = None,
+    seal: Any = None,
     **numbers: Any,
 ) -> AsyncIterator[Bench]:
     """Open the queue of `folder`; retries wait as long as they may (`chance`)."""
@@ -85,6 +86,7 @@ async def opened(
         clock=bench_clock,
         chance=lambda: chance,
         probe=probe,
+        seal=seal,
     ) as queue:
         if handles:
             queue.handle_all(bench_server)

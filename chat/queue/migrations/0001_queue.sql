@@ -5,9 +5,11 @@
 
 CREATE TABLE machine (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
-    boot_id TEXT NOT NULL
+    boot_id TEXT NOT NULL,
+    secret_key_id TEXT,
+    secret BLOB                                -- what digests are made with where payloads are sealed, sealed too
 ) STRICT;
-INSERT INTO machine VALUES (1, '');
+INSERT INTO machine (only_row, boot_id) VALUES (1, '');
 
 CREATE TABLE paused_account (
     account TEXT PRIMARY KEY,
@@ -75,6 +77,7 @@ CREATE INDEX action_due ON action (due_ms) WHERE in_lane = 0 AND due_ms IS NOT N
 CREATE INDEX action_finished ON action (state, finished_at_ms) WHERE finished_at_ms IS NOT NULL;
 CREATE INDEX action_held ON action (type, version)
     WHERE state IN ('paused', 'uncertain') AND in_lane = 0 AND due_ms IS NULL AND finished_at_ms IS NULL;
+CREATE INDEX action_key ON action (key_id) WHERE key_id IS NOT NULL;
 CREATE INDEX action_subject ON action (subject) WHERE subject IS NOT NULL AND finished_at_ms IS NULL;
 CREATE INDEX action_target ON action (target_id) WHERE target_id IS NOT NULL AND finished_at_ms IS NULL;
 CREATE INDEX action_expires ON action (expires_at_ms) WHERE expires_at_ms IS NOT NULL AND finished_at_ms IS NULL;

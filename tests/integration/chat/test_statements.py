@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from storage import Database
 
 STATEMENTS = load()
-OF_PEOPLE = {"some", "failed_ids", "lanes", "owners", "forgotten_topics", "cancel_answers", "look_up", "ends"}
+OF_PEOPLE = {
+    "some",
+    "failed_ids",
+    "lanes",
+    "owners",
+    "forgotten_topics",
+    "cancel_answers",
+    "look_up",
+    "ends",
+    "own_tables",
+}
 """Not run in the middle of work, or on a few rows by nature."""
 SCANS_OF_SMALL_TABLES = {
     "counter",
