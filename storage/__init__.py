@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from storage.backups import BackupFolder as BackupFolder
+    from storage.backups import back_up as back_up
+    from storage.backups import verify as verify
     from storage.database import Database as Database
     from storage.databases import DatabaseInfo as DatabaseInfo
     from storage.databases import Databases as Databases
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
     from storage.queries import Queries as Queries
     from storage.settings import StorageSettings as StorageSettings
     from storage.snapshots import Snapshot as Snapshot
+    from storage.sqlite.backups import BackupMade as BackupMade
+    from storage.sqlite.backups import Verified as Verified
     from storage.sqlite.facts import LibraryFacts as LibraryFacts
     from storage.sqlite.facts import library_facts as library_facts
     from storage.sqlite.functions import WriteTransaction as WriteTransaction
@@ -51,6 +56,8 @@ if TYPE_CHECKING:
     from storage.written import Written as Written
 
 _HOME = {
+    "BackupFolder": "backups",
+    "BackupMade": "sqlite.backups",
     "ColumnInfo": "tables",
     "ConstraintViolated": "errors",
     "Database": "database",
@@ -84,13 +91,16 @@ _HOME = {
     "Transaction": "transactions",
     "TransactionLost": "errors",
     "UnsupportedSqlite": "errors",
+    "Verified": "sqlite.backups",
     "WriteOutcomeUnknown": "errors",
     "WriteTimedOut": "errors",
     "WriteTransaction": "sqlite.functions",
     "Written": "written",
+    "back_up": "backups",
     "library_facts": "sqlite.facts",
     "open": "databases",
     "open_databases": "databases",
+    "verify": "backups",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605 - one list, of names and homes

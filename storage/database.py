@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 from typing_extensions import override
 
+from storage.backups import back_up, verify
 from storage.errors import DatabaseNotFound
 from storage.function_names import name_of
 from storage.migrations import load
@@ -28,8 +29,11 @@ from workers import WorkersError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
+    from storage.backups import OnProgress
     from storage.settings import StorageSettings
+    from storage.sqlite.backups import BackupMade, Verified
     from workers import Pool, Session
 
     Params = Sequence[Any] | Mapping[str, Any]
@@ -199,6 +203,28 @@ class Database(Queries):
                 yield transaction
         except WorkersError as error:
             raise failed_write(error) from error
+
+    async def back_up(self, target: Path, on_progress: OnProgress | None = None) -> BackupMade:
+        """Copy the database as it is now to the new file `target`; writes go on meanwhile. See `storage.back_up`.
+
+        Raises:
+            DatabaseExists: There is a file `target`.
+            DatabaseCorrupt: The database is damaged.
+            StorageFull: No space for the copy.
+        """
+        if self.is_dropped:
+            raise self._gone()
+        return await back_up(self._path, target, self._settings, on_progress)
+
+    async def verify(self, on_progress: OnProgress | None = None) -> Verified:
+        """Check all of the database, as it is now. See `storage.verify`.
+
+        Raises:
+            DatabaseNotFound: Its file was removed by hand.
+        """
+        if self.is_dropped:
+            raise self._gone()
+        return await verify(self._path, self._settings, on_progress)
 
     async def tables(self) -> list[TableInfo]:
         """Return the tables and views by name, without SQLite's own.

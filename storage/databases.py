@@ -112,6 +112,35 @@ class Databases:
             self._reserved.discard(name)
         return database
 
+    async def restore(self, name: str, source: Path) -> Database:
+        """Put a copy of the SQLite file `source` in the place of the database `name`, whole or not at all; return it.
+
+        What the database held is lost; reads under way end on it, later ones see the new one.
+
+        Raises:
+            InvalidDatabaseName, DatabaseNotFound: As `get`; or `source` can't be opened.
+            DatabaseCorrupt: `source` is no SQLite database, or a damaged one; nothing has changed.
+            StorageBusy: Somebody reads the database for long; nothing has changed, try again.
+            StorageError: As `Database.execute`.
+        """
+        old = self.get(name)
+        self._reserve(name, is_there=True)
+        unfinished = self._path(name).with_name(f"{name}{_SUFFIX}.restoring")
+        try:
+            await anyio.Path(unfinished).unlink(missing_ok=True)  # of a restore that was killed
+            await copy_database(source, unfinished, self._settings)
+            old.is_dropped = True  # first, or a call that comes meanwhile would open the file again
+            try:
+                await self._pools.maintain("replace", self._path(name), str(unfinished))
+            except BaseException:
+                old.is_dropped = False
+                raise
+            database = self._held[name] = self._database(name)
+        finally:
+            self._reserved.discard(name)
+            await anyio.Path(unfinished).unlink(missing_ok=True)
+        return database
+
     async def drop(self, name: str) -> None:
         """Delete the database `name` with its files; reads under way end on what they have begun with.
 

@@ -50,6 +50,23 @@ def remove(path: str) -> None:
         _sync_folder(path)
 
 
+def replace(path: str, by: str) -> None:
+    """Put the file `by` in the place of the file `path`, whose log is empty; no connection may write either.
+
+    The log of the old file goes first: beside the new one, it would be taken for its own.
+
+    Raises:
+        DatabaseNotFound: One of them is not there.
+        StorageError: The folder does not take it.
+    """
+    with _translated():
+        Path(path).stat()
+        for suffix in _COMPANIONS:
+            Path(path + suffix).unlink(missing_ok=True)
+        Path(by).replace(path)
+        _sync_folder(path)
+
+
 def _sync_folder(path: str) -> None:
     folder = os.open(Path(path).parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

@@ -50,18 +50,17 @@ def copy_database(source: str, target: str, *, stop: Flag | None = None) -> int:
     try:
         with translated():
             prepare_library()
-            origin = _opened_for_reading(source)
+            origin = opened_for_reading(source)
             try:
-                _remove(unfinished)
-                os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+                place_unfinished(unfinished)
                 _copy(origin, unfinished, stop)
             finally:
                 origin.close()
-        _write_to_disk(unfinished)
+        write_to_disk(unfinished)
         unfinished.rename(final)
-        _write_to_disk(final.parent)
+        write_to_disk(final.parent)
     except BaseException:
-        _remove(unfinished)
+        remove_unfinished(unfinished)
         raise
     return final.stat().st_size
 
@@ -94,7 +93,7 @@ class CopyService:
         """Nothing is kept between calls."""
 
 
-def _opened_for_reading(source: str) -> apsw.Connection:
+def opened_for_reading(source: str) -> apsw.Connection:
     """Open a file that is not ours; one in WAL mode that we may not write beside is read as it lies there."""
     if not Path(source).is_file():
         raise DatabaseNotFound("the file cannot be opened")
@@ -142,7 +141,8 @@ def _copy(origin: apsw.Connection, unfinished: Path, stop: Flag | None) -> None:
         copy.close()
 
 
-def _write_to_disk(path: Path) -> None:
+def write_to_disk(path: Path) -> None:
+    """Have the disk write a file, or the entries of a folder."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -150,6 +150,13 @@ def _write_to_disk(path: Path) -> None:
         os.close(descriptor)
 
 
-def _remove(unfinished: Path) -> None:
+def place_unfinished(unfinished: Path) -> None:
+    """Make an empty file that its user alone may read, in place of what an earlier copy left."""
+    remove_unfinished(unfinished)
+    os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def remove_unfinished(unfinished: Path) -> None:
+    """Remove a copy that did not come to its end."""
     for suffix in ("", "-wal", "-shm", "-journal"):
         unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)

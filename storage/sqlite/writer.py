@@ -7,6 +7,7 @@ Methods and their parameters (a path is that of the database's file):
 - `function` `[path, "module:function", args]` -> what it returns; all or nothing
 - `transaction_...`: see `storage.sqlite.interactive`
 - `create` `[path]` or `[path, may_exist]` -> whether the file is new
+- `replace` `[path, by]`: the file `by` in its place; refused while readers hold the log
 - `drop` `[path]`; readers have to close it before
 - `migrate` `[path, [[source, number, name, sql], ...]]` -> how many were applied
 - `checkpoint` `[path]` -> whether the write-ahead log is empty now
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from storage.errors import DatabaseExists, WriteTimedOut
+from storage.errors import DatabaseExists, StorageBusy, WriteTimedOut
 from storage.migrations import Migration
 from storage.sqlite import files
 from storage.sqlite.batches import ALONE, sections
@@ -73,6 +74,7 @@ class WriterService:
             **self._interactive.methods,
             "transaction_commit": self._commit_transaction,
             "create": self._create,
+            "replace": self._replace,
             "drop": self._drop,
             "migrate": self._migrate,
             "checkpoint": self._checkpoint,
@@ -170,6 +172,13 @@ class WriterService:
         (path,) = call.params
         self._files.discard(path)
         files.remove(path)
+
+    def _replace(self, call: Call) -> None:
+        path, by = call.params
+        if not self._files.get(path).checkpoint():
+            raise StorageBusy("the database is being read; try again when long reads have ended")
+        self._files.discard(path)
+        files.replace(path, by)
 
     def _migrate(self, call: Call) -> int:
         path, migrations = call.params

@@ -1,0 +1,193 @@
+"""Copies of a database while it is written, and the check that a file is sound; run in a worker of its own.
+
+A copy is of one state: the source is held in a read transaction, so that the writes of others neither get into it nor
+make SQLite begin anew, as its backup would otherwise do at each of them. The write-ahead log can't be cut behind that
+state meanwhile. Steps of 4 MiB let a stop be heard and progress be told.
+
+The copy is one file, without a log beside it, written to the disk before it gets its name.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import apsw
+import msgspec
+
+from storage.errors import DatabaseCorrupt, DatabaseExists
+from storage.sqlite.connection import prepare_library
+from storage.sqlite.errors import translated, translation
+from storage.sqlite.imports import opened_for_reading, place_unfinished, remove_unfinished, write_to_disk
+from workers import MethodService, Task, method
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PAGES_A_STEP = 1_000
+_STEPS_BETWEEN_LOOKS = 100_000
+MAX_COMPLAINTS_COUNT = 100
+
+_SUFFIX = ".unfinished"
+
+
+class BackupParams(msgspec.Struct, frozen=True):
+    """What to copy, and to where; both are paths."""
+
+    source: str
+    target: str
+
+
+class BackupMade(msgspec.Struct, frozen=True, kw_only=True):
+    """A copy that is on the disk."""
+
+    size_bytes: int
+    page_count: int
+    seconds: float
+
+
+class VerifyParams(msgspec.Struct, frozen=True):
+    """Which file to check."""
+
+    path: str
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What the check of a database found."""
+
+    is_sound: bool
+    """SQLite's integrity check and the foreign keys have no complaint."""
+    complaints: list[str]
+    """At most a hundred."""
+    table_counts: dict[str, int]
+    """How many rows each table has."""
+    size_bytes: int
+
+
+class BackupService(MethodService):
+    """Copies and checks database files."""
+
+    @method()
+    def backup(self, params: BackupParams, task: Task) -> BackupMade:
+        """Copy `source`, as it is now, to `target`, which appears whole or not at all.
+
+        Raises:
+            DatabaseExists: There is a file `target`.
+            DatabaseNotFound: `source` can't be opened.
+            DatabaseCorrupt: `source` is no database, or the copy is not sound.
+            StorageFull: No space for it.
+        """
+        began = time.monotonic()
+        final = Path(params.target)
+        if final.exists():
+            raise DatabaseExists(f"there is a file {final.name!r} already")
+        unfinished = final.with_name(final.name + _SUFFIX)
+        try:
+            with translated():
+                prepare_library()
+                source = opened_for_reading(params.source)
+                try:
+                    place_unfinished(unfinished)
+                    page_count = _copied(source, unfinished, task)
+                finally:
+                    source.close()
+            write_to_disk(unfinished)
+            unfinished.rename(final)
+            write_to_disk(final.parent)
+        except BaseException:
+            remove_unfinished(unfinished)
+            raise
+        return BackupMade(
+            size_bytes=final.stat().st_size, page_count=page_count, seconds=round(time.monotonic() - began, 3)
+        )
+
+    @method()
+    def verify(self, params: VerifyParams, task: Task) -> Verified:
+        """Check the whole of a database, which others may write meanwhile.
+
+        Raises:
+            DatabaseNotFound: It can't be opened.
+            DatabaseCorrupt: It is no database.
+        """
+        with translated():
+            prepare_library()
+            connection = opened_for_reading(params.path)
+            try:
+                connection.execute("BEGIN")
+                with _stopped_with(connection, task):
+                    complaints = list(_complaints(connection))
+                    counts = {} if complaints else dict(_counts(connection, task))
+            finally:
+                connection.close()
+        return Verified(
+            is_sound=not complaints,
+            complaints=complaints,
+            table_counts=counts,
+            size_bytes=Path(params.path).stat().st_size,
+        )
+
+
+def _copied(source: apsw.Connection, unfinished: Path, task: Task) -> int:
+    """Copy the state of now and return its number of pages."""
+    source.execute("BEGIN")
+    source.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # BEGIN alone holds nothing yet
+    copy = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        copy.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        copy.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+        copy.pragma("synchronous", "off")  # the whole file is written to disk at the end
+        with copy.backup("main", source, "main") as backup:
+            while not backup.done:
+                task.check()
+                backup.step(_PAGES_A_STEP)
+                task.progress(backup.page_count - backup.remaining, backup.page_count)
+            page_count = backup.page_count
+        with _stopped_with(copy, task):
+            complaint = copy.execute("PRAGMA quick_check(1)").get
+        if complaint != "ok":
+            raise DatabaseCorrupt(f"the copy is damaged, as its source must be: {complaint}")
+        copy.pragma("journal_mode", "delete")  # so that it is one file
+    finally:
+        copy.close()
+    return int(page_count)
+
+
+@contextmanager
+def _stopped_with(connection: apsw.Connection, task: Task) -> Iterator[None]:
+    """Let the task's end be heard while SQLite works on `connection`."""
+
+    def look() -> bool:
+        task.check()
+        return False
+
+    connection.set_progress_handler(look, _STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None)
+
+
+def _complaints(connection: apsw.Connection) -> Iterator[str]:
+    try:
+        for (line,) in connection.execute(f"PRAGMA integrity_check({MAX_COMPLAINTS_COUNT})"):
+            if line != "ok":
+                yield line
+    except apsw.CorruptError as error:
+        yield str(translation(error) or error)
+        return
+    for count, (table, rowid, parent, _) in enumerate(connection.execute("PRAGMA foreign_key_check")):
+        if count >= MAX_COMPLAINTS_COUNT:
+            return
+        yield f"row {rowid} of {table} refers to a row of {parent} that is not there"
+
+
+def _counts(connection: apsw.Connection, task: Task) -> Iterator[tuple[str, int]]:
+    sql = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    names = [name for (name,) in connection.execute(sql)]
+    for place, name in enumerate(sorted(names)):
+        task.check()
+        quoted = '"' + name.replace('"', '""') + '"'
+        yield name, connection.execute(f"SELECT count(*) FROM {quoted}").get  # noqa: S608 - quoted
+        task.progress(place + 1, len(names))
