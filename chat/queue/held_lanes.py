@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 import structlog
+from anyio.lowlevel import checkpoint
 
 from chat.queue.lanes import renewal_ms
 from chat.queue.storage_troubles import MAY_PASS
@@ -56,6 +57,11 @@ class HeldLanes:
         """How many are held and have not ended."""
         return len(self.by_id) - len(self.ended)
 
+    @property
+    def ready_count(self) -> int:
+        """How many have not begun."""
+        return len(self._ready)
+
     def hold(self, lane: LaneRun) -> None:
         """Take a lane that was claimed."""
         self.by_id[lane.lease.lane_id] = lane
@@ -88,19 +94,28 @@ class HeldLanes:
             self._ready.remove(lane)
             lane.end()
             self.ended.append(lane)
-        while self._ready and len(self.running) < self._concurrency:
-            lane = self._ready.popleft()
-            self.running.add(lane)
-            group.start_soon(self._run, lane, group)
+        while (ready := self._next_ready()) is not None:
+            group.start_soon(self._work, ready)
 
-    async def _run(self, lane: LaneRun, group: anyio.abc.TaskGroup) -> None:
-        try:
-            await lane.run()
-        finally:
-            self.running.discard(lane)
-            self.ended.append(lane)
-            self._on_ended()
-        self.start_ready(group)
+    def _next_ready(self) -> LaneRun | None:
+        if not self._ready or len(self.running) >= self._concurrency:
+            return None
+        lane = self._ready.popleft()
+        self.running.add(lane)
+        return lane
+
+    async def _work(self, first: LaneRun) -> None:
+        """Run a lane and, while there are others, the next one: a task for each would cost more than ten actions."""
+        lane: LaneRun | None = first
+        while lane is not None:
+            try:
+                await lane.run()
+            finally:
+                self.running.discard(lane)
+                self.ended.append(lane)
+                self._on_ended()
+            await checkpoint()
+            lane = self._next_ready()
 
     async def tend(self, now_ms: int) -> None:
         """Stop handlers that run for too long, and keep claims from lapsing."""

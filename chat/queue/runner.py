@@ -18,6 +18,7 @@ from chat.queue.held_lanes import HeldLanes
 from chat.queue.lane_run import LaneRun
 from chat.queue.lanes import CAREFUL_COUNT
 from chat.queue.next_turn import Collected, NextTurn
+from chat.queue.pace import USUAL, after_turn
 from chat.queue.records import ClaimRequest
 from chat.queue.rules import RulesOf
 from chat.queue.storage_troubles import MAY_PASS, Patience
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from chat.queue.settings import QueueSettings
 
 AHEAD = 2
-"""For each handler that may run, so many lanes are claimed: the next ones begin while a turn is written."""
+"""For each handler that may run, so many lanes are claimed: the next ones begin while a turn is written; see `pace`."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -77,6 +78,7 @@ class Runner:
         )
         self._lanes = HeldLanes(outbox, settings, clock, on_ended=wake.set)
         self._rules = RulesOf(settings)
+        self._pace = USUAL
         self._may_be_due = True
         self._next_due_ms: int | None = None
         self._next_look_ms = 0
@@ -158,7 +160,7 @@ class Runner:
     def _free_count(self, now_ms: int) -> int:
         held_count = self._lanes.open_count
         if self._contacting.now.may_deliver():
-            return max(0, self._settings.concurrency * AHEAD - held_count)
+            return max(0, self._settings.concurrency * AHEAD * self._pace.lanes - held_count)
         return 1 if held_count == 0 and self._contacting.may_knock_by_action(now_ms) else 0
 
     def _topics(self) -> Topics:
@@ -188,8 +190,15 @@ class Runner:
         self._lanes.let_go(taken.ended)
         self._next_due_ms = done.next_due_ms
         self._next_look_ms = now_ms + int(1000 * self._settings.tick_s)
-        if claim is not None and len(done.leases) >= claim.lane_count:
-            self._may_be_due = True
+        if claim is not None:
+            self._may_be_due = self._may_be_due or len(done.leases) >= claim.lane_count
+            self._pace = after_turn(
+                self._pace,
+                was_idle=bool(taken.reports) and not self._lanes.open_count,
+                is_behind=self._lanes.ready_count >= self._settings.concurrency,
+                claimed_count=len(done.leases),
+                asked_count=claim.lane_count,
+            )
         for lease in done.leases:
             self._hold(lease, now_ms)
         self._heed(done.cancels_asked)
@@ -197,11 +206,12 @@ class Runner:
 
     def _claim(self, now_ms: int) -> ClaimRequest | None:
         topics, free_count = self._topics(), self._free_count(now_ms)
+        may_deliver = self._contacting.now.may_deliver()
         if not free_count or not topics:
             return None
         return ClaimRequest(
             lane_count=free_count,
-            action_count=self._settings.claim_count if self._contacting.now.may_deliver() else 1,
+            action_count=self._settings.claim_count * self._pace.actions if may_deliver else 1,
             topics=topics,
             until_ms=now_ms + int(1000 * self._settings.lease_s),
             ageing_ms=int(1000 * self._settings.ageing_s),

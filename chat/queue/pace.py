@@ -1,0 +1,54 @@
+"""How much is claimed at once: more while the handlers wait for the disk, and no more than usual once they do not. Pure.
+
+A turn is a transaction, with a sync and some 0.5 ms around it. Where handlers take their time, a few lanes and ten actions
+of each keep them busy for many turns. Handlers that are done at once have worked all of that off before the next turn is
+on disk; then each turn claims twice as much as the one before, in more lanes or, where there are no more, in longer
+pieces of them. What a crash leaves uncertain grows with it, but holds only a few milliseconds of work.
+
+Without this a turn held 20 actions of 1,000 lanes and 10 of one lane; with it 230 and 135, a drain with a handler that does
+nothing took 41 us of CPU an action instead of 90 and 120, and 16,800/s came out of 1,000 lanes and 21,900/s out of one,
+where it had been 6,600 and 4,400 (2026-11-23, without a disk, 2 cores under load).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+MOST = 16
+"""Lanes times actions are at most so many times as many as usual."""
+
+
+class Pace(msgspec.Struct, frozen=True, gc=False):
+    """So many times as much as usual."""
+
+    lanes: int = 1
+    actions: int = 1
+    """Of one lane."""
+
+
+USUAL = Pace()
+
+
+def after_turn(pace: Pace, *, was_idle: bool, is_behind: bool, claimed_count: int, asked_count: int) -> Pace:
+    """Return the pace of the next claim after a turn that asked for `asked_count` lanes and claimed `claimed_count`.
+
+    `was_idle`: the handlers were done with everything when it was on disk. `is_behind`: they had not begun with much of
+    what was claimed before.
+    """
+    if claimed_count == 0 and was_idle:
+        return USUAL
+    if is_behind:
+        return Pace(max(1, pace.lanes // 2), max(1, pace.actions // 2))
+    if not was_idle:
+        return pace
+    if claimed_count >= asked_count:
+        return Pace(*_doubled(pace.lanes, pace.actions))
+    actions, lanes = _doubled(pace.actions, pace.lanes)
+    return Pace(lanes, actions)
+
+
+def _doubled(more: int, less: int) -> tuple[int, int]:
+    """Return `more` twice, at the cost of `less` where both together would be too much."""
+    if 2 * more * less <= MOST:
+        return 2 * more, less
+    return (2 * more, less // 2) if less > 1 else (more, less)
