@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from workers.opening import open_pool as open_pool
     from workers.pool import Pool as Pool
     from workers.pool import Session as Session
+    from workers.self_testing import SelfTest as SelfTest
+    from workers.self_testing import self_test as self_test
     from workers.service import BatchService as BatchService
     from workers.service import Call as Call
     from workers.service import Service as Service
@@ -100,6 +102,16 @@ if TYPE_CHECKING:
     from workers.settings import Kind as Kind
     from workers.settings import Lane as Lane
     from workers.settings import PoolSettings as PoolSettings
+    from workers.shared.board import SharedBoard as SharedBoard
+    from workers.shared.cancellation import SharedCancellation as SharedCancellation
+    from workers.shared.capabilities import Capabilities as Capabilities
+    from workers.shared.capabilities import capabilities as capabilities
+    from workers.shared.counter import SharedCounter as SharedCounter
+    from workers.shared.errors import OwnerLost as OwnerLost
+    from workers.shared.errors import SharedClosed as SharedClosed
+    from workers.shared.errors import SharedRefused as SharedRefused
+    from workers.shared.flag import SharedFlag as SharedFlag
+    from workers.shared.progress import SharedProgress as SharedProgress
     from workers.statistics import PoolStatistics as PoolStatistics
 
 _HOME = {
@@ -115,6 +127,7 @@ _HOME = {
     "BridgeStatistics": "bridges",
     "Bridges": "bridges",
     "Call": "service",
+    "Capabilities": "shared.capabilities",
     "ChunkRefused": "services.files.errors",
     "Clock": "clock",
     "CodecRefused": "services.compression.errors",
@@ -158,6 +171,7 @@ _HOME = {
     "OsKeyringSource": "keys.os_keyring",
     "OutputLimits": "services.compression.limits",
     "OutputTooLarge": "services.compression.errors",
+    "OwnerLost": "shared.errors",
     "PassphraseKeySource": "keys.sources",
     "PathRefused": "services.files.errors",
     "Pbkdf2": "services.crypto.derivation",
@@ -173,9 +187,17 @@ _HOME = {
     "ReplayRefused": "keys.errors",
     "Scrypt": "services.crypto.derivation",
     "Secret": "keys.secrets",
+    "SelfTest": "self_testing",
     "Service": "service",
     "ServiceUnavailable": "errors",
     "Session": "pool",
+    "SharedBoard": "shared.board",
+    "SharedCancellation": "shared.cancellation",
+    "SharedClosed": "shared.errors",
+    "SharedCounter": "shared.counter",
+    "SharedFlag": "shared.flag",
+    "SharedProgress": "shared.progress",
+    "SharedRefused": "shared.errors",
     "SignatureInvalid": "services.crypto.errors",
     "SigningKey": "keys.signing",
     "SplitFile": "services.files.service",
@@ -188,6 +210,7 @@ _HOME = {
     "UnknownMethod": "errors",
     "WorkerDied": "errors",
     "WorkersError": "errors",
+    "capabilities": "shared.capabilities",
     "close_all": "bridges",
     "create_keyring": "keys.keyring",
     "method": "methods",
@@ -195,6 +218,7 @@ _HOME = {
     "open_keyring": "keys.keyring",
     "open_pool": "opening",
     "row_context": "keys.envelopes",
+    "self_test": "self_testing",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605 - one list, of names and homes

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio
 import click
+import msgspec
 
 from dataserver.cli.output import is_terminal, write_json, write_table
 from dataserver.cli.running import (
@@ -33,13 +34,20 @@ from dataserver.doctor.diagnosis import (
 from dataserver.doctor.machine import folder_facts, open_file_limit, versions
 from dataserver.doctor.trials import try_pools
 from storage import library_facts
+from workers import self_test
 
 
 @click.command(name="doctor")
+@click.option(
+    "--workers", is_flag=True, help="Try each kind of worker instead: ping, hash, AES-GCM, shared state."
+)
 @folder_options
-def command(*, data_dir: Path | None, config: Path | None) -> None:
+def command(*, workers: bool, data_dir: Path | None, config: Path | None) -> None:
     """Look at versions, the SQLite library, the data folder's disk and each kind of pool; exit 1 if something must change."""
     around = quiet_surroundings(config, {"server.data_dir": data_dir}, level="error")
+    if workers:
+        _try_workers()
+        return
     with failing_in_words():
         findings = _findings(around)
     if is_terminal():
@@ -58,6 +66,23 @@ def command(*, data_dir: Path | None, config: Path | None) -> None:
         )
     if must_change(findings):
         say("something must change")
+        stop_with(1)
+
+
+def _try_workers() -> None:
+    """Show how each kind of worker did; exit 1 if one that runs here does not do what it must."""
+    found = anyio.run(self_test)
+    if is_terminal():
+        columns = ["kind", "name", "outcome", "required", "took_ms", "detail"]
+        trials = [
+            {**msgspec.structs.asdict(each), "took_ms": round(each.took_ms, 1)} for each in found.trials
+        ]
+        write_table(trials, columns=columns)
+        write_table([msgspec.structs.asdict(found.capabilities)])
+    else:
+        write_json(found)
+    if not found.ok:
+        say("a kind of worker does not do what it must")
         stop_with(1)
 
 

@@ -6,10 +6,12 @@ its own (see `workers.services.network.own_loop`), so that they measure the netw
 
 from __future__ import annotations
 
-from types import MappingProxyType
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from workers.bridges.base import Bridge, Placement
+from typing_extensions import override
+
+from workers.bridges.base import Bridge
 from workers.services.network import messages
 
 if TYPE_CHECKING:
@@ -25,8 +27,11 @@ if TYPE_CHECKING:
         StunBinding,
         Target,
     )
+    from workers.settings import Kind, PoolSettings
 
 STUN_PORT = 3478
+WORKERS_COUNT = 4
+"""A check mostly waits, so several share a core; the next one waits for a worker, within its time."""
 _SLACK_S = 5.0
 """What a request gets beyond the limits of its check: for the worker to start and to answer."""
 
@@ -40,12 +45,6 @@ class NetworkBridge(Bridge):
 
     name = "network"
     service = "workers.services.network.service:NetworkService"
-    placements = MappingProxyType(
-        {
-            method: Placement(process_from_bytes=0)
-            for method in ("connectivity", "latency", "bandwidth", "stun", "ice")
-        }
-    )
 
     async def connectivity(
         self, targets: Sequence[str | Target], *, timeout_s: float = 5.0, ca_pem: str | None = None
@@ -146,3 +145,8 @@ class NetworkBridge(Bridge):
             stun_host=stun_host, stun_port=stun_port, use_ipv6=use_ipv6, timeout_s=timeout_s
         )
         return await self._request("ice", params, messages.IceGathering, timeout_s=timeout_s + _SLACK_S)
+
+    @override
+    def _pool_settings(self, kind: Kind) -> PoolSettings:
+        settings = super()._pool_settings(kind)
+        return replace(settings, worker_count=self._settings.worker_count or WORKERS_COUNT)
