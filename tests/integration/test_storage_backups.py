@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 import apsw
 import pytest
+from typing_extensions import override
 
 from storage import (
     BackupFolder,
@@ -22,6 +23,8 @@ from storage import (
     open_databases,
     verify,
 )
+from storage.sqlite import backups
+from workers import Task
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -96,6 +99,43 @@ async def test_a_backup_under_constant_writes_ends_and_is_of_one_moment(
         assert await aside(read, path, "SELECT sum(cents), count(*) FROM account") == [(0, 2)]
         assert await aside(read, path, "PRAGMA integrity_check") == [("ok",)]
     assert await aside(names_in, tmp_path) == ["copy-0.db", "copy-1.db", "copy-2.db", "data"]
+
+
+class WritingTask(Task):
+    """A task that writes the source whenever the copy looks whether it is still wanted."""
+
+    def __init__(self, writer: apsw.Connection) -> None:
+        super().__init__()
+        self.looks_count = 0
+        self._writer = writer
+
+    @override
+    def check(self) -> None:
+        self.looks_count += 1
+        if self.looks_count > 1_000:
+            raise AssertionError("the copy begins anew for ever")
+        self._writer.execute("UPDATE account SET cents = cents + 1")
+
+
+def test_writes_between_its_steps_do_not_make_a_backup_begin_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "_PAGES_A_STEP", 10)
+    writer = apsw.Connection(str(tmp_path / "shop.db"))
+    for sql in (
+        "PRAGMA journal_mode = wal",
+        "CREATE TABLE account(cents INTEGER)",
+        "INSERT INTO account VALUES (0)",
+        "CREATE TABLE ballast(x)",
+        "INSERT INTO ballast WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 500) SELECT zeroblob(1000) FROM n",
+    ):
+        writer.execute(sql).fetchall()
+    task = WritingTask(writer)
+    params = backups.BackupParams(str(tmp_path / "shop.db"), str(tmp_path / "copy.db"))
+    made = backups.BackupService({}).backup(params, task)
+    assert task.looks_count <= made.page_count // 10 + 2
+    assert read(tmp_path / "copy.db", "SELECT cents FROM account") == [(0,)]
+    writer.close()
 
 
 async def test_a_backup_tells_how_far_it_is(shop: Database, tmp_path: Path) -> None:
