@@ -25,6 +25,7 @@ OF_PEOPLE = {
     "look_up",
     "ends",
     "own_tables",
+    "keys_in_use",
 }
 """Not run in the middle of work, or on a few rows by nature."""
 SCANS_OF_SMALL_TABLES = {
@@ -68,4 +69,6 @@ def _allowed(name: str) -> set[str]:
         "event_bounds": {"event"},
         "add_actions": {"new"},
         "add_needs": {"needed"},
+        "sealing_keys": {"used"},
+        "not_sealed": {"plain"},
     }.get(name, {"gone"})
