@@ -47,13 +47,14 @@ class MemoryMessages:
         clock: QueueClock,
         settings: QueueSettings | None = None,
         account: str = "",
+        types: ActionTypes | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._settings = settings or QueueSettings()
         self._account = account
         self._log = MemoryLog(clock)
         self._lanes = MemoryLanes(self._log, clock)
-        self._packing = Packing(ActionTypes(), clock)
+        self._packing = Packing(types or ActionTypes(), clock)
         self._recent = RecentMessages()
         self._ends = Ends()
         self._is_closing = False

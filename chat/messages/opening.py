@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from chat.messages.face import ChatMessageQueue
+    from chat.queue.actions import ActionTypes
     from chat.queue.clock import QueueClock
     from chat.queue.handlers import Transport
     from chat.queue.sealing import Seal
@@ -35,6 +36,7 @@ async def open_messages(
     settings: ChatSettings | None = None,
     *,
     account: str = "",
+    types: ActionTypes | None = None,
     seal: Seal | None = None,
     clock: QueueClock | None = None,
     chance: Callable[[], float] = random.random,
@@ -42,7 +44,8 @@ async def open_messages(
     """Open the messages of `account`, which `transport` sends.
 
     `where` they wait is an open action queue (whose handlers are its owner's) or the path of a queue's file; kept in
-    memory or sent directly they wait in neither. With `use_queue` off, what an earlier run left in a file stays there
+    memory or sent directly they wait in neither. `types` replace the built-in ones, as where a failed message is to hold
+    up its room (`stuck="block"`); an open queue has its own. With `use_queue` off, what an earlier run left in a file stays there
     until it is on again.
 
     Raises:
@@ -56,7 +59,9 @@ async def open_messages(
         if isinstance(where, ActionQueue):
             yield DurableMessages(where, account=account)
             return
-        async with open_queue(where, settings.queue, seal=seal, clock=clock, chance=chance) as queue:
+        async with open_queue(
+            where, settings.queue, types=types, seal=seal, clock=clock, chance=chance
+        ) as queue:
             queue.handle_all(transport)
             yield DurableMessages(queue, account=account)
         return
@@ -65,7 +70,7 @@ async def open_messages(
     messages: MemoryMessages | DirectMessages
     if settings.use_queue:
         messages = MemoryMessages(
-            transport, clock=clock, settings=settings.queue, account=account, chance=chance
+            transport, clock=clock, settings=settings.queue, account=account, types=types, chance=chance
         )
     else:
         _log.warning("chat.queue_is_off", reason="use_queue is off: messages are sent directly, one try each")

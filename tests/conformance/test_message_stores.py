@@ -5,6 +5,7 @@ What needs a queue (retries, waiting for a connection or a login) is asked of th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,10 +13,12 @@ import pytest
 from typing_extensions import override
 
 from chat import (
+    BUILT_IN,
     ActionCancelled,
     ActionExpired,
     ActionFailed,
     ActionNotFound,
+    ActionTypes,
     AuthExpired,
     ClientIdConflict,
     DeleteMessage,
@@ -453,6 +456,46 @@ async def test_a_failed_message_that_is_taken_back_is_not_sent(store: Store, tmp
     assert bench.called() == ["hello"]
 
 
+async def test_a_failed_message_holds_up_its_room_where_its_type_says_so(
+    queued_store: Store, tmp_path: Path
+) -> None:
+    types = ActionTypes([*BUILT_IN, replace(BUILT_IN[0], stuck="block")])
+    async with opened(queued_store, tmp_path, types=types) as bench:
+        bench.server.script(Permanent(status=403), Accept(), Permanent(status=403))
+        first, second = bench.messages.send("room", "first"), bench.messages.send("room", "second")
+        await bench.until("chat.message.failed")
+        await bench.messages.send("elsewhere", "other").sent()
+        before = bench.called()
+        await bench.messages.retry(first.client_id)
+        await bench.until("chat.message.failed", times=2)
+        answer = await bench.messages.cancel(first.client_id)
+        await second.sent()
+
+    assert before == ["first", "other"]
+    assert answer == "cancelled"
+    assert bench.called() == ["first", "other", "first", "second"]
+
+
+async def test_a_deletion_that_fails_is_tried_again_and_holds_nothing_up(
+    queued_store: Store, tmp_path: Path
+) -> None:
+    async with opened(queued_store, tmp_path) as bench:
+        release = anyio.Event()
+        bench.server.script(Hold(release), Transient(status=500))
+        receipt = bench.messages.send("room", "oops")
+        await bench.server.until_called()
+        await bench.messages.cancel(receipt.client_id)
+        release.set()
+        await bench.server.until_called(2)
+        await bench.messages.send("room", "next").sent()
+        before = [each.type for each in bench.server.effects]
+        bench.clock.advance(seconds=2)
+        await until(lambda: len(bench.server.effects) == 3)
+
+    assert before == ["send-message", "send-message"]
+    assert bench.server.effects[-1].type == "delete-message"
+
+
 # -- bad servers ------------------------------------------------------------------------------------------------------
 
 
@@ -530,7 +573,7 @@ class Broken(ScriptedServer):
 
 async def test_a_transport_with_a_bug_fails_its_message_and_no_other(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path, server=Broken(), lease_s=3_600) as bench, passing_time(bench.clock):
-        with pytest.raises(ActionFailed, match="not_received|ZeroDivisionError"):
+        with pytest.raises(ActionFailed, match=r"not_received|ZeroDivisionError"):
             await bench.messages.send("room", "bug").sent()
         await bench.messages.send("room", "next").sent()
 

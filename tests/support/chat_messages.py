@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from chat import ChatMessageQueue, ChatSettings, MessageEvent, QueueSettings, SendMessage, open_messages
+from chat import (
+    ActionTypes,
+    ChatMessageQueue,
+    ChatSettings,
+    MessageEvent,
+    QueueSettings,
+    SendMessage,
+    open_messages,
+)
 from chat.testing import ManualClock, ScriptedServer
 from tests.support.waiting import LIMIT_S
 
@@ -65,6 +73,7 @@ async def opened_messages(
     *,
     clock: ManualClock | None = None,
     account: str = "",
+    types: ActionTypes | None = None,
     **numbers: Any,
 ) -> AsyncIterator[MessageBench]:
     """Open messages that wait in `store`; retries wait as long as they may."""
@@ -78,6 +87,7 @@ async def opened_messages(
         folder / "messages.db",
         settings,
         account=account,
+        types=types,
         clock=bench_clock,
         chance=lambda: 1.0,
     )

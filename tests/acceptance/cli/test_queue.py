@@ -281,7 +281,6 @@ def test_another_database_is_no_queue_and_stays_as_it_is(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "arguments",
     [
-        "stats",
         "nonsense",
         "retry",
         "retry x --failed",
@@ -290,11 +289,19 @@ def test_another_database_is_no_queue_and_stays_as_it_is(tmp_path: Path) -> None
         "list --status nonsense",
     ],
 )
-def test_wrong_use_exits_2_and_makes_nothing(tmp_path: Path, arguments: str) -> None:
-    missing = tmp_path / "missing.db"
-    refused = called(missing, *arguments.split())
+def test_wrong_use_exits_2(tmp_path: Path, arguments: str) -> None:
+    there = tmp_path / "there.db"
+    there.touch()
+    refused = called(there, *arguments.split())
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "Usage" in refused.stderr
+
+
+def test_a_file_that_is_not_there_is_wrong_use_and_is_not_made(tmp_path: Path) -> None:
+    missing = tmp_path / "missing.db"
+    refused = called(missing, "stats")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "missing.db" in refused.stderr
     assert not missing.exists()
 
 
