@@ -13,6 +13,8 @@ import tempfile
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from workers.mappings import Mapping
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -106,7 +108,7 @@ class Body:
                 raise ValueError("the body is closed")
             return memoryview(parts[0] if len(parts) == 1 else b"".join(parts)).toreadonly()
         if self.length and is_sealed(self._fd):
-            return memoryview(mmap.mmap(self._fd, self.length, prot=mmap.PROT_READ))
+            return memoryview(Mapping(self._fd, self.length, prot=mmap.PROT_READ))
         return memoryview(b"".join(self.chunks()))
 
     def close(self) -> None:
