@@ -24,7 +24,9 @@ _ORDER = (
     "test_scans",
     "test_writes",
     "test_queue",
+    "test_workers",
     "test_files",
+    "test_crypto",
     "test_http",
 )
 _BENCH = pytest.StashKey[Bench]()

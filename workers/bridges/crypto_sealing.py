@@ -41,6 +41,8 @@ Octets = bytes | memoryview
 """`bytes`, or from `VIEW_FROM_BYTES` on a read-only view: making `bytes` of 64 MiB would hold up the loop for 20 ms."""
 
 VIEW_FROM_BYTES = 256 * 1024
+_DERIVED_AT_ONCE_COUNT = 10
+"""Subkeys made on the loop, 20 us each; more are made in a thread."""
 OWN_PROCESS = frozenset({"derive", "sign", "seal_here", "seal_file_here"})
 """Never done in a worker process: secrets would have to go there or come from there, or one has just failed."""
 
@@ -241,7 +243,10 @@ class SealingBridge(Bridge):
     async def _opened(
         self, keyring: Keyring, messages: Sequence[Bytes], contexts: Sequence[bytes], timeout_s: float | None
     ) -> list[Octets | None]:
-        keys = await anyio.to_thread.run_sync(_subkeys, keyring, messages)
+        if len(messages) <= _DERIVED_AT_ONCE_COUNT:
+            keys = _subkeys(keyring, messages)
+        else:
+            keys = await anyio.to_thread.run_sync(_subkeys, keyring, messages)
         known = [index for index, which in enumerate(keys.which) if which >= 0]
         found: list[Octets | None] = [None] * len(messages)
         if not known:
