@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from chat.messages.events import MessageSent as MessageSent
     from chat.messages.events import SessionExpired as SessionExpired
     from chat.messages.face import ChatMessageQueue as ChatMessageQueue
+    from chat.messages.face import FollowedMessages as FollowedMessages
     from chat.messages.face import MessageReceipt as MessageReceipt
     from chat.messages.face import MessageStatus as MessageStatus
     from chat.messages.opening import open_messages as open_messages
@@ -57,8 +58,10 @@ if TYPE_CHECKING:
     from chat.queue.clock import SystemQueueClock as SystemQueueClock
     from chat.queue.control import Cancelled as Cancelled
     from chat.queue.events import Event as Event
+    from chat.queue.events import Followed as Followed
     from chat.queue.handlers import Delivery as Delivery
     from chat.queue.handlers import Transport as Transport
+    from chat.queue.news import FollowedNews as FollowedNews
     from chat.queue.news import News as News
     from chat.queue.news import QueueUpdated as QueueUpdated
     from chat.queue.notices import Notice as Notice
@@ -82,8 +85,10 @@ if TYPE_CHECKING:
     from chat.queue.reading import read_queue as read_queue
     from chat.queue.receipts import Receipt as Receipt
     from chat.queue.sealing import CannotOpen as CannotOpen
+    from chat.queue.sealing import CannotSeal as CannotSeal
     from chat.queue.sealing import KeyringSeal as KeyringSeal
     from chat.queue.sealing import Seal as Seal
+    from chat.queue.sealing import SealError as SealError
     from chat.queue.settings import QueueSettings as QueueSettings
     from chat.queue.states import State as State
     from chat.queue.views import ActionView as ActionView
@@ -105,6 +110,7 @@ _HOME = {
     "BUILT_IN": "queue.built_in",
     "Cancelled": "queue.control",
     "CannotOpen": "queue.sealing",
+    "CannotSeal": "queue.sealing",
     "ChatError": "errors",
     "ChatMessageQueue": "messages.face",
     "ChatSettings": "settings",
@@ -117,6 +123,9 @@ _HOME = {
     "Event": "queue.events",
     "Failure": "errors",
     "FailureKind": "errors",
+    "Followed": "queue.events",
+    "FollowedMessages": "messages.face",
+    "FollowedNews": "queue.news",
     "HIGH": "queue.action_type",
     "InvalidAction": "errors",
     "JoinSpace": "queue.payloads",
@@ -153,6 +162,7 @@ _HOME = {
     "Receipt": "queue.receipts",
     "SaveUserConfig": "queue.payloads",
     "Seal": "queue.sealing",
+    "SealError": "queue.sealing",
     "SendMessage": "queue.payloads",
     "SessionExpired": "messages.events",
     "State": "queue.states",
