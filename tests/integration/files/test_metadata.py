@@ -80,6 +80,17 @@ def test_a_sound_tells_its_length(tmp_path: Path) -> None:
     )
 
 
+def test_a_sound_of_a_kind_that_is_not_read_has_a_type_and_no_facts(tmp_path: Path) -> None:
+    found = looked_at(tmp_path, b"MThd\0\0\0\6\0\0\0\1\0\x60MTrk\0\0\0\4\0\xff\x2f\0")
+    assert (found.type.mime, found.facts) == ("audio/midi", None)
+
+
+def test_a_sound_whose_tags_lie_about_their_length_is_called_unreadable(tmp_path: Path) -> None:
+    flac = b"fLaC" + bytes([0x84]) + (2**24 - 1).to_bytes(3, "big") + b"\xff" * 40
+    with pytest.raises(FileUnreadable):
+        looked_at(tmp_path, flac)
+
+
 def test_a_pdf_tells_its_pages_and_an_encrypted_one_only_that_it_is(tmp_path: Path) -> None:
     found = facts(tmp_path, sample_files.pdf(pages=3))
     assert isinstance(found, PdfFacts)
