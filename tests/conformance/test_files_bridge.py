@@ -75,7 +75,9 @@ async def test_a_file_is_split_and_merged(files: FilesBridge, tmp_path: Path) ->
     assert (len(made.manifest.chunks), made.written_count) == (3, 3)
     assert seen[-1] == (len(data), len(data))
     merged = await files.merge("parts", "b", root=tmp_path)
-    assert merged == MergedFile(size_bytes=len(data), digest=made.manifest.digest, chunks_count=3, kept_count=0)
+    assert merged == MergedFile(
+        size_bytes=len(data), digest=made.manifest.digest, chunks_count=3, kept_count=0
+    )
     assert await anyio.Path(tmp_path / "b").read_bytes() == data
     await anyio.Path(tmp_path / "c").write_bytes(b"mine")
     with pytest.raises(FileExists):
