@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -59,6 +60,76 @@ async def test_a_process_that_does_not_answer_a_ping_is_killed_and_replaced() ->
         os.kill(before, signal.SIGSTOP)
         assert await pool.call("pid", idempotent=True) != before
         assert pool.statistics().unheard_count == 1
+
+
+# -- what a service has started ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["killed", "timed out", "closed"])
+async def test_what_a_service_has_started_ends_with_its_worker(how: str) -> None:
+    async with opened("process", cancel_grace_s=0.02, terminate_grace_s=0.02) as pool:
+        started = await pool.call("start_child")
+        if how == "killed":
+            os.kill(await pool.call("pid"), signal.SIGKILL)
+        elif how == "timed out":
+            with pytest.raises(TaskTimedOut):
+                await pool.call("deaf", 60.0, timeout_s=0.05, idempotent=True)
+        if how != "closed":
+            await until(lambda: pool.statistics().restarts_count == 1)
+            await until_gone(started)
+    await until_gone(started)
+
+
+async def until_gone(pid: int) -> None:
+    """Return once the process `pid` is gone, or nobody's child any more and about to be."""
+    with anyio.fail_after(20):
+        while await anyio.to_thread.run_sync(is_running, pid):
+            await anyio.lowlevel.checkpoint()
+
+
+def is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+# -- one of many ------------------------------------------------------------------------------------------------------
+
+
+async def test_aborting_calls_that_wait_and_one_that_runs_leaves_the_later_ones_to_start(
+    isolated: Kind,
+) -> None:
+    answers: list[Any] = []
+    async with opened(isolated, window_count=1) as pool, anyio.create_task_group() as group:
+        async with anyio.create_task_group() as aborted:
+            for _ in range(3):
+                aborted.start_soon(partial(called, pool, answers, "wait", 60.0, idempotent=True))
+            await until(lambda: pool.statistics().waiting_count == 2)
+            for number in range(3):
+                group.start_soon(called, pool, answers, "echo", number)
+            await until(lambda: pool.statistics().waiting_count == 5)
+            aborted.cancel_scope.cancel()
+        await until(lambda: len(answers) == 3)
+    assert sorted(answers) == [0, 1, 2]
+
+
+async def test_killing_a_worker_for_one_call_harms_none_of_those_that_wait_there() -> None:
+    answers: list[Any] = []
+    async with opened("process", cancel_grace_s=0.02, terminate_grace_s=0.02, recall_after_s=60.0) as pool:
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(begun_in_vain, pool))
+            await until(lambda: pool.statistics().in_flight_count == 1)
+            for number in range(50):
+                group.start_soon(called, pool, answers, "echo", number)
+        assert sorted(answers) == list(range(50))
+        assert pool.statistics().restarts_count == 1
+
+
+async def begun_in_vain(pool: Pool) -> None:
+    with pytest.raises(TaskTimedOut):
+        await pool.call("deaf", 60.0, timeout_s=0.1, idempotent=True)
 
 
 # -- refreshed --------------------------------------------------------------------------------------------------------

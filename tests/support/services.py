@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -81,6 +82,10 @@ class BenchService:
         """Wait without looking at interrupts, as one long opcode does."""
         threading.Event().wait(params)
         return "waited"
+
+    def _start_child(self, _: Any) -> int:
+        """Start a process that would outlive this one."""
+        return subprocess.Popen(["/bin/sleep", "60"]).pid
 
     def _die(self, _: Any) -> None:
         os.kill(os.getpid(), signal.SIGKILL)

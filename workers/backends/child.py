@@ -11,6 +11,7 @@ import array
 import mmap
 import os
 import select
+import signal
 import socket
 import sys
 import threading
@@ -243,9 +244,7 @@ class Child:
                 self._shutting_down = True
                 self._data.shutdown(socket.SHUT_RD)
         if not self._shutting_down:
-            os._exit(
-                0
-            )  # the pool is gone: nobody waits for what runs, and SQLite rolls back what was not committed
+            _leave()  # nobody waits for what runs, and SQLite rolls back what was not committed
 
     def _give_back(self) -> None:
         with self._read_lock:
@@ -277,6 +276,13 @@ class Child:
         self._tell(Log(level, event, facts))
 
 
+def _leave() -> None:
+    """End at once, with all that the service has started: the pool is gone."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
+
+
 def _resident_bytes() -> int:
     try:
         with Path("/proc/self/statm").open() as file:
@@ -305,4 +311,4 @@ def main(data_fd: int, control_fd: int, page_fd: int) -> None:
         sys.stderr.write(f"worker: {error}\n")
         os._exit(1)  # what follows in the socket has no meaning; the pool starts another worker
     except (BrokenPipeError, ConnectionResetError):
-        os._exit(0)  # the pool is gone
+        _leave()

@@ -18,6 +18,7 @@ import socket
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -310,6 +311,9 @@ class ProcessWorker:
     def _on_exit(self) -> None:
         if self._ended:
             return
+        if self._pidfd >= 0:  # then it is not reaped yet, and the number of its group is still its own
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)  # what its service started goes with it
         code = self._process.wait()  # it has ended; this only reaps it
         if self._pidfd >= 0:
             self._loop.remove_reader(self._pidfd)
