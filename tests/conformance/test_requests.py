@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from tests.support.method_services import Declined, Digest, Numbers, Sum
+from tests.support.method_services import Declined, Digest, Moved, Numbers, Sum
 from tests.support.waiting import until
 from workers import (
     InvalidParameters,
@@ -101,6 +102,21 @@ async def test_the_output_of_one_request_is_the_input_of_another(kind: Kind) -> 
         with await pool.request("invert", None, Sum, buffers=[whole]) as first:
             digest = await pool.request("digest", None, Digest, buffers=first.buffers)
         assert digest.value.hexes == [hashlib.sha256(b"\xf0" * 1_000_000).hexdigest()]
+
+
+async def test_16_mib_go_through_a_process_with_one_copy() -> None:
+    """The caller's bytes are copied into a file; the worker maps it, and the caller maps what the worker wrote."""
+    whole = b"first" + bytes(16 * 1024 * 1024)
+    async with opened("process") as pool:
+        with await pool.request("moved", None, Moved, buffers=[whole]) as answer:
+            (body,) = answer.buffers
+            view = body.mapped()
+            assert answer.value.input_is_mapped
+            assert body.fd is not None
+            assert os.fstat(body.fd).st_ino == answer.value.output_file_number
+            assert isinstance(view.obj, mmap.mmap)
+            assert (bytes(view[:5]), view.nbytes) == (b"first", len(whole))
+            assert answer.value.pid != os.getpid()
 
 
 async def test_a_view_of_a_body_outlives_it(kind: Kind) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import signal
 import threading
@@ -30,6 +31,12 @@ class Sum(msgspec.Struct, frozen=True):
 class Digest(msgspec.Struct, frozen=True):
     sizes: list[int]
     hexes: list[str]
+
+
+class Moved(msgspec.Struct, frozen=True):
+    input_is_mapped: bool
+    output_file_number: int
+    pid: int
 
 
 class BenchMethods(MethodService):
@@ -66,6 +73,15 @@ class BenchMethods(MethodService):
     def touch(self, params: None, task: Task) -> int:  # noqa: ARG002
         """Do nothing with the buffers but look at their ends."""
         return sum(each[-1] for each in task.buffers if each.nbytes)
+
+    @method()
+    def moved(self, params: None, task: Task) -> tuple[Moved, Sequence[Body]]:  # noqa: ARG002
+        """Tell how the bytes came and will go: whether the input is a map, and which file the output is."""
+        source = task.buffers[0]
+        output = task.allocate(source.nbytes)
+        output.view[:5] = source[:5]
+        file_number = os.fstat(output.fd).st_ino if output.fd is not None else 0
+        return Moved(isinstance(source.obj, mmap.mmap), file_number, os.getpid()), [output]
 
     @method()
     def many(self, params: int, task: Task) -> tuple[None, Sequence[bytes]]:  # noqa: ARG002
