@@ -54,7 +54,7 @@ class PoolSettings:
     """How many bytes of parameters the calls of a pool may hold together."""
     window_count: int = 256
     """How many calls may be at one worker; the rest wait in the parent, where they can be cancelled or reordered."""
-    request_window_count: int = 16
+    request_window_count: int = 64
     """How many typed requests may be at one worker; what is there is not reordered by priority any more."""
     default_timeout_s: float = 30.0
     """The deadline of a call that names none; it covers waiting and running."""

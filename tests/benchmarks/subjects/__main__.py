@@ -15,6 +15,7 @@ import msgspec
 import uvloop
 
 from tests.benchmarks.subjects.queue_workloads import QUEUE_WORKLOADS
+from tests.benchmarks.subjects.worker_workloads import WORKER_WORKLOADS
 from tests.benchmarks.subjects.workloads import WORKLOADS
 
 _CANDIDATES = {  # imported by name: a candidate's process holds its own SQLite library and nothing of the others
@@ -26,7 +27,11 @@ _CANDIDATES = {  # imported by name: a candidate's process holds its own SQLite 
     "litequeue": "queue_peers:LiteQueuePeer",
     "ours": "ours:Ours",
     "persist": "queue_peers:PersistQueuePeer",
+    "pool-aiomultiprocess": "worker_pools:AioPeer",
+    "pool-anyio": "worker_pools:AnyioPeer",
+    "pool-executor": "worker_pools:ExecutorPeer",
     "queue": "queue_ours:OurQueue",
+    "workers": "worker_pools:OurWorkers",
 }
 
 
@@ -37,7 +42,7 @@ async def _answer(name: str, path: str, answers: IO[bytes]) -> None:
     candidate: Any = make(options) if options else make()
     await candidate.open(path)
     loop = asyncio.get_running_loop()
-    workloads = WORKLOADS | QUEUE_WORKLOADS
+    workloads = WORKLOADS | QUEUE_WORKLOADS | WORKER_WORKLOADS
     _say(answers, {"ready": name})
     try:
         while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
