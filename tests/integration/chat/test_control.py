@@ -146,7 +146,7 @@ async def test_a_retry_by_hand_does_not_wait_for_its_time(tmp_path: Path) -> Non
         await bench.queue.retry(receipt.client_id)
 
         await receipt.sent()
-        assert (why.text, why.wait_ms) == ("it waits to be tried again after 500: transient", 1000)
+        assert (why.text, why.wait_ms) == ("it waits to be tried again after 500", 1000)
 
 
 async def test_a_message_that_nobody_has_seen_can_be_changed_and_keeps_its_place(tmp_path: Path) -> None:
