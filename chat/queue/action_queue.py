@@ -108,7 +108,7 @@ class ActionQueue:
             max_attempts=max_attempts,
         )
         ticket = self._engine.inbox.put(new, payload)
-        return Receipt(new.client_id, ticket, self._engine.ends, self._engine.look_up)
+        return Receipt(new.client_id, ticket, self._engine.ends, self._engine.look_up_stored)
 
     async def enqueue(
         self,

@@ -13,7 +13,7 @@ import anyio
 import msgspec
 import structlog
 
-from chat.errors import QueueClosed
+from chat.errors import ActionNotFound, QueueClosed
 from chat.queue.clock import Wake
 from chat.queue.control import Cancelled, Control
 from chat.queue.digest_secret import digest_secret
@@ -156,6 +156,14 @@ class Engine:
                 failure=found.failure,
                 carried_by=found.carried_by,
             )
+
+    async def look_up_stored(self, client_ids: Sequence[str]) -> None:
+        """Likewise, of actions that were stored; those that are not there any more were pruned after they ended."""
+        await self.look_up(client_ids)
+        stored = await self._outbox.digests(client_ids)
+        for client_id in client_ids:
+            if client_id not in stored:
+                self.ends.broke([client_id], ActionNotFound(f"{client_id} ended, and was cleared away since"))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from chat.queue.states import FINAL
 from chat.queue.storage_troubles import MAY_PASS
 from chat.queue.tables import json_text
 
@@ -59,7 +60,7 @@ class Housekeeping:
             ("expire", (at_ms,)),
             ("prune_done", (done_before,)),
             ("prune_failed", (failed_before,)),
-            ("prune_surplus", (settings.max_finished_count,)),
+            *(("prune_surplus", (settings.max_finished_count, state)) for state in sorted(FINAL)),
             ("prune_cursors", (failed_before,)),
             ("prune_events", (settings.max_event_count, done_before)),
             ("prune_lanes", ()),

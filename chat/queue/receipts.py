@@ -58,6 +58,7 @@ class Receipt:
             ActionFailed: It was given up; `failure` says why, and `retry` tries it again.
             ActionExpired: It had become pointless.
             ActionCancelled: It was taken back.
+            ActionNotFound: It ended long ago and was cleared away, so nobody knows how.
             QueueClosed: The queue closed first; the action is still in it.
             ChatError: As `durable`.
         """
@@ -107,9 +108,10 @@ class End:
         self._known.set()
 
     def broke(self, error: Exception) -> None:
-        """Let those who wait go on with `error`."""
-        self._error = error
-        self._known.set()
+        """Let those who wait go on with `error`, unless it is known."""
+        if not self._known.is_set():
+            self._error = error
+            self._known.set()
 
 
 class _Wait:

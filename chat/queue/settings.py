@@ -50,7 +50,7 @@ class QueueSettings:
     keep_failed_s: float = 7 * DAY_S
     """How long actions that failed or expired are kept."""
     max_finished_count: int = 100_000
-    """How many finished actions are kept at most; the oldest go first."""
+    """How many finished actions are kept at most in each final state; the oldest go first."""
     max_event_count: int = 100_000
     """How many rows the event log keeps at most, whatever its slowest reader has seen."""
     prune_every_s: float = 60.0

@@ -17,13 +17,13 @@ WHERE id IN (SELECT id FROM action
              LIMIT 500);
 
 -- name: prune_surplus
--- The oldest of what was done. ?1 how many may stay
+-- The oldest of what ended in a state; those that block their lanes stay. ?1 how many may stay, ?2 state
 DELETE FROM action
 WHERE id IN (SELECT id FROM action
-             WHERE state = 'done' AND finished_at_ms IS NOT NULL
+             WHERE state = ?2 AND finished_at_ms IS NOT NULL
                AND NOT EXISTS (SELECT 1 FROM dependency WHERE needs_id = action.id)
              ORDER BY finished_at_ms
-             LIMIT max(0, min(500, (SELECT count FROM counter WHERE type = '' AND state = 'done') - ?1)));
+             LIMIT max(0, min(500, (SELECT count FROM counter WHERE type = '' AND state = ?2) - ?1)));
 
 -- name: prune_lanes
 -- Lanes of which nothing is left; the newest stays, so that no id comes again.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -11,6 +12,7 @@ from chat.errors import (
     ActionNotFound,
     ClientIdConflict,
     InvalidAction,
+    Permanent,
     QueueClosed,
     QueueFull,
     Transient,
@@ -225,3 +227,74 @@ async def test_the_payload_is_wiped_when_the_action_is_done(tmp_path: Path) -> N
 
         assert before.payload in {message("secret"), None}
         assert (after.payload, after.result, after.state) == (None, {"seq": 1}, "done")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"client_id": "half \ud800"},
+        {"client_id": "nul \0"},
+        {"account": "half \ud800"},
+        {"delay_s": math.nan},
+        {"delay_s": 1e18},
+        {"max_attempts": 0},
+        {"max_attempts": 10**30},
+        {"after": "one text"},
+    ],
+    ids=lambda odd: ascii(odd)[2:24],
+)
+async def test_an_option_that_makes_no_sense_is_refused_by_the_call_itself(
+    tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    async with opened(tmp_path) as bench:
+        with pytest.raises(InvalidAction):
+            bench.queue.put(message("1"), **odd)
+        await (await bench.queue.enqueue(message("2"))).sent()
+
+
+async def test_the_same_client_id_is_done_once_even_after_the_queue_has_forgotten_it(tmp_path: Path) -> None:
+    async with opened(tmp_path, prune_every_s=10) as bench:
+        await (await bench.queue.enqueue(message("once"), client_id="draft-1")).sent()
+        bench.clock.advance(seconds=8 * 86_400)
+        with anyio.fail_after(10):
+            while (await bench.queue.statistics()).total:
+                bench.clock.advance(seconds=11)
+                await anyio.lowlevel.checkpoint()
+            again = await bench.queue.enqueue(message("once"), client_id="draft-1")
+
+            assert await again.sent() == {"seq": 1}
+        assert bench.contents() == ["once"]
+
+
+async def test_who_waits_for_an_action_that_was_cleared_away_is_told(tmp_path: Path) -> None:
+    async with opened(tmp_path, prune_every_s=10) as bench:
+        receipt = await bench.queue.enqueue(message("1"))
+        await bench.until("done")
+        bench.clock.advance(seconds=2 * 86_400)
+        with anyio.fail_after(10):
+            while (await bench.queue.statistics()).total:
+                bench.clock.advance(seconds=11)
+                await anyio.lowlevel.checkpoint()
+            with pytest.raises(ActionNotFound):
+                await receipt.sent()
+
+
+async def test_no_more_finished_actions_are_kept_than_may_be_of_any_kind(tmp_path: Path) -> None:
+    async with opened(tmp_path, max_finished_count=5, prune_every_s=10, max_waiting_count=100) as bench:
+        bench.server.always(
+            lambda each: Accept() if each.payload.room_id == "good" else Permanent(status=403)
+        )
+        for number in range(20):
+            bench.queue.put(message(str(number), room="good"))
+            bench.queue.put(message(str(number), room="bad"))
+        with anyio.fail_after(10):
+            await bench.until("done", times=20)
+            await bench.until("failed", times=20)
+            while (await bench.queue.statistics()).total > 10:
+                bench.clock.advance(seconds=11)
+                await anyio.lowlevel.checkpoint()
+        left = await bench.queue.some()
+
+        assert [each.payload.content for each in left if each.state == "failed"] == [
+            str(n) for n in range(15, 20)
+        ]

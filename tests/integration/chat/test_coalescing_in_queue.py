@@ -3,9 +3,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 import pytest
 
 from chat.errors import ActionCancelled, Permanent, Transient
+from chat.queue.actions import BUILT_IN, ActionType, ActionTypes
 from chat.queue.payloads import (
     DeleteMessage,
     EditMessage,
@@ -21,6 +23,10 @@ from tests.support.chat_queue import message, opened, passing_time
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+class Upload(msgspec.Struct):
+    name: str
 
 
 async def test_ten_quick_changes_become_one_save_that_all_of_them_wait_for(tmp_path: Path) -> None:
@@ -193,3 +199,31 @@ async def test_fifty_changed_spaces_cost_no_more_statements_each_than_one(tmp_pa
             await bench.queue.enqueue(UpdateSpace(space_id=f"s{space}", fields={"a": 1}))
 
         assert len(set(counts)) == 1
+
+
+async def test_changes_that_are_too_large_together_are_saved_one_after_the_other(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        receipts = [
+            bench.queue.put(SaveUserConfig(fields={name: "x" * 600_000}), delay_s=0.0)
+            for name in ("a", "b", "c")
+        ]
+        with anyio.fail_after(20):
+            for receipt in receipts:
+                await receipt.sent()
+
+        assert sorted(name for each in bench.server.effects for name in each.payload.fields) == [
+            "a",
+            "b",
+            "c",
+        ]
+
+
+async def test_a_toggle_that_could_not_be_merged_forgets_what_its_sender_saw(tmp_path: Path) -> None:
+    types = ActionTypes([*BUILT_IN, ActionType(name="upload", payload=Upload, key=("name",))])
+    about: dict[str, Any] = {"room_id": "a", "message_id": "m", "emoji": "+1"}
+    async with opened(tmp_path, types=types, handles=False) as bench:
+        upload = await bench.queue.enqueue(Upload(name="cat"))
+        await bench.queue.enqueue(React(is_on=True, **about))
+        off = await bench.queue.enqueue(React(is_on=False, was=True, **about), after=[upload.client_id])
+
+        assert (await bench.queue.find(off.client_id)).payload == React(is_on=False, was=None, **about)

@@ -86,7 +86,7 @@ async def test_what_needs_a_failed_action_waits_until_that_is_tried_again(tmp_pa
         await bench.queue.retry(upload.client_id)
 
         await needing.sent()
-        assert why.text == "it needs upload, which is failed: 413: permanent"
+        assert why.text == "it needs upload, which is failed: 413"
 
 
 async def test_a_reaction_waits_for_its_message(tmp_path: Path) -> None:
@@ -177,3 +177,78 @@ async def test_a_lane_of_higher_priority_goes_first_but_not_for_ever(tmp_path: P
 
         assert first == ["send-message", "update-profile"]
         assert [each.type for each in bench.server.effects] == ["update-profile", "send-message"]
+
+
+async def test_what_needs_an_action_that_was_taken_back_before_is_taken_back_at_once(tmp_path: Path) -> None:
+    async with opened(tmp_path, types=types(), handles=False) as bench:
+        upload = await bench.queue.enqueue(Upload(name="cat"))
+        await bench.queue.cancel(upload.client_id)
+        late = await bench.queue.enqueue(message("a cat"), after=[upload.client_id])
+
+        with anyio.fail_after(10), pytest.raises(ActionCancelled, match="needed_action_gone"):
+            await late.sent()
+
+
+async def test_what_needs_an_action_that_was_merged_waits_for_the_one_that_carries_it(tmp_path: Path) -> None:
+    async with opened(tmp_path, handles=False) as bench:
+        carrier = await bench.queue.enqueue(UpdateProfile(fields={"name": "Ann"}))
+        merged = await bench.queue.enqueue(UpdateProfile(fields={"mood": "good"}))
+        needing = await bench.queue.enqueue(message("I am Ann"), after=[merged.client_id])
+        why = await bench.queue.explain(needing.client_id)
+        bench.queue.handle_all(bench.server)
+        with anyio.fail_after(10):
+            await needing.sent()
+
+        assert why.behind == carrier.client_id
+        assert [each.type for each in bench.server.effects] == ["update-profile", "send-message"]
+
+
+async def test_a_change_that_replaces_the_one_it_was_to_come_after_does_not_wait_for_itself(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as bench:
+        bench.server.script(Transient(status=500))
+        first = await bench.queue.enqueue(UpdateProfile(fields={"name": "Ann"}))
+        await bench.until("retry_wait")
+        second = await bench.queue.enqueue(UpdateProfile(fields={"name": "Bob"}), after=[first.client_id])
+        async with passing_time(bench.clock):
+            with anyio.fail_after(10):
+                await second.sent()
+
+        assert bench.server.effects[-1].payload.fields == {"name": "Bob"}
+
+
+async def test_a_change_that_waits_for_something_is_not_merged_into_one_that_does_not(tmp_path: Path) -> None:
+    async with opened(tmp_path, types=types()) as bench:
+        release = anyio.Event()
+        bench.server.always(lambda each: Hold(release) if each.type == "upload" else Accept())
+        upload = await bench.queue.enqueue(Upload(name="me"))
+        bench.queue.go_offline()
+        plain = await bench.queue.enqueue(UpdateProfile(fields={"name": "Ann"}))
+        picture = await bench.queue.enqueue(UpdateProfile(fields={"picture": "me"}), after=[upload.client_id])
+        later = await bench.queue.enqueue(UpdateProfile(fields={"mood": "good"}))
+        bench.queue.go_online()
+        with anyio.fail_after(10):
+            await plain.sent()
+            before = [dict(each.payload.fields) for each in bench.server.effects]
+            release.set()
+            for receipt in (picture, later):
+                await receipt.sent()
+        after: dict[str, str] = {}
+        for effect in bench.server.effects:
+            if effect.type == "update-profile":
+                after.update(effect.payload.fields)
+
+        assert all("picture" not in fields for fields in before)
+        assert after == {"name": "Ann", "picture": "me", "mood": "good"}
+
+
+async def test_no_delay_outlasts_itself_when_the_clock_was_set_back_before_a_restart(tmp_path: Path) -> None:
+    async with opened(tmp_path, handles=False) as bench:
+        await bench.queue.enqueue(message("1"), delay_s=60)
+    booted = type(bench.clock)("boot 2")
+    booted.jump(seconds=-500_000)
+    async with opened(tmp_path, clock=booted) as bench:
+        booted.advance(seconds=61)
+        with anyio.fail_after(10):
+            await bench.until("done")

@@ -215,6 +215,98 @@ async def test_a_handler_that_breaks_may_have_called_the_server_so_that_is_asked
         assert (event.failure.code, event.failure.message) == ("handler_failed", "KeyError")
 
 
+async def test_what_is_skipped_comes_back_even_if_it_has_not_to_wait_at_all(tmp_path: Path) -> None:
+    async with opened(tmp_path, chance=0.0) as bench:
+        bench.server.script(Transient(status=500))
+        deletion = await bench.queue.enqueue(DeleteMessage(**ABOUT))
+        with anyio.fail_after(10):
+            await deletion.sent()
+
+        assert len(bench.server.calls) == 2
+
+
+async def test_an_answer_with_texts_that_nobody_can_store_does_not_break_the_queue(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        half = "half a pair: \ud800 " + "x" * 10_000
+        bench.server.script(Permanent(half, status=403, code=half), Accept("\ud800"), Accept("y" * 2_000_000))
+        refused_one = await bench.queue.enqueue(message("1"))
+        with anyio.fail_after(10):
+            with pytest.raises(ActionFailed):
+                await refused_one.sent()
+            odd = await bench.queue.enqueue(message("2"))
+            large = await bench.queue.enqueue(message("3"))
+            answers = [await odd.sent(), await large.sent()]
+        shown = await bench.queue.find(refused_one.client_id)
+
+        assert shown.failure is not None
+        assert shown.failure.message.startswith("half a pair: ? xxx")
+        assert len(shown.failure.message) <= 2_000
+        assert answers[0] in {"\ud800", None}
+        assert answers[1] in {"y" * 2_000_000, None}
+
+
+async def test_an_up_caster_that_breaks_holds_its_action_and_not_the_queue(tmp_path: Path) -> None:
+    def broken(_: dict[str, Any]) -> dict[str, Any]:
+        raise KeyError("a bug")
+
+    def broken_types() -> ActionTypes:
+        note = ActionType(name="note", payload=Note, version=2, upcasters={1: broken})
+        return ActionTypes([*BUILT_IN, note])
+
+    async with opened(tmp_path, types=note_types(1), handles=False) as bench:
+        held = await bench.queue.enqueue(Note(title="hi"))
+    async with opened(tmp_path, types=broken_types()) as bench:
+        with anyio.fail_after(10):
+            await bench.until("paused", held.client_id)
+            await (await bench.queue.enqueue(message("next"))).sent()
+        shown = await bench.queue.find(held.client_id)
+
+        assert shown.failure is not None
+        assert shown.failure.code == "upcaster_failed"
+
+
+async def test_more_than_were_ever_let_go_on_at_once_go_on_when_their_version_is_known(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, types=note_types(2), handles=False) as bench:
+        for number in range(600):
+            bench.queue.put(Note(title=str(number)))
+    async with opened(tmp_path, types=note_types(1)) as bench:
+        with anyio.fail_after(20):
+            await bench.until("paused", times=600)
+    async with opened(tmp_path, types=note_types(2)) as bench:
+        with anyio.fail_after(20):
+            await bench.until("done", times=600)
+
+
+async def test_a_server_that_has_too_many_calls_is_given_its_time_and_a_little_more_by_chance(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, chance=0.5) as bench:
+        bench.server.script(RateLimited(retry_after_s=17.0))
+        receipt = await bench.queue.enqueue(message("1"))
+        (*_, event) = await bench.until("retry_wait")
+        bench.clock.advance(seconds=17.5)
+
+        await receipt.sent()
+        assert event.wait_ms == 17_500  # jitter is at most the base delay, of which this is half
+
+
+async def test_an_action_of_unknown_outcome_that_has_become_pointless_is_asked_about_before_it_expires(
+    tmp_path: Path,
+) -> None:
+    for has_effect, state in ((True, "done"), (False, "expired")):
+        async with opened(tmp_path) as bench:
+            bench.server.script(LoseAnswer(has_effect=has_effect))
+            receipt = await bench.queue.enqueue(React(emoji=f"{has_effect}", **ABOUT))
+            await bench.until("uncertain", receipt.client_id)
+            bench.clock.advance(seconds=86_401)
+            with anyio.fail_after(10):
+                await bench.until(state, receipt.client_id)
+
+            assert len(bench.server.calls) == 1
+
+
 async def refused(bench: Bench, payload: Any, error: DeliveryError) -> tuple[str, Any]:
     """Return the state that an action with `payload` ends in, and its failure, when the server says `error`."""
     bench.server.script(error)
@@ -276,7 +368,7 @@ async def test_a_conflict_blocks_its_lane_until_somebody_decides(tmp_path: Path)
         await bench.queue.retry(first.client_id)
 
         await second.sent()
-        assert why.text == "it is behind update-space, which is failed: 412: conflict"
+        assert why.text == "it is behind update-space, which is failed: 412"
         assert why.behind == first.client_id
         assert [each.type for each in bench.server.effects] == ["update-space", "join-space"]
 
@@ -287,6 +379,7 @@ async def test_what_a_failed_try_said_survives_a_restart(tmp_path: Path) -> None
         receipt = await bench.queue.enqueue(message("1"))
         with pytest.raises(ActionFailed):
             await receipt.sent()
+        at_ms = bench.clock.wall_ms()
     async with opened(tmp_path) as bench:
         found = await bench.queue.find(receipt.client_id)
 
@@ -296,6 +389,7 @@ async def test_what_a_failed_try_said_survives_a_restart(tmp_path: Path) -> None
             "muted",
             "403: you are muted",
         )
+        assert found.finished_at_ms == at_ms
         assert found.payload == message("1")
 
 
@@ -373,13 +467,17 @@ async def test_a_reaction_that_waited_for_too_long_expires(tmp_path: Path) -> No
 
 async def test_a_stop_costs_no_attempt_and_what_was_under_way_is_asked_for(tmp_path: Path) -> None:
     server, clock = ScriptedServer(), ManualClock()
+    patient: dict[str, Any] = {
+        "lease_s": 1e6,
+        "call_timeout_s": 1e6,
+    }  # time flies here, and disks may be slow
     async with passing_time(clock):
-        async with opened(tmp_path, server, clock=clock) as bench:
+        async with opened(tmp_path, server, clock=clock, **patient) as bench:
             server.script(Hold(anyio.Event()))
             first = await bench.queue.enqueue(message("1"))
             second = await bench.queue.enqueue(message("2"))
             await server.until_called()
-        async with opened(tmp_path, server, clock=clock) as bench:
+        async with opened(tmp_path, server, clock=clock, **patient) as bench:
             await bench.until("done", second.client_id)
 
             assert (await bench.kinds(first.client_id))[:3] == ["queued", "calling", "uncertain"]

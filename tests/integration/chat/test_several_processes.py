@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 import structlog.testing
 
@@ -233,3 +234,84 @@ async def test_a_start_after_a_crash_logs_how_many_actions_it_took_over(tmp_path
 
     taken_over = [log["count"] for log in logs if log["event"] == "chat.actions_taken_over"]
     assert taken_over == [4]
+
+
+async def test_a_worker_that_was_frozen_between_two_actions_does_not_begin_the_second_one(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock()
+    async with opened(tmp_path, clock=clock, call_timeout_s=600) as sleeper:
+        release = anyio.Event()
+        sleeper.server.script(Hold(release))
+        for number in (1, 2):
+            sleeper.queue.put(message(str(number)))
+        await sleeper.server.until_called()
+        tables = sleeper.queue._engine._tables
+        thaw = anyio.Event()
+        write, write_all = tables.write, tables.write_all
+
+        async def frozen_write(*args: Any) -> Any:
+            await thaw.wait()
+            return await write(*args)
+
+        async def frozen_write_all(*args: Any) -> Any:
+            await thaw.wait()
+            return await write_all(*args)
+
+        tables.write = frozen_write  # type: ignore[method-assign, assignment]
+        tables.write_all = frozen_write_all  # type: ignore[method-assign, assignment]
+        clock.advance(seconds=61)
+        release.set()  # it goes on before it can know that its claim has lapsed
+        await until(lambda: not sleeper.queue._engine.runner._lanes.running)
+        called = sleeper.called()
+        thaw.set()
+        with anyio.fail_after(10):
+            await sleeper.until("done", times=2)
+
+    assert called == ["1"]
+    assert sleeper.contents() == ["1", "2"]
+
+
+async def test_what_entered_a_lane_after_it_was_claimed_is_not_charged_for_the_crash_of_the_claim(
+    tmp_path: Path,
+) -> None:
+    clock = ManualClock()
+    async with opened(tmp_path, clock=clock, handles=False, call_timeout_s=600) as sleeper:
+        late = await sleeper.queue.enqueue(message("late"), delay_s=5)
+        frozen = await frozen_with(sleeper)
+        async with opened(tmp_path, clock=clock) as entrant:
+            clock.advance(seconds=5)
+            database = entrant.queue._engine._tables._database
+            with anyio.fail_after(10):
+                while (await database.query("SELECT min(in_lane) FROM action")) == [(0,)]:
+                    await anyio.lowlevel.checkpoint()
+                clock.advance(seconds=57)
+                await entrant.until("done", times=2)
+            events = await entrant.events()
+        frozen.wake.set()
+
+    assert {each.attempts for each in events if each.client_id == late.client_id} == {0}
+    assert {each.attempts for each in events if each.client_id == "deadly"} == {0, 1}
+
+
+async def test_a_hundred_claims_that_lapsed_do_not_hide_what_can_be_done(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with opened(tmp_path, clock=clock, handles=False, max_waiting_count=2_000) as bench:
+        for number in range(150):
+            bench.queue.put(message(str(number), room=f"old {number}"))
+        fresh = await bench.queue.enqueue(message("fresh", room="new"))
+        database = bench.queue._engine._tables._database
+        await database.execute(
+            "UPDATE lane SET owner = 's-dead', claim = 1, fence = 1, due_ms = ?, "
+            "claimed_to = (SELECT max(id) FROM action WHERE lane_id = lane.id) WHERE key LIKE '%old%'",
+            [clock.boot_ms() + 60_000],
+        )
+        bench.queue.handle_all(bench.server)
+        with anyio.fail_after(10):
+            await fresh.sent()
+            before = len(bench.server.calls)
+            clock.advance(seconds=61)
+            await bench.until("done", times=151)
+
+    assert before == 1
+    assert len(bench.server.asked) == 150
