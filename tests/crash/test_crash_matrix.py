@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def test_a_transport_broken_on_purpose_is_found_out(
     tmp_path: Path, sabotage: str, expected: set[str]
 ) -> None:
-    command = [sys.executable, "-m", "chat.testing.crash_matrix", "--actions", "400", "--processes", "2"]
+    command = [sys.executable, "-m", "chat.testing.crash_matrix", "--actions", "250", "--processes", "2"]
     run = subprocess.run(  # noqa: S603 - our own code
-        [*command, "--limit-s", "15", "--sabotage", sabotage, "--json", "--folder", tmp_path / "run"],
+        [*command, "--limit-s", "10", "--sabotage", sabotage, "--json", "--folder", tmp_path / "run"],
         capture_output=True,
         text=True,
         timeout=55,
