@@ -2,7 +2,7 @@
 
 CompressionError
 ├── DataDamaged        truncated, random, or followed by something else: one error for all codecs
-├── OutputTooLarge     the output passed its limit in size, ratio or window; `details["reason"]` says which
+├── OutputTooLarge     the output passed its limit in size or ratio; `details["reason"]` says which
 └── CodecRefused       no such codec, level or dictionary
 """
 

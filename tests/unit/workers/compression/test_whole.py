@@ -22,7 +22,7 @@ from workers.services.compression import codecs, zstd
 from workers.services.compression.codecs import CodecName
 from workers.services.compression.errors import CodecRefused, CompressionError, DataDamaged, OutputTooLarge
 from workers.services.compression.limits import OutputLimits
-from workers.services.compression.unpacking import Unpacker
+from workers.services.compression.unpacking import PIECE_BYTES, Unpacker
 from workers.services.compression.whole import BLOCK_BYTES, compress, decompress
 
 CODECS: list[str] = sorted(get_args(CodecName))
@@ -157,6 +157,19 @@ def test_what_follows_the_stream_is_an_error(codec: str, tail: bytes) -> None:
         fed(packed(TEXT, codec) + tail, codec, [len(packed(TEXT, codec))])
 
 
+@pytest.mark.parametrize("codec", sorted(set(CODECS) - set(REPEATED)))
+def test_a_second_stream_after_the_first_is_an_error_where_the_codec_has_no_frames(codec: str) -> None:
+    with pytest.raises(DataDamaged):
+        unpacked(packed(TEXT, codec) * 2, codec)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_nothing_is_lost_where_the_output_ends_about_a_piece(codec: str) -> None:
+    for over in (-300, -3, -1, 0, 1, 2, 100, 257, 258, 259, 600):
+        data = bytes(2 * PIECE_BYTES + over)
+        assert unpacked(packed(data, codec), codec) == data
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_nothing_is_no_stream(codec: str) -> None:
     with pytest.raises(DataDamaged):
@@ -222,10 +235,17 @@ def test_a_file_that_only_begins_blank_is_no_bomb() -> None:
         assert unpacked(packed(data, codec, 1), codec, OutputLimits(max_ratio=50)) == data
 
 
+def zstd_frame(data: bytes, *, window_log: int) -> bytes:
+    """Return a frame whose one block is stored, and which asks for a window of that size."""
+    block = (len(data) << 3 | 1).to_bytes(3, "little")
+    return b"\x28\xb5\x2f\xfd" + bytes([0, (window_log - 10) << 3]) + block + data
+
+
 def test_a_zstd_frame_that_asks_for_too_much_memory_is_refused() -> None:
-    greedy = b"\x28\xb5\x2f\xfd" + bytes([0x00, (31 - 10) << 3]) + bytes(10)  # a window of 2 GiB
-    with pytest.raises(DataDamaged):
-        unpacked(greedy, "zstd")
+    assert unpacked(zstd_frame(b"hello", window_log=27), "zstd") == b"hello"
+    for window_log in (28, 31, 41):
+        with pytest.raises(DataDamaged):
+            unpacked(zstd_frame(b"hello", window_log=window_log), "zstd")
 
 
 def test_limits_are_passed_only_above_them() -> None:
