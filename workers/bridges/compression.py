@@ -31,7 +31,7 @@ from workers.services.files.roots import anchored
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterable, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
     from workers.buffers import Bytes
     from workers.pool import OnProgress
@@ -220,7 +220,7 @@ class CompressionBridge(Bridge):
 
     def compress_stream(
         self, source: AsyncIterable[Bytes], codec: CodecName = "zstd", *, level: int | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield the compressed stream of what `source` yields, whatever its pieces; memory use is that of one.
 
         Raises:
@@ -231,7 +231,7 @@ class CompressionBridge(Bridge):
 
     def decompress_stream(
         self, source: AsyncIterable[Bytes], codec: CodecName = "zstd", *, limits: OutputLimits | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Yield what the compressed stream `source` was made of, in pieces of at most about 256 KiB.
 
         Raises:

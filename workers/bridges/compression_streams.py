@@ -39,7 +39,7 @@ _limiter: RunVar[anyio.CapacityLimiter] = RunVar("workers_compression_streams")
 
 async def compressed_stream(
     source: AsyncIterable[Bytes], codec: str, level: int | None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield the compressed stream; see `CompressionBridge.compress_stream`."""
     stream = packing(codec, level)
     async with _ended_with(source):
@@ -55,7 +55,7 @@ async def compressed_stream(
 
 async def decompressed_stream(
     source: AsyncIterable[Bytes], codec: str, limits: OutputLimits
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield the decompressed stream; see `CompressionBridge.decompress_stream`."""
     stream = Unpacker(codec, limits)
     async with _ended_with(source):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast
 
 import anyio
 from anyio.lowlevel import RunVar
@@ -12,6 +12,7 @@ from anyio.lowlevel import RunVar
 from workers.bridges.base import Bridge, How
 from workers.bridges.own import ServiceBridge, requested
 from workers.bridges.settings import BridgeSettings
+from workers.errors import PoolClosed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
     from workers.answers import Answer
     from workers.bridges.book import BridgeStatistics
+    from workers.bridges.compression import CompressionBridge
+    from workers.bridges.crypto import CryptoBridge
+    from workers.bridges.files import FilesBridge
+    from workers.bridges.network import NetworkBridge
     from workers.bridges.settings import Placement
 
 _FACES = {
@@ -42,26 +47,27 @@ class Bridges:
         self._group = group
         self._settings = settings
         self._made: dict[str, Bridge] = {}
+        self._closed = False
 
     @property
-    def crypto(self) -> Any:
+    def crypto(self) -> CryptoBridge:
         """Encryption, hashes, key derivation, signatures."""
-        return self._face("crypto")
+        return cast("CryptoBridge", self._face("crypto"))
 
     @property
-    def files(self) -> Any:
+    def files(self) -> FilesBridge:
         """Hashes, parts, types and metadata of files."""
-        return self._face("files")
+        return cast("FilesBridge", self._face("files"))
 
     @property
-    def network(self) -> Any:
+    def network(self) -> NetworkBridge:
         """Whether the network is there, and how good it is."""
-        return self._face("network")
+        return cast("NetworkBridge", self._face("network"))
 
     @property
-    def compression(self) -> Any:
+    def compression(self) -> CompressionBridge:
         """Compression with limits."""
-        return self._face("compression")
+        return cast("CompressionBridge", self._face("compression"))
 
     def service(
         self,
@@ -78,6 +84,7 @@ class Bridges:
         key = name or service
         bridge = self._made.get(key)
         if bridge is None:
+            self._refuse_when_closed(key)
             bridge = ServiceBridge(
                 self._group,
                 self._settings,
@@ -121,13 +128,19 @@ class Bridges:
 
     async def close(self) -> None:
         """Close all bridges, side by side; calling again does nothing."""
+        self._closed = True
         async with anyio.create_task_group() as group:
             for bridge in self._made.values():
                 group.start_soon(bridge.close)
 
+    def _refuse_when_closed(self, name: str) -> None:
+        if self._closed:
+            raise PoolClosed(f"the bridges are closed, and {name} was not open")
+
     def _face(self, name: str) -> Bridge:
         bridge = self._made.get(name)
         if bridge is None:
+            self._refuse_when_closed(name)
             module, _, kind = _FACES[name].partition(":")
             bridge = self._made[name] = getattr(import_module(module), kind)(self._group, self._settings)
         return bridge

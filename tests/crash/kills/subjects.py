@@ -122,6 +122,7 @@ class Peer:
     def __init__(self, make: Callable[[], Executor]) -> None:
         self.rebuilt_count = 0
         self._make = make
+        self._lock = asyncio.Lock()
         self._ledger = ""
         self._executor: Executor
 
@@ -144,10 +145,11 @@ class Peer:
                 return await loop.run_in_executor(executor, work_in_bulk, self._ledger, number, data)
             return await loop.run_in_executor(executor, work, self._ledger, number), b""
         except (BrokenProcessPool, RuntimeError) as error:
-            if executor is self._executor:
-                self.rebuilt_count += 1
-                executor.shutdown(wait=False)
-                self._executor = self._make()
+            async with self._lock:
+                if executor is self._executor:
+                    self.rebuilt_count += 1
+                    await asyncio.to_thread(executor.shutdown, wait=False)
+                    self._executor = await asyncio.to_thread(self._make)
             raise Lost(begun=True) from error
 
     async def kill_one(self, chance: random.Random) -> None:
