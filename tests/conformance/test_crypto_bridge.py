@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from workers import (
     Secret,
     SignatureInvalid,
     SigningKey,
+    WorkerDied,
     open_bridges,
     row_context,
 )
@@ -37,26 +38,34 @@ from workers.protocol import LAST
 from workers.services.crypto.errors import FileRefused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from workers.bridges.crypto import CryptoBridge
+    from workers.keys.keyring import Keyring
     from workers.keys.sealer import Ticket
 
 CONTEXT = row_context("settings", "config", 7)
 SIZES = [0, 1, 4_096, 70_000, 300_000, 3_000_001]
 
 
-@pytest.fixture(params=["inline", "thread", "process"])
+@pytest.fixture(params=["inline", "thread", "process"], scope="module")
 def kind(request: pytest.FixtureRequest) -> Kind:
     chosen: Kind = request.param
     return chosen
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def crypto(kind: Kind) -> AsyncIterator[CryptoBridge]:
+    """Give a bridge whose workers serve all tests of this file."""
     async with open_bridges(BridgeSettings(kind=kind)) as bridges:
-        with anyio.fail_after(40):
+        yield bridges.crypto
+
+
+@asynccontextmanager
+async def fresh(kind: Kind | None = None, **numbers: Any) -> AsyncIterator[CryptoBridge]:
+    with anyio.fail_after(40):
+        async with open_bridges(BridgeSettings(kind=kind, **numbers)) as bridges:
             yield bridges.crypto
 
 
@@ -102,13 +111,14 @@ async def test_many_messages_go_in_few_hops_and_come_back_in_order(crypto: Crypt
     ring = keyring()
     items = [(os.urandom(number * 7 % 3_000), b"%d" % number) for number in range(700)]
     items.append((os.urandom(600_000), b"large"))
+    before = crypto.stats().completed_count
     sealed = await crypto.encrypt_many(ring, items)
     heads = [Head.of(each) for each in sealed]
     assert len({(head.session, head.number) for head in heads}) == len(items)
     contexts = [context for _, context in items]
     opened = await crypto.decrypt_many(ring, list(zip(sealed, contexts, strict=True)))
     assert opened == [body for body, _ in items]
-    assert crypto.stats().completed_count < 50
+    assert crypto.stats().completed_count - before < 20
 
 
 async def test_of_many_messages_those_that_do_not_open_are_none(crypto: CryptoBridge) -> None:
@@ -137,7 +147,13 @@ async def test_an_algorithm_that_is_not_known_is_refused(crypto: CryptoBridge) -
         await crypto.hash(b"data", "md5")  # type: ignore[arg-type]  # what is tested
 
 
-async def test_keys_are_derived_alike_and_never_in_another_process(crypto: CryptoBridge) -> None:
+async def test_keys_are_derived_alike_and_never_in_another_process(kind: Kind) -> None:
+    async with fresh(kind) as crypto:
+        await derive_alike(crypto)
+        assert "process" not in {pool.kind for pool in crypto.stats().pools}
+
+
+async def derive_alike(crypto: CryptoBridge) -> None:
     for how in (
         Pbkdf2(salt=b"saltsalt", rounds=1_000),
         Scrypt(salt=b"saltsalt", cost=1_024),
@@ -148,7 +164,6 @@ async def test_keys_are_derived_alike_and_never_in_another_process(crypto: Crypt
             assert key == await crypto.derive_key(b"passphrase", how, length=48)
             assert key != await crypto.derive_key(b"another", how, length=48)
             assert len(key) == 48
-    assert "process" not in {pool.kind for pool in crypto.stats().pools}
 
 
 @pytest.mark.parametrize(
@@ -166,22 +181,23 @@ def test_costs_that_make_no_sense_are_refused(how: Any) -> None:
 
 
 async def test_a_salt_that_is_too_short_and_a_key_that_is_too_long_are_refused() -> None:
-    async with open_bridges() as bridges:
+    async with fresh() as crypto:
         with pytest.raises(InvalidParameters):
-            await bridges.crypto.derive_key(b"passphrase", Pbkdf2(salt=b"short"))
+            await crypto.derive_key(b"passphrase", Pbkdf2(salt=b"short"))
         with pytest.raises(InvalidParameters):
-            await bridges.crypto.derive_key(b"passphrase", Pbkdf2(salt=b"saltsalt"), length=1 << 20)
+            await crypto.derive_key(b"passphrase", Pbkdf2(salt=b"saltsalt"), length=1 << 20)
 
 
 @pytest.mark.parametrize("algorithm", ["ed448", "ed25519"])
 async def test_signatures_are_made_in_this_process_and_verified_anywhere(
-    crypto: CryptoBridge, algorithm: Any
+    crypto: CryptoBridge, kind: Kind, algorithm: Any
 ) -> None:
     key = await crypto.generate_signing_key(algorithm)
     message = os.urandom(100_000)
-    signature = await crypto.sign(key, message)
-    assert signature == key.sign(message)
-    assert "process" not in {pool.kind for pool in crypto.stats().pools}
+    async with fresh(kind) as signing:
+        signature = await signing.sign(key, message)
+        assert signature == key.sign(message)
+        assert "process" not in {pool.kind for pool in signing.stats().pools}
     await crypto.verify(algorithm, key.public, signature, message)
     other = await crypto.generate_signing_key(algorithm)
     for public, signed, told in (
@@ -202,11 +218,11 @@ async def test_signatures_are_made_in_this_process_and_verified_anywhere(
 
 
 async def test_a_signing_key_that_nobody_holds_any_more_signs_nothing() -> None:
-    async with open_bridges() as bridges:
-        key = await bridges.crypto.generate_signing_key("ed25519")
+    async with fresh() as crypto:
+        key = await crypto.generate_signing_key("ed25519")
         key.number += 1_000_000
         with pytest.raises(KeyNotHere):
-            await bridges.crypto.sign(key, b"message")
+            await crypto.sign(key, b"message")
 
 
 def test_a_signing_key_is_sealed_and_loaded_again() -> None:
@@ -294,8 +310,7 @@ async def pieces(data: bytes, size: int) -> AsyncGenerator[bytes]:
 @pytest.mark.parametrize("size", [1, 1_000, 300_000])
 async def test_a_stream_is_encrypted_as_it_passes_and_is_what_a_file_is(size: int, tmp_path: Path) -> None:
     ring, content = keyring(), os.urandom(50 * size if size < 1_000 else 700_000)
-    async with open_bridges() as bridges:
-        crypto: CryptoBridge = bridges.crypto
+    async with fresh() as crypto:
         sealed = b"".join(
             [piece async for piece in crypto.encrypt_stream(ring, pieces(content, size), context=CONTEXT)]
         )
@@ -311,8 +326,7 @@ async def test_a_stream_is_encrypted_as_it_passes_and_is_what_a_file_is(size: in
 @pytest.mark.parametrize("kept", [0, 10, 35, 90, 16_500, 40_000])
 async def test_a_stream_that_was_cut_is_told_at_its_end(kept: int) -> None:
     ring = keyring()
-    async with open_bridges() as bridges:
-        crypto: CryptoBridge = bridges.crypto
+    async with fresh() as crypto:
         sealed = b"".join([piece async for piece in crypto.encrypt_stream(ring, pieces(bytes(60_000), 999))])
         for stream in (sealed[:kept], ring.seal(b"a message" * 10)[1]):
             async with aclosing(pieces(stream, 999)) as chunks:
@@ -324,8 +338,7 @@ async def test_a_stream_that_was_cut_is_told_at_its_end(kept: int) -> None:
 async def test_in_strict_mode_every_number_comes_from_the_store(kind: Kind) -> None:
     blocks = MemoryBlocks()
     ring = keyring(blocks=blocks)
-    async with open_bridges(BridgeSettings(kind=kind)) as bridges:
-        crypto: CryptoBridge = bridges.crypto
+    async with fresh(kind) as crypto:
         sealed = [await crypto.encrypt(ring, bytes(size)) for size in (1, 300_000, 1)]
         sealed += await crypto.encrypt_many(ring, [(b"%d" % number, b"") for number in range(20)])
         numbers = [Head.of(each).number for each in sealed]
@@ -335,9 +348,9 @@ async def test_in_strict_mode_every_number_comes_from_the_store(kind: Kind) -> N
         ring.ticket("message", 100_000)
 
 
-async def test_a_message_whose_worker_dies_is_sealed_in_another_session() -> None:
-    """The worker is killed while it has the request; the caller gets a message, and no nonce is used twice."""
-    ring, sessions = keyring(), list[bytes]()
+def watched_sessions(ring: Keyring) -> list[bytes]:
+    """Return a list into which the session of each ticket of `ring` comes."""
+    sessions: list[bytes] = []
     draw = ring.ticket
 
     def ticket(kind: Any = "message", count: int = 1) -> Ticket:
@@ -346,24 +359,59 @@ async def test_a_message_whose_worker_dies_is_sealed_in_another_session() -> Non
         return drawn
 
     ring.ticket = ticket  # type: ignore[method-assign]  # watched
-    async with open_bridges(BridgeSettings(kind="process")) as bridges:
-        crypto: CryptoBridge = bridges.crypto
-        await crypto.hash(b"warm")
-        slot = crypto._pools["process"]._dispatcher.slots[0]
-        worker: Any = slot.worker
-        body, sealed = bytes(24_000_000), list[Any]()
+    return sessions
 
-        async def encrypt() -> None:
-            sealed.append(await crypto.encrypt(ring, body))
 
-        with anyio.fail_after(40):
-            async with anyio.create_task_group() as group:
-                group.start_soon(encrypt)
-                await until(lambda: bool(slot.in_flight) and worker.page[LAST] >= min(slot.in_flight))
-                os.kill(worker._process.pid, signal.SIGKILL)
-        assert await crypto.decrypt(ring, sealed[0]) == body
+async def killed_while(crypto: CryptoBridge, work: Callable[[], Awaitable[Any]]) -> list[Any]:
+    """Kill the worker once it has begun with `work`; return what comes of it, result or error."""
+    await crypto.hash(b"warm")
+    slot = crypto._pools["process"]._dispatcher.slots[0]
+    worker: Any = slot.worker
+    came: list[Any] = []
+
+    async def run() -> None:
+        try:
+            came.append(await work())
+        except WorkerDied as error:
+            came.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        await until(lambda: bool(slot.in_flight) and worker.page[LAST] >= min(slot.in_flight))
+        os.kill(worker._process.pid, signal.SIGKILL)
+    return came
+
+
+async def test_a_message_whose_worker_dies_is_sealed_in_another_session() -> None:
+    ring, body = keyring(), bytes(24_000_000)
+    sessions = watched_sessions(ring)
+    async with fresh("process") as crypto:
+        (sealed,) = await killed_while(crypto, partial(crypto.encrypt, ring, body))
+        assert await crypto.decrypt(ring, sealed) == body
     assert len(set(sessions)) == len(sessions) == 2
-    assert Head.of(sealed[0]).session == sessions[1]
+    assert Head.of(sealed).session == sessions[1]
+
+
+async def test_a_file_whose_worker_dies_is_encrypted_in_another_session(tmp_path: Path) -> None:
+    ring, source, sealed = keyring(), tmp_path / "source", tmp_path / "sealed"
+    await anyio.Path(source).write_bytes(bytes(24_000_000))
+    sessions = watched_sessions(ring)
+    async with fresh("process") as crypto:
+        await killed_while(crypto, partial(crypto.encrypt_file, ring, source, sealed))
+        assert await crypto.decrypt_file(ring, sealed, tmp_path / "opened") == 24_000_000
+    assert len(set(sessions)) == len(sessions) == 2
+
+
+async def test_who_wants_no_second_try_is_told_that_the_worker_died(tmp_path: Path) -> None:
+    ring, source = keyring(), tmp_path / "source"
+    await anyio.Path(source).write_bytes(bytes(24_000_000))
+    async with fresh("process", redo_in_process=False) as crypto:
+        (died,) = await killed_while(crypto, partial(crypto.encrypt, ring, bytes(24_000_000)))
+        assert isinstance(died, WorkerDied)
+    async with fresh("process", redo_in_process=False) as crypto:
+        (died,) = await killed_while(crypto, partial(crypto.encrypt_file, ring, source, tmp_path / "sealed"))
+        assert isinstance(died, WorkerDied)
+    assert not await anyio.Path(tmp_path / "sealed").exists()
 
 
 async def test_a_worker_process_gets_a_subkey_that_is_overwritten_for_both(
@@ -381,8 +429,7 @@ async def test_a_worker_process_gets_a_subkey_that_is_overwritten_for_both(
     ring = keyring()
     data_key = ring._sealer.holds(ring.key_id)
     assert data_key is not None
-    async with open_bridges(BridgeSettings(kind="process")) as bridges:
-        crypto: CryptoBridge = bridges.crypto
+    async with fresh("process") as crypto:
         sealed = await crypto.encrypt(ring, b"body", context=CONTEXT)
         assert await crypto.decrypt(ring, sealed, context=CONTEXT) == b"body"
         with pytest.raises(DecryptError):

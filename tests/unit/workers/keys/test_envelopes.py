@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,7 +50,7 @@ def test_a_message_cut_anywhere_does_not_open() -> None:
 
 
 @given(garbage=st.binary(max_size=300))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_garbage_does_not_open_and_does_nothing_else(garbage: bytes) -> None:
     for data in (garbage, b"WK\x01" + garbage, b"WK\x02" + garbage):
         with pytest.raises(DecryptError):
@@ -113,3 +114,15 @@ def test_more_than_a_message_holds_is_refused_before_anything_is_sealed(
     with pytest.raises(MessageTooLarge, match="at most 10"):
         RING.seal(bytes(11))
     assert RING.open(None, RING.seal(bytes(10))[1]) == bytes(10)
+
+
+def test_more_sessions_than_are_kept_at_hand_open_all_the_same() -> None:
+    reader, writers = keyring(), list[bytes]()
+    for number in range(300):
+        ticket = reader.ticket("message")
+        with ticket.key as key:
+            cipher = AESGCM(key.buffer)
+        writers.append(envelopes.sealed_with(cipher, ticket.head, b"%d" % number, b""))
+    for _ in range(2):
+        assert [reader.open(None, each) for each in writers] == [b"%d" % number for number in range(300)]
+    assert len(reader._sealer._ciphers) == 256

@@ -149,7 +149,7 @@ class CloneMachine(NonceMachine):
     repeats = True
 
 
-_BOUNDS = settings(max_examples=60, stateful_step_count=30, deadline=None)
+_BOUNDS = settings(max_examples=40, stateful_step_count=25, deadline=None)
 TestWhateverIsRestored = NonceMachine.TestCase
 TestWhateverIsRestored.settings = _BOUNDS
 TestWhateverRepeats = CloneMachine.TestCase
