@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import mmap
 import os
+import random
+import select
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FAR_S = 600.0
+VICTIM_S = 60
 
 
 def say(word: str) -> None:
@@ -95,12 +99,11 @@ def set_it(buffer: bytes, _: str) -> None:
 
 def tally(buffer: bytes, place: str) -> None:
     """Add for ever, noting before and after each addition, in a file, how many were begun and done."""
-    path, index = place.split(":")
+    path, index = place.rsplit(":", 1)
     fd = os.open(path, os.O_RDWR)
     words = memoryview(mmap.mmap(fd, 0)).cast("q")
     at = 2 * int(index)
     counter = SharedCounter.from_buffer(buffer)
-    say("ready")
     while True:
         words[at] += 1
         counter.add()
@@ -110,19 +113,48 @@ def tally(buffer: bytes, place: str) -> None:
 def churn(buffer: bytes, _: str) -> None:
     """Toggle a flag and wait on it a moment, for ever."""
     flag = SharedFlag.from_buffer(buffer)
-    say("ready")
     while True:
         flag.toggle()
         flag.wait(0.0005)
 
 
+def remake(buffer: bytes, place: str) -> None:
+    """Reset a progress and add to it, for ever."""
+    progress = SharedProgress.from_buffer(buffer)
+    total = int(place.rsplit(":", 1)[1])
+    while True:
+        progress.reset(total)
+        progress.add()
+
+
+VICTIMS = {"churn": churn, "remake": remake, "tally": tally}
+
+
+def kill_many(buffer: bytes, plan: str) -> None:
+    """Have so many victims do one thing, some at a time, and kill each at a moment that chance picks."""
+    what, path, kills, at_once, seed = plan.split(",")
+    chance = random.Random(int(seed))  # noqa: S311 - which moment, not whose secret
+    alive: list[int] = []
+    for number in range(int(kills)):
+        pid = os.fork()  # of a process with one thread
+        if not pid:
+            signal.alarm(VICTIM_S)  # should nobody kill it
+            VICTIMS[what](buffer, f"{path}:{number}")
+        alive.append(pid)
+        while len(alive) == int(at_once) or (alive and number == int(kills) - 1):
+            select.select([], [], [], chance.uniform(0.0, 0.01))
+            victim = alive.pop(chance.randrange(len(alive)))
+            os.kill(victim, signal.SIGKILL)
+            os.waitpid(victim, 0)
+    say("done")
+
+
 COMMANDS: dict[str, Callable[[bytes, str], None]] = {
     "add": add,
-    "churn": churn,
+    "kill_many": kill_many,
     "set": set_it,
     "stop": stop,
     "swap": swap,
-    "tally": tally,
     "toggle": toggle,
     "wait": wait,
     "work": work,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import select
 import selectors
 import socket
 import sys
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 MAX_LINKS_COUNT = 256
 """More are not let in: each waiting thread of another process is one, and each object there another."""
 TOKEN_BYTES = 16
+_PAUSE_S = 0.05
 
 
 class Owner:
@@ -133,7 +135,7 @@ class _Server(threading.Thread):
         self._wake, self._woken = socket.socketpair()
         for end in (self._wake, self._woken):
             end.setblocking(False)
-        self._peers: dict[socket.socket, _Peer] = {}
+        self._peers: dict[Any, _Peer] = {}
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._door, selectors.EVENT_READ)
         self._selector.register(self._woken, selectors.EVENT_READ)
@@ -146,7 +148,7 @@ class _Server(threading.Thread):
         self._ring()
 
     def _ring(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full: it will be read, and once is enough
+        with contextlib.suppress(OSError):  # it is full, and will be read; or it is closed with the thread
             self._wake.send(b"\x01")
 
     @override
@@ -159,8 +161,8 @@ class _Server(threading.Thread):
                         self._let_in()
                     elif key.fileobj is self._woken:
                         self._on_change()
-                    else:
-                        self._on_peer(self._peers[key.fileobj], events)  # type: ignore[index]  # a socket of ours
+                    elif (peer := self._peers.get(key.fileobj)) is not None:  # else it was cut just now
+                        self._on_peer(peer, events)
         finally:
             self._table.forget(self._ring)
             for sock in (*self._peers, self._door, self._wake, self._woken):
@@ -173,6 +175,9 @@ class _Server(threading.Thread):
         try:
             sock, _ = self._door.accept()
         except (BlockingIOError, ConnectionError):
+            return
+        except OSError:  # no descriptor is left: let one go before the next try
+            select.select([], [], [], _PAUSE_S)
             return
         if len(self._peers) >= MAX_LINKS_COUNT:
             sock.close()
