@@ -92,16 +92,22 @@ async def test_a_request_whose_worker_dies_is_done_again_in_process() -> None:
             await bridge.request("die", None, type(None), idempotent=False)
 
 
-async def test_requests_beyond_the_bound_are_refused_and_the_others_answered() -> None:
+async def test_requests_beyond_the_bound_are_refused_and_the_others_go_on() -> None:
     answers: list[Any] = []
     async with open_bridges(BridgeSettings(kind="thread", max_pending_count=100)) as bridges:
         bridge = bridges.service(SERVICE)
         async with anyio.create_task_group() as group:
-            for _ in range(101):
-                group.start_soon(partial(answer, bridge, answers, "count", 1))
-        assert sum(isinstance(one, PoolSaturated) for one in answers) == 1
-        assert answers.count(1) == 100
+            for _ in range(100):
+                group.start_soon(partial(answer, bridge, answers, "obey", 60.0))
+            await until(lambda: len(bridge.pending()) == 100)
+            with pytest.raises(PoolSaturated) as caught:
+                await bridge.request("count", 1, int)
+            assert caught.value.reason == "pending_full"
+            assert caught.value.retry_after_s > 0
+            assert answers == []
+            bridge.abort_all()
         assert bridge.stats().refused_count == 1
+        assert (await bridge.request("count", 1, int)).value == 1
 
 
 async def test_what_is_out_when_bridges_close_ends_with_an_error_and_nothing_is_left(kind: Kind) -> None:
@@ -153,7 +159,7 @@ async def test_a_request_that_kills_every_worker_ends_in_this_process() -> None:
 async def test_a_request_whose_process_does_not_answer_is_done_again_in_this_one() -> None:
     async with open_bridges(BridgeSettings(kind="process")) as bridges:
         bridge = bridges.service(SERVICE)
-        answer = await bridge.request("deaf_in_a_process", 60.0, str, timeout_s=0.1)
+        answer = await bridge.request("deaf_in_a_process", 60.0, str, timeout_s=1.0)
         assert answer.value == "thread"
 
 

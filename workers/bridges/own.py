@@ -22,6 +22,9 @@ R = TypeVar("R")
 RETRIES_COUNT = 3
 """For requests of idempotent methods that name none."""
 
+_idempotent: dict[str, frozenset[str]] = {}
+"""By service: what its class says, which does not change; it is imported off the loop, once."""
+
 
 class ServiceBridge(Bridge):
     """Calls any typed method by name; made by `Bridges.service`."""
@@ -50,7 +53,9 @@ async def requested(
 ) -> Answer[R]:
     """Send a request by name, with the defaults of one whose caller knows the protocol and not the bridge."""
     if "idempotent" not in how:
-        how["idempotent"] = await anyio.to_thread.run_sync(_is_idempotent, bridge.service, method)
+        if bridge.service not in _idempotent:
+            _idempotent[bridge.service] = await anyio.to_thread.run_sync(_idempotent_methods, bridge.service)
+        how["idempotent"] = method in _idempotent[bridge.service]
     if how["idempotent"]:
         how.setdefault("retries_count", RETRIES_COUNT)
     if how.get("timeout_s") is None:
@@ -58,5 +63,5 @@ async def requested(
     return await bridge._answer(method, params, result, **how)  # noqa: SLF001 - private to this package
 
 
-def _is_idempotent(service: str, method: str) -> bool:
-    return bool(found_service(service).method_names().get(method, False))
+def _idempotent_methods(service: str) -> frozenset[str]:
+    return frozenset(name for name, is_so in found_service(service).method_names().items() if is_so)
