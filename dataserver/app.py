@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from dataserver.auth import TokenStore
     from dataserver.departures import Receive, Visit
     from dataserver.route import Route
-    from storage import Databases
+    from storage import BackupFolder, Databases
 
 Scope = MutableMapping[str, Any]
 
@@ -52,16 +52,26 @@ def build_application(
     tokens: TokenStore,
     metrics: Metrics | None = None,
     settings: HttpLimits | None = None,
+    *,
+    backups: BackupFolder,
 ) -> Application:
     """Return the application over what the caller has opened, and closes when it is served no more."""
-    return Application(databases, tokens, metrics or Metrics(LoopLag()), settings or HttpLimits())
+    return Application(
+        databases, tokens, metrics or Metrics(LoopLag()), settings or HttpLimits(), backups=backups
+    )
 
 
 class Application:
     """All of the HTTP side, as one ASGI application; it begins and ends with the server's lifespan events."""
 
     def __init__(
-        self, databases: Databases, tokens: TokenStore, metrics: Metrics, limits: HttpLimits
+        self,
+        databases: Databases,
+        tokens: TokenStore,
+        metrics: Metrics,
+        limits: HttpLimits,
+        *,
+        backups: BackupFolder,
     ) -> None:
         self._departures = Departures()
         self._metrics = metrics
@@ -73,6 +83,7 @@ class Application:
             limits=limits,
             schemas=Schemas(databases, SystemClock()),
             snapshots=HeldSnapshots(SystemClock()),
+            backups=backups,
             departures=self._departures,
             state=self._state,
         )

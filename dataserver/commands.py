@@ -7,17 +7,19 @@ Errors that are the caller's or the data's become `CommandFailed`, with the name
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, assert_never
 
+import anyio
 import msgspec
 
 from dataserver.auth import Role, TokenStore
 from dataserver.refusals import Refusal
-from storage import DatabaseExists, Databases, StorageError
+from storage import BackupFolder, BackupMade, Database, DatabaseExists, Databases, StorageError
+from workers import SystemClock
 
 RowFormat = Literal["json", "ndjson", "csv"]
 
@@ -53,6 +55,32 @@ class CopyDatabase(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", ta
     """An absolute path, which the server's user must be able to read."""
 
 
+class BackUp(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="back_up"):
+    """Copy a database as it is now; `Step`s tell how far it is, `Done` holds a `MadeBackup`."""
+
+    database: str
+    target: str = ""
+    """An absolute path of a new file, which the server's user must be able to make; else into the folder of backups."""
+    keep_count: int = 0
+    """How many backups of this database stay in the folder of backups; 0 for all."""
+
+
+class Restore(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="restore"):
+    """Make a database out of a backup; `Done` holds its bytes."""
+
+    database: str
+    source: str
+    """An absolute path, or the name of a file in the folder of backups."""
+    replaces: bool = False
+    """What the database holds now, if there is one, may be lost."""
+
+
+class Verify(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="verify"):
+    """Check a whole database; `Step`s tell how far it is, `Done` holds a `storage.Verified`."""
+
+    database: str
+
+
 class DescribeTables(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="describe_tables"):
     """List a database's tables; `Done` holds name -> {column -> declared type}."""
 
@@ -84,13 +112,16 @@ Deed = (
     Write
     | EnsureDatabase
     | CopyDatabase
+    | Restore
     | DescribeTables
     | ListDatabases
     | CreateToken
     | ListTokens
     | RevokeToken
 )
-Command = Query | Deed
+Work = BackUp | Verify
+"""What takes long and tells how far it is."""
+Command = Query | Work | Deed
 
 
 class Chunk(msgspec.Struct, frozen=True, tag_field="is", tag="chunk"):
@@ -99,13 +130,20 @@ class Chunk(msgspec.Struct, frozen=True, tag_field="is", tag="chunk"):
     data: bytes
 
 
+class Step(msgspec.Struct, frozen=True, tag_field="is", tag="step"):
+    """How far the command is; not all steps are told."""
+
+    done_count: int
+    total_count: int | None
+
+
 class Done(msgspec.Struct, frozen=True, tag_field="is", tag="done"):
     """The last reply: the command is carried out, and what it wrote is on disk."""
 
     value: Any = None
 
 
-Reply = Chunk | Done
+Reply = Chunk | Step | Done
 
 
 class CommandFailed(Exception):
@@ -122,6 +160,7 @@ class House:
 
     databases: Databases
     tokens: TokenStore
+    backups: BackupFolder
 
 
 async def perform(command: Command, house: House) -> AsyncGenerator[Reply]:
@@ -141,10 +180,47 @@ async def perform(command: Command, house: House) -> AsyncGenerator[Reply]:
                 async for chunk in rows:
                     yield Chunk(chunk)
             yield Done()
+        elif isinstance(command, Work):
+            async with aclosing(_worked(command, house)) as replies:
+                async for reply in replies:
+                    yield reply
         else:
             yield Done(await _done(command, house))
     except (StorageError, Refusal) as error:
         raise CommandFailed(type(error).__name__, str(error)) from error
+    except OSError as error:
+        raise CommandFailed("FileRefused", f"{error.filename}: {error.strerror}") from error
+
+
+async def _worked(command: Work, house: House) -> AsyncGenerator[Reply]:
+    """Do `command`, telling steps as fast as they are taken and dropping the others."""
+    database = house.databases.get(command.database)
+    send, receive = anyio.create_memory_object_stream[Step](1)
+    values: list[Any] = []
+    failures: list[Exception] = []
+
+    def tell(done_count: int, total_count: int | None, _note: str) -> None:
+        with suppress(anyio.WouldBlock):
+            send.send_nowait(Step(done_count, total_count))
+
+    async def work() -> None:
+        with send:
+            try:
+                if isinstance(command, BackUp):
+                    values.append(await backed_up(command, database, house.backups, tell))
+                else:
+                    values.append(await database.verify(tell))
+            except (StorageError, OSError) as error:
+                failures.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        with receive:
+            async for step in receive:
+                yield step
+    if failures:
+        raise failures[0]
+    yield Done(msgspec.to_builtins(values[0]))
 
 
 async def _done(command: Deed, house: House) -> Any:  # noqa: PLR0911 - one return a command
@@ -158,6 +234,8 @@ async def _done(command: Deed, house: House) -> Any:  # noqa: PLR0911 - one retu
         case CopyDatabase():
             await databases.copy_in(command.database, Path(command.source))
             return (await databases.describe(command.database)).size_bytes
+        case Restore():
+            return await restored(command, databases, house.backups)
         case DescribeTables():
             tables = await databases.get(command.database).tables()
             return {table.name: {column.name: column.type for column in table.columns} for table in tables}
@@ -181,3 +259,62 @@ async def _ensure(databases: Databases, name: str) -> bool:
     except DatabaseExists:
         return False
     return True
+
+
+class MadeBackup(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup that is on the disk."""
+
+    name: str
+    size_bytes: int
+    page_count: int
+    seconds: float
+    removed: list[str]
+    """Older backups of the same database, which are gone now."""
+
+
+async def backed_up(
+    command: BackUp,
+    database: Database,
+    folder: BackupFolder,
+    on_progress: Callable[[int, int | None, str], None],
+) -> MadeBackup:
+    """Copy `database`, and let the oldest of its dated backups go.
+
+    Raises:
+        StorageError: It was not copied.
+        OSError: The folder of backups can't be made, or an old one not be removed.
+    """
+    if command.target:
+        target = Path(command.target)
+        return _told(target, await database.back_up(target, on_progress), [])
+    place = await folder.place_for(command.database, SystemClock().now())
+    made = await database.back_up(place, on_progress)
+    removed = await folder.keep(command.database, command.keep_count) if command.keep_count else []
+    return _told(place, made, removed)
+
+
+def _told(place: Path, made: BackupMade, removed: list[Path]) -> MadeBackup:
+    return MadeBackup(
+        name=place.name,
+        size_bytes=made.size_bytes,
+        page_count=made.page_count,
+        seconds=made.seconds,
+        removed=[gone.name for gone in removed],
+    )
+
+
+async def restored(command: Restore, databases: Databases, folder: BackupFolder) -> int:
+    """Make or replace a database out of a backup, and return its bytes.
+
+    Raises:
+        StorageError: It was not; what is there is as it was.
+    """
+    source = Path(command.source) if Path(command.source).is_absolute() else folder.root / command.source
+    is_there = command.database in databases.names()
+    if is_there and not command.replaces:
+        raise DatabaseExists(f"there is a database {command.database!r} already; `--replace` gives it up")
+    if is_there:
+        await databases.restore(command.database, source)
+    else:
+        await databases.copy_in(command.database, source)
+    return (await databases.describe(command.database)).size_bytes

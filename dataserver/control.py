@@ -22,7 +22,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.memory import MemoryObjectSendStream
 
 from dataserver.background import background
-from dataserver.commands import Chunk, Command, CommandFailed, Done, House, perform
+from dataserver.commands import Chunk, Command, CommandFailed, Done, House, Reply, Step, perform
 
 MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
 """Twice the longest record that an import reads, and its fields' names."""
@@ -44,10 +44,10 @@ class ControlError(Exception):
     """The other side of the socket broke the protocol, or went away before its last reply."""
 
 
-_REPLIES = Chunk | Done | Failed
+_REPLIES = Chunk | Step | Done | Failed
 _encoder = msgspec.msgpack.Encoder()
 _commands = msgspec.msgpack.Decoder(Command)
-_replies: msgspec.msgpack.Decoder[Chunk | Done | Failed] = msgspec.msgpack.Decoder(_REPLIES)
+_replies: msgspec.msgpack.Decoder[Reply | Failed] = msgspec.msgpack.Decoder(_REPLIES)
 
 
 def framed(message: msgspec.Struct) -> bytes:
@@ -77,7 +77,7 @@ async def receive_frame(stream: BufferedByteReceiveStream) -> bytes:
     return await stream.receive_exactly(length)
 
 
-async def receive_reply(stream: BufferedByteReceiveStream) -> Chunk | Done:
+async def receive_reply(stream: BufferedByteReceiveStream) -> Reply:
     """Return the next reply.
 
     Raises:

@@ -11,10 +11,10 @@ import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from dataserver.auth import MIGRATIONS, TokenStore
-from dataserver.commands import Chunk, Command, CommandFailed, Done, House, Reply, perform
+from dataserver.commands import Chunk, Command, CommandFailed, Done, House, Reply, Step, perform
 from dataserver.control import ControlError, framed, reachable, receive_reply
 from dataserver.folder import DataFolder, FolderInUse, hold
-from storage import StorageSettings, open_databases
+from storage import BackupFolder, StorageSettings, open_databases
 from storage import open as open_database
 from workers import SystemClock
 
@@ -35,12 +35,14 @@ class Door(Protocol):
         """
 
 
-async def done(door: Door, command: Command) -> Any:
-    """Carry out a command that answers with one value, and return that."""
+async def done(door: Door, command: Command, *, on_step: Callable[[Step], None] = lambda _: None) -> Any:
+    """Carry out a command that answers with one value, and return that; `on_step` is told how far it is."""
     async with aclosing(door.perform(command)) as replies:
         async for reply in replies:
             if isinstance(reply, Done):
                 return reply.value
+            if isinstance(reply, Step):
+                on_step(reply)
     raise ControlError("the command ended without an answer")
 
 
@@ -60,7 +62,9 @@ async def open_house(folder: DataFolder, settings: StorageSettings) -> AsyncIter
         tokens = await stack.enter_async_context(
             open_database(folder.server_database, own_settings(settings), migrations=MIGRATIONS)
         )
-        yield House(databases, await TokenStore.open(tokens, clock=SystemClock()))
+        yield House(
+            databases, await TokenStore.open(tokens, clock=SystemClock()), BackupFolder(folder.backups)
+        )
 
 
 def own_settings(settings: StorageSettings) -> StorageSettings:

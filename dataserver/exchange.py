@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dataserver.metrics import Metrics
     from dataserver.route import Route
     from dataserver.schemas import Schemas, Table
-    from storage import Databases
+    from storage import BackupFolder, Databases
 
 TIMEOUT_HEADER: Final = b"request-timeout-ms"
 TIMEOUT_PARAMETER: Final = "timeout_ms"
@@ -50,6 +50,7 @@ class Services:
     limits: HttpLimits
     schemas: Schemas
     snapshots: HeldSnapshots
+    backups: BackupFolder
     departures: Departures
     state: ServerState
 

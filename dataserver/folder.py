@@ -2,6 +2,7 @@
 
     DIR/data/NAME.db    the databases        DIR/server.lock   who owns the folder now (flock; JSON inside)
     DIR/server.db       the tokens           DIR/server.sock   where the owner takes commands, while it serves
+    DIR/backups/        dated copies of databases
 
 The lock is `flock` on an open file: the kernel drops it with the process, however that ends, so a stale lock cannot
 exist and a pid in the file is only there to be told. The descriptor is not inheritable: workers do not hold it.
@@ -56,6 +57,11 @@ class DataFolder:
     def databases(self) -> Path:
         """The folder of the databases, one `NAME.db` each."""
         return self.root / "data"
+
+    @property
+    def backups(self) -> Path:
+        """The folder of dated backups; made with the first one."""
+        return self.root / "backups"
 
     @property
     def server_database(self) -> Path:

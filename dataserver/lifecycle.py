@@ -93,7 +93,9 @@ async def _serve(
     first_token: IssuedToken | None,
     greet: Callable[[Greeting], None],
 ) -> None:
-    application = build_application(house.databases, house.tokens, settings=settings.http)
+    application = build_application(
+        house.databases, house.tokens, settings=settings.http, backups=house.backups
+    )
     stop = anyio.Event()
 
     def ready(address: Address) -> None:

@@ -81,6 +81,37 @@ class DatabasesAnswer(msgspec.Struct, frozen=True, kw_only=True):
     databases: list[str]
 
 
+class BackupRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A backup to make."""
+
+    keep_count: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 0
+    """How many backups of this database stay, this one among them; 0 for all."""
+
+
+class BackupAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup that is on the disk."""
+
+    name: str
+    size_bytes: int
+    page_count: int
+    seconds: float
+    removed: list[str]
+    """Older backups of the same database, which are gone now."""
+
+
+class BackupEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One backup."""
+
+    name: str
+    size_bytes: int
+
+
+class BackupsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The dated backups of a database, the oldest first."""
+
+    backups: list[BackupEntry]
+
+
 class ColumnAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """One column."""
 

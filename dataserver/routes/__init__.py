@@ -5,10 +5,22 @@ from __future__ import annotations
 from typing import Final
 
 from dataserver.route import Route
-from dataserver.routes import databases, execute, export, operation, pages, query, rows, tables, tokens
+from dataserver.routes import (
+    backups,
+    databases,
+    execute,
+    export,
+    operation,
+    pages,
+    query,
+    rows,
+    tables,
+    tokens,
+)
 
 ROUTES: Final[tuple[Route, ...]] = (
     *databases.ROUTES,
+    *backups.ROUTES,
     *query.ROUTES,
     *execute.ROUTES,
     *tables.ROUTES,

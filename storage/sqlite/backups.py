@@ -9,6 +9,8 @@ The copy is one file, without a log beside it, written to the disk before it get
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 import apsw
 import msgspec
 
-from storage.errors import DatabaseCorrupt, DatabaseExists
+from storage.errors import DatabaseCorrupt, DatabaseExists, StorageError, StorageFull
 from storage.sqlite.connection import prepare_library
 from storage.sqlite.errors import translated, translation
 from storage.sqlite.imports import opened_for_reading, place_unfinished, remove_unfinished, write_to_disk
@@ -78,6 +80,7 @@ class BackupService(MethodService):
             DatabaseNotFound: `source` can't be opened.
             DatabaseCorrupt: `source` is no database, or the copy is not sound.
             StorageFull: No space for it.
+            StorageError: The folder does not take it.
         """
         began = time.monotonic()
         final = Path(params.target)
@@ -85,7 +88,7 @@ class BackupService(MethodService):
             raise DatabaseExists(f"there is a file {final.name!r} already")
         unfinished = final.with_name(final.name + _SUFFIX)
         try:
-            with translated():
+            with translated(), _disk_translated():
                 prepare_library()
                 source = opened_for_reading(params.source)
                 try:
@@ -93,9 +96,9 @@ class BackupService(MethodService):
                     page_count = _copied(source, unfinished, task)
                 finally:
                     source.close()
-            write_to_disk(unfinished)
-            unfinished.rename(final)
-            write_to_disk(final.parent)
+                write_to_disk(unfinished)
+                unfinished.rename(final)
+                write_to_disk(final.parent)
         except BaseException:
             remove_unfinished(unfinished)
             raise
@@ -152,6 +155,16 @@ def _copied(source: apsw.Connection, unfinished: Path, task: Task) -> int:
     finally:
         copy.close()
     return int(page_count)
+
+
+@contextmanager
+def _disk_translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StorageFull("there is no space for the copy") from error
+        raise StorageError(f"the copy can't be put there: {os.strerror(error.errno or 0)}") from error
 
 
 @contextmanager

@@ -42,7 +42,13 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         database = await databases.create("shop")
         await database.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT)")
         await database.execute("INSERT INTO t VALUES (1, 'one')")
-        yield Bench(build_application(databases, tokens, settings=limits), databases, issued.token)
+        yield Bench(
+            build_application(
+                databases, tokens, settings=limits, backups=storage.BackupFolder(tmp_path / "backups")
+            ),
+            databases,
+            issued.token,
+        )
 
 
 async def test_a_server_that_drains_is_not_ready_but_answers(bench: Bench) -> None:

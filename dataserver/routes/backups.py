@@ -1,0 +1,64 @@
+"""`/v1/databases/{db}/backup`: dated copies in the data folder, made while the database is written."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import anyio
+import msgspec
+
+import storage
+from dataserver.answers import AnyAnswer, json_answer
+from dataserver.commands import BackUp, backed_up
+from dataserver.exchange import Exchange
+from dataserver.refusals import InvalidBody
+from dataserver.route import Route
+from dataserver.wire import BackupAnswer, BackupEntry, BackupRequest, BackupsAnswer
+
+_DECODER: Final = msgspec.json.Decoder(BackupRequest)
+_PATH = "/v1/databases/{db}/backup"
+
+
+async def post_backup(exchange: Exchange) -> AnyAnswer:
+    """Make a backup; the answer comes when it is on the disk."""
+    asked = await exchange.json(_DECODER)
+    name = exchange.path["db"]
+    database = exchange.services.databases.get(name)
+    command = BackUp(database=name, keep_count=asked.keep_count)
+    made = await backed_up(command, database, exchange.services.backups, lambda *_: None)
+    return json_answer(msgspec.convert(made, BackupAnswer, from_attributes=True), status=201)
+
+
+async def get_backups(exchange: Exchange) -> AnyAnswer:
+    """Answer which backups there are."""
+    name = exchange.path["db"]
+    exchange.services.databases.get(name)
+    found = []
+    for place in await exchange.services.backups.of(name):
+        size_bytes = (await anyio.Path(place).stat()).st_size
+        found.append(BackupEntry(name=place.name, size_bytes=size_bytes))
+    return json_answer(BackupsAnswer(backups=found))
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path=_PATH,
+        role="admin",
+        handle=get_backups,
+        says="List the dated backups of a database, the oldest first.",
+        answers=BackupsAnswer,
+        refuses=(storage.DatabaseNotFound,),
+    ),
+    Route(
+        method="POST",
+        path=_PATH,
+        role="admin",
+        handle=post_backup,
+        says="Copy a database, as it is now, into the data folder's `backups`; it goes on being written meanwhile.",
+        reads=BackupRequest,
+        answers=BackupAnswer,
+        status=201,
+        refuses=(storage.DatabaseNotFound, storage.DatabaseCorrupt, storage.StorageFull, InvalidBody),
+    ),
+)

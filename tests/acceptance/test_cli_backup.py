@@ -1,0 +1,120 @@
+"""`dataserver backup`, `restore` and `verify`, with a server on the folder and without, and backups over HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.command_line import RunningServer, run, serving
+
+
+def shop_in(place: Path) -> Path:
+    """Make a data folder with the database `shop`, by the command line itself."""
+    rows = place / "rows.jsonl"
+    rows.write_text('{"id":1,"name":"lamp"}\n{"id":2,"name":"desk"}\n', encoding="utf-8")
+    made = run("import", "jsonl", rows, "shop", "goods", "--primary-key", "id", "--data-dir", place / "data")
+    assert made.returncode == 0, made.stderr
+    return place / "data"
+
+
+@pytest.fixture(params=["alone", "through a server"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A data folder, reached either way."""
+    made = shop_in(tmp_path)
+    if request.param == "alone":
+        yield made
+    else:
+        with serving(made):
+            yield made
+
+
+def names(folder: Path) -> list[str]:
+    done = run("query", "shop", "SELECT name FROM goods ORDER BY id", "--data-dir", folder)
+    assert done.returncode == 0, done.stderr
+    return [row["name"] for row in json.loads(done.stdout)]
+
+
+def test_a_backup_goes_into_the_folder_and_comes_back_by_its_name(folder: Path, tmp_path: Path) -> None:
+    made = run("backup", "shop", "--data-dir", folder)
+    assert made.returncode == 0, made.stderr
+    backup = json.loads(made.stdout)
+    assert [path.name for path in (folder / "backups").iterdir()] == [backup["name"]]
+    refused = run("restore", "shop", backup["name"], "--data-dir", folder)
+    assert (refused.returncode, "already" in refused.stderr) == (1, True)
+
+    again = run("restore", "second", backup["name"], "--data-dir", folder)
+    assert again.returncode == 0, again.stderr
+    changed = tmp_path / "more.jsonl"
+    changed.write_text('{"id":3,"name":"chair"}\n', encoding="utf-8")
+    assert run("import", "jsonl", changed, "shop", "goods", "--append", "--data-dir", folder).returncode == 0
+    assert names(folder) == ["lamp", "desk", "chair"]
+    replaced = run("restore", "shop", backup["name"], "--replace", "--data-dir", folder)
+    assert replaced.returncode == 0, replaced.stderr
+    assert names(folder) == ["lamp", "desk"]
+
+
+def test_a_backup_goes_where_it_is_told_and_over_nothing(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "mine.db"
+    assert run("backup", "shop", "--to", target, "--data-dir", folder).returncode == 0
+    again = run("backup", "shop", "--to", target, "--data-dir", folder)
+    assert (again.returncode, "already" in again.stderr, again.stdout) == (1, True, "")
+    nowhere = run("backup", "shop", "--to", tmp_path / "no" / "folder.db", "--data-dir", folder)
+    assert nowhere.returncode == 1
+    assert "Traceback" not in nowhere.stderr
+    checked = run("verify", target, "--data-dir", folder)
+    assert (checked.returncode, json.loads(checked.stdout)["table_counts"]["goods"]) == (0, 2)
+
+
+def test_only_the_newest_backups_are_kept(folder: Path) -> None:
+    made = [json.loads(run("backup", "shop", "--keep", "2", "--data-dir", folder).stdout) for _ in range(3)]
+    assert made[2]["removed"] == [made[0]["name"]]
+    assert sorted(path.name for path in (folder / "backups").iterdir()) == sorted(
+        each["name"] for each in made[1:]
+    )
+
+
+def test_an_unsound_file_is_told_and_not_restored(folder: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.db"
+    assert run("backup", "shop", "--to", bad, "--data-dir", folder).returncode == 0
+    content = bytearray(bad.read_bytes())
+    content[4096:8192] = b"\xff" * 4096
+    bad.write_bytes(content)
+    checked = run("verify", bad, "--data-dir", folder)
+    assert checked.returncode == 1
+    assert json.loads(checked.stdout)["complaints"]
+    assert "not sound" in checked.stderr
+    refused = run("restore", "shop", bad, "--replace", "--data-dir", folder)
+    assert (refused.returncode, "damaged" in refused.stderr) == (1, True)
+    assert names(folder) == ["lamp", "desk"]
+    sound = run("verify", "shop", "--data-dir", folder)
+    assert (sound.returncode, json.loads(sound.stdout)["is_sound"]) == (0, True)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with serving(tmp_path_factory.mktemp("served") / "data") as running:
+        yield running
+
+
+def test_over_http_backups_are_made_and_listed_by_administrators_alone(server: RunningServer) -> None:
+    with httpx2.Client(base_url=server.url, headers=server.headers) as client:
+        assert client.put("/v1/databases/shop").status_code == 201
+        made = client.post("/v1/databases/shop/backup", json={"keep_count": 1})
+        assert made.status_code == 201, made.text
+        again = client.post("/v1/databases/shop/backup", json={"keep_count": 1}).json()
+        assert again["removed"] == [made.json()["name"]]
+        listed = client.get("/v1/databases/shop/backup").json()["backups"]
+        assert [(each["name"], each["size_bytes"]) for each in listed] == [
+            (again["name"], again["size_bytes"])
+        ]
+        token = client.post("/v1/tokens", json={"role": "write"}).json()["token"]
+        for method in ("GET", "POST"):
+            refused = client.request(
+                method, "/v1/databases/shop/backup", headers={"Authorization": f"Bearer {token}"}
+            )
+            assert refused.status_code == 403
+        assert client.get("/v1/databases/nothing/backup").status_code == 404
