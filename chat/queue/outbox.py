@@ -12,17 +12,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chat.queue.records import Added, Claimed, EndFound, Lease, TurnDone
-from chat.queue.states import FINAL
+from chat.queue.records import Added, EndFound
 from chat.queue.tables import ROW_COUNTS, STATES, failure_of, json_text
+from chat.queue.turn_writing import done, statements_of
 from storage import ConstraintViolated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chat.queue.records import NewAction, Turn
+    from chat.queue.records import NewAction, Turn, TurnDone
     from chat.queue.tables import Tables
-    from storage import Written
 
 _KNOWN_MS = 60_000
 _MOST_KNOWN_COUNT = 10_000
@@ -100,22 +99,9 @@ class Outbox:
         Raises:
             StorageError: Nothing was written, or nobody knows.
         """
-        named = _of_turn(turn)
-        written = dict(zip([name for name, _ in named], await self._tables.write_all(named), strict=True))
-        accepted = frozenset(
-            row[0] for name in ("finish", "settle") if name in written for row in written[name].rows
-        )
-        next_due = written["next_due"].rows[0][0]
-        asked = [(row[0], row[1]) for row in written["cancels_asked"].rows]
-        if turn.claim is None:
-            return TurnDone(accepted_ids=accepted, next_due_ms=next_due, cancels_asked=asked)
-        return TurnDone(
-            accepted_ids=accepted,
-            leases=_leases(written["claim"], written["claimed"]),
-            lapsed_count=len(written["note_lapsed"].rows),
-            next_due_ms=next_due,
-            cancels_asked=asked,
-        )
+        named = statements_of(turn)
+        written = await self._tables.write_all(named)
+        return done(turn, dict(zip([name for name, _ in named], written, strict=True)))
 
     async def renew(self, leases: Sequence[tuple[int, int]], until_ms: int) -> frozenset[int]:
         """Keep claims (lane and fence) from lapsing before `until_ms`; return the lanes whose claims still hold."""
@@ -189,72 +175,3 @@ def why_not(digest: bytes | None, new: NewAction) -> Added:
     if digest is None:
         return Added.FULL
     return Added.DUPLICATE if digest == new.digest else Added.CONFLICT
-
-
-def _of_turn(turn: Turn) -> list[tuple[str, Any]]:
-    named: list[tuple[str, Any]] = [
-        ("unclaim", (turn.owner, number, turn.now_ms)) for number in turn.lost_numbers
-    ]
-    named.append(("enter_due", (turn.now_ms,)))
-    if turn.finished:
-        finished = [(each.id, each.lane_id, each.fence, each.result) for each in turn.finished]
-        named.append(("finish", (json_text(finished), turn.at_ms)))
-    if turn.settled:
-        settled = [
-            (
-                each.id,
-                each.lane_id,
-                each.fence,
-                each.state,
-                each.in_lane,
-                each.due_ms,
-                each.attempts,
-                each.was_called,
-                json_text(each.failure) if each.failure else None,
-                each.result,
-                each.state in FINAL and not each.in_lane,
-            )
-            for each in turn.settled
-        ]
-        named.append(("settle", (json_text(settled), turn.at_ms)))
-    if turn.releases:
-        releases = [
-            (each.lane_id, each.fence, each.due_ms, each.blocked_by, each.careful_count)
-            for each in turn.releases
-        ]
-        named.append(("release", (json_text(releases),)))
-    named += [("pause_account", (account, turn.at_ms)) for account in turn.paused_accounts]
-    if turn.calls:
-        named.append(("note_calls", (json_text(turn.calls), turn.at_ms)))
-    if turn.refused_cancels:
-        named.append(("refuse_cancel", (json_text(turn.refused_cancels),)))
-    claim, owner, number = turn.claim, turn.owner, turn.number
-    if claim is not None:
-        asked = (
-            owner,
-            number,
-            turn.now_ms,
-            claim.until_ms,
-            claim.lane_count,
-            claim.action_count,
-            json_text(claim.topics),
-            claim.ageing_ms,
-            claim.careful_count,
-        )
-        named += [
-            ("claim", asked),
-            ("note_lapsed", (owner, number, turn.at_ms)),
-            ("note_heads", (owner, number, turn.at_ms)),
-            ("claimed", (owner, number)),
-        ]
-    named += [("cancels_asked", (owner,)), ("next_due", (json_text(turn.topics),))]
-    return named
-
-
-def _leases(claim: Written, claimed: Written) -> list[Lease]:
-    in_order = sorted(claim.rows, key=lambda row: row[5])  # what a statement returns has no order of its own
-    leases = {row[0]: Lease(row[0], row[1], row[2], row[3], row[4] is not None) for row in in_order}
-    for row in claimed.rows:
-        action = Claimed(*row[:5], STATES[row[5]], *row[6:])  # type: ignore[call-arg] # a row has as many
-        leases[action.lane_id].actions.append(action)
-    return list(leases.values())

@@ -7,6 +7,13 @@ SET in_lane = NOT EXISTS (SELECT 1 FROM dependency WHERE action_id = action.id),
     due_ms = CASE WHEN EXISTS (SELECT 1 FROM dependency WHERE action_id = action.id) THEN NULL ELSE due_ms END
 WHERE id IN (SELECT id FROM action WHERE in_lane = 0 AND due_ms IS NOT NULL AND due_ms <= ?1 ORDER BY due_ms LIMIT 500);
 
+-- name: refused
+-- The reports that do not count, in one row: JSON: [action, ...]. ?1 JSON: [[action, lane, fence, ...], ...]
+SELECT json_group_array(said.id)
+FROM (SELECT value ->> 0 AS id, value ->> 1 AS lane_id, value ->> 2 AS fence FROM json_each(?1)) AS said
+WHERE NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence AND owner IS NOT NULL)
+   OR NOT EXISTS (SELECT 1 FROM action WHERE action.id = said.id AND finished_at_ms IS NULL);
+
 -- name: finish
 -- Write down what was done, where the claim still holds. ?1 JSON: [[id, lane, fence, result], ...], ?2 wall time
 UPDATE action
@@ -15,8 +22,7 @@ SET state = 'done', in_lane = 0, was_called = 1, due_ms = NULL, error = NULL, re
 FROM (SELECT value ->> 0 AS id, value ->> 1 AS lane_id, value ->> 2 AS fence, value ->> 3 AS result
       FROM json_each(?1)) AS said
 WHERE action.id = said.id AND finished_at_ms IS NULL
-  AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence AND owner IS NOT NULL)
-RETURNING id;
+  AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence AND owner IS NOT NULL);
 
 -- name: settle
 -- Write down whatever else became of actions, where the claim still holds.
@@ -33,8 +39,7 @@ FROM (SELECT value ->> 0 AS id, value ->> 1 AS lane_id, value ->> 2 AS fence, va
              value ->> 8 AS error, value ->> 9 AS result, value ->> 10 AS is_finished
       FROM json_each(?1)) AS said
 WHERE action.id = said.id AND finished_at_ms IS NULL
-  AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence AND owner IS NOT NULL)
-RETURNING id;
+  AND EXISTS (SELECT 1 FROM lane WHERE lane.id = said.lane_id AND lane.fence = said.fence AND owner IS NOT NULL);
 
 -- name: release
 -- Give lanes back; one with nothing left in it is due never. ?1 JSON: [[lane, fence, due_ms, blocked_by, careful], ...]
@@ -79,8 +84,13 @@ WHERE id IN (
                          WHERE topic = wanted.value ->> 0 AND priority = wanted.value ->> 1
                            AND paused = 0 AND due_ms IS NOT NULL AND due_ms <= ?3
                          ORDER BY due_ms LIMIT ?5)
-        ORDER BY rank LIMIT ?5))
-RETURNING id, key, account, fence, lapsed_to, rank_ms;
+        ORDER BY rank LIMIT ?5));
+
+-- name: claimed_lanes
+-- The lanes of a claim, in one row: JSON: [[id, key, account, fence, lapsed_to, rank_ms], ...]. ?1 owner, ?2 number of the
+-- claim
+SELECT json_group_array(json_array(id, key, account, fence, lapsed_to, rank_ms))
+FROM lane WHERE owner = ?1 AND claim = ?2;
 
 -- name: note_lapsed
 -- Whoever held these lanes before may have called their actions; the first of them is charged an attempt.
@@ -95,8 +105,7 @@ SET state = 'uncertain', was_called = 1, changed_at_ms = ?3,
 WHERE id IN (SELECT held.id
              FROM lane CROSS JOIN action AS held ON held.lane_id = lane.id AND held.in_lane = 1
              WHERE lane.owner = ?1 AND lane.claim = ?2 AND held.id <= lane.lapsed_to
-               AND held.entered_fence IS NOT lane.fence - 1)
-RETURNING id;
+               AND held.entered_fence IS NOT lane.fence - 1);
 
 -- name: note_heads
 -- The first action of each lane is called as soon as this is on disk. ?1 owner, ?2 number of the claim, ?3 wall time
@@ -107,12 +116,14 @@ WHERE id IN (SELECT (SELECT min(id) FROM action WHERE lane_id = lane.id AND in_l
   AND state IN ('queued', 'retry_wait', 'paused') AND cancel_asked = 0;
 
 -- name: claimed
--- The actions of a claim, in order. ?1 owner, ?2 number of the claim
-SELECT held.id, held.lane_id, held.client_id, held.type, held.version, held.state, held.attempts, held.was_called,
-       held.max_attempts, held.created_at_ms, held.expires_at_ms, held.cancel_asked, held.key_id, held.payload
+-- The actions of a claim, in one row: JSON: [[id, lane, client id, type, version, state, attempts, was_called,
+-- max_attempts, created_at_ms, expires_at_ms, cancel_asked, key_id, payload in hex], ...]. ?1 owner, ?2 number of the claim
+SELECT json_group_array(json_array(
+           held.id, held.lane_id, held.client_id, held.type, held.version, held.state, held.attempts,
+           json(iif(held.was_called, 'true', 'false')), held.max_attempts, held.created_at_ms, held.expires_at_ms,
+           held.cancel_asked, held.key_id, hex(held.payload)))
 FROM lane CROSS JOIN action AS held ON held.lane_id = lane.id AND held.in_lane = 1
-WHERE lane.owner = ?1 AND lane.claim = ?2 AND held.id <= lane.claimed_to
-ORDER BY held.lane_id, held.id;
+WHERE lane.owner = ?1 AND lane.claim = ?2 AND held.id <= lane.claimed_to;
 
 -- name: next_due
 -- When something will be due. ?1 JSON: [[topic, priority], ...]

@@ -119,7 +119,8 @@ async def check_claims(folder: Path, found: list[Found], lane_count: int, most: 
         await stored(db, found)
         topics = json.dumps([["messages", priority] for priority in range(3)])
         params = ("p-me", 7, NOW_MS, UNTIL_MS, lane_count, most, topics, AGEING_MS, CAREFUL_COUNT)
-        returned = (await db.execute(STATEMENTS["claim"], params)).rows
+        await db.execute(STATEMENTS["claim"], params)
+        ((returned,),) = await db.query(STATEMENTS["claimed_lanes"], ("p-me", 7))
         after = [await as_stored(db, number) for number in range(1, len(found) + 1)]
 
     ranks = {
@@ -127,7 +128,7 @@ async def check_claims(folder: Path, found: list[Found], lane_count: int, most: 
         for number, lane in enumerate(found, start=1)
         if lanes.is_claimable(lane, NOW_MS)
     }
-    claimed = {row[0] for row in returned}
+    claimed = {row[0] for row in json.loads(returned)}
     assert sorted(ranks[number] for number in claimed) == sorted(ranks.values())[:lane_count]
     for number, lane in enumerate(found, start=1):
         expected = lanes.claimed(lane, "p-me", UNTIL_MS, lane.in_lane, most) if number in claimed else lane
