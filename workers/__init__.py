@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from workers.bridges import close_all as close_all
     from workers.bridges import open_bridges as open_bridges
     from workers.bridges.compression import CompressionBridge as CompressionBridge
+    from workers.bridges.crypto import CryptoBridge as CryptoBridge
     from workers.bridges.files import FilesBridge as FilesBridge
     from workers.clock import Clock as Clock
     from workers.clock import SystemClock as SystemClock
@@ -133,6 +134,7 @@ _HOME = {
     "CodecRefused": "services.compression.errors",
     "CompressionBridge": "bridges.compression",
     "CompressionError": "services.compression.errors",
+    "CryptoBridge": "bridges.crypto",
     "CryptoError": "services.crypto.errors",
     "DataDamaged": "services.compression.errors",
     "DecryptError": "keys.errors",

@@ -21,6 +21,7 @@ from workers import (
     DecryptError,
     KeyNotHere,
     Kind,
+    MessageTooLarge,
     NoncesExhausted,
     Pbkdf2,
     Scrypt,
@@ -119,6 +120,14 @@ async def test_many_messages_go_in_few_hops_and_come_back_in_order(crypto: Crypt
     opened = await crypto.decrypt_many(ring, list(zip(sealed, contexts, strict=True)))
     assert opened == [body for body, _ in items]
     assert crypto.stats().completed_count - before < 20
+
+
+async def test_more_than_a_message_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.bridges.crypto_sealing.MAX_MESSAGE_BYTES", 300_000)
+    async with fresh() as crypto:
+        await crypto.encrypt(keyring(), bytes(300_000))
+        with pytest.raises(MessageTooLarge, match="at most 300000"):
+            await crypto.encrypt(keyring(), bytes(300_001))
 
 
 async def test_of_many_messages_those_that_do_not_open_are_none(crypto: CryptoBridge) -> None:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from workers.bridges.base import Placement
-from workers.bridges.crypto_sealing import SealingBridge, lengths_of, picked
+from workers.bridges.crypto_files import FileSealingBridge
+from workers.bridges.crypto_sealing import lengths_of, picked
 from workers.keys.secrets import Secret
 from workers.keys.signing import SigningKey
 from workers.services.crypto import service
@@ -38,7 +39,7 @@ _SIGN_BYTES = 40_000
 """What a signature counts for beside its message: so many bytes of hashing take as long."""
 
 
-class CryptoBridge(SealingBridge):
+class CryptoBridge(FileSealingBridge):
     """Encrypts, hashes, derives keys, signs and verifies; had as `bridges.crypto`."""
 
     name = "crypto"
