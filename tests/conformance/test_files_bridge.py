@@ -61,6 +61,16 @@ async def test_of_many_files_each_has_its_sum_or_its_reason(files: FilesBridge, 
     assert str(tmp_path) not in str(hashed)
 
 
+async def test_the_progress_of_many_files_is_that_of_their_number(files: FilesBridge, tmp_path: Path) -> None:
+    names = [f"{number}" for number in range(30)]
+    for name in names:
+        await anyio.Path(tmp_path / name).write_bytes(bytes(1000))
+    seen: list[tuple[int, int | None, str]] = []
+    await files.hash_many(names, root=tmp_path, on_progress=lambda *told: seen.append(told))
+    assert {(total, note) for _, total, note in seen} == {(30, "files")}
+    assert seen[-1][0] == 30
+
+
 async def test_a_file_is_split_and_merged(files: FilesBridge, tmp_path: Path) -> None:
     data = os.urandom(MIN_CHUNK_BYTES * 2 + 5)
     await anyio.Path(tmp_path / "a").write_bytes(data)

@@ -50,8 +50,12 @@ def digest(algorithm: str) -> Digest:
     return hashlib.new(algorithm, usedforsecurity=algorithm not in {"sha1", "md5"})
 
 
-def hash_file(root: str, path: str, algorithms: Sequence[str], task: Task) -> tuple[int, dict[str, str]]:
+def hash_file(
+    root: str, path: str, algorithms: Sequence[str], task: Task, *, tells: bool = True
+) -> tuple[int, dict[str, str]]:
     """Return the size of the file at `path` below `root` and its sums by algorithm, in hexadecimal.
+
+    Unless it `tells`, no progress is reported: it is one of many then.
 
     Raises:
         FileChanged: The file was written to meanwhile.
@@ -66,7 +70,8 @@ def hash_file(root: str, path: str, algorithms: Sequence[str], task: Task) -> tu
                 for each in digests.values():
                     each.update(block)
                 done += len(block)
-                task.progress(done, size)
+                if tells:
+                    task.progress(done, size)
     return size, {name: each.hexdigest() for name, each in digests.items()}
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _MAX_TEXT = 200
 
-logging.getLogger("pypdf").addHandler(logging.NullHandler())  # else what it says of damaged files goes to stderr
+logging.getLogger("pypdf").addHandler(
+    logging.NullHandler()
+)  # else what it says of damaged files goes to stderr
 
 
 def facts(file: Looked, path: str, kind: FileType, task: Task) -> PdfFacts | None:  # noqa: ARG001 - the shape of a reader

@@ -91,16 +91,17 @@ class FilesService(MethodService):
     def hash(self, params: HashParams, task: Task) -> list[HashedFile]:
         """Hash each file with all algorithms in one reading."""
         hashed = []
+        is_one = len(params.paths) == 1
         for index, path in enumerate(params.paths):
             try:
-                size, digests = hash_file(params.root, path, params.algorithms, task)
+                size, digests = hash_file(params.root, path, params.algorithms, task, tells=is_one)
             except FileError as error:
                 if not params.keeps_going:
                     raise
                 hashed.append(HashedFile(path=path, refused=str(error)))
             else:
                 hashed.append(HashedFile(path=path, size_bytes=size, digests=digests))
-            if len(params.paths) > 1:
+            if not is_one:
                 task.progress(index + 1, len(params.paths), "files")
         return hashed
 
