@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from storage.errors import UnsupportedSqlite as UnsupportedSqlite
     from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
     from storage.errors import WriteTimedOut as WriteTimedOut
+    from storage.nonce_blocks import NonceBlocks as NonceBlocks
     from storage.pools import StorageStatistics as StorageStatistics
     from storage.queries import Queries as Queries
     from storage.settings import StorageSettings as StorageSettings
@@ -70,6 +71,7 @@ _HOME = {
     "InvalidDatabaseName": "errors",
     "LibraryFacts": "sqlite.facts",
     "MigrationFailed": "errors",
+    "NonceBlocks": "nonce_blocks",
     "NotAllowed": "errors",
     "NotReadOnly": "errors",
     "ParameterMismatch": "errors",
