@@ -52,6 +52,7 @@ class Audit:
         self._connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         self._fences: dict[int, int] = {}
         self._seen_seq = 0
+        self._attempts: dict[str, int] = {}
         self.kinds: dict[str, list[State]] = {}
         """What has happened to each action, by its client id."""
         self.rows: dict[str, Row] = {}
@@ -79,8 +80,8 @@ class Audit:
         return [Row._make(row)._replace(state=State(row[3])) for row in self._rows(_ACTIONS)]
 
     def _check_events(self) -> None:
-        sql = "SELECT seq, kind, was, client_id FROM event WHERE seq > ? ORDER BY seq"
-        for seq, kind, was, client_id in self._rows(sql, (self._seen_seq,)):
+        sql = "SELECT seq, kind, was, client_id, attempts, error ->> 'kind' FROM event WHERE seq > ? ORDER BY seq"
+        for seq, kind, was, client_id, attempts, failure in self._rows(sql, (self._seen_seq,)):
             assert seq == self._seen_seq + 1
             self._seen_seq = seq
             if client_id is None:
@@ -89,7 +90,17 @@ class Audit:
             assert was == (before[-1] if before else None)
             if before:
                 assert _may_follow(before[-1], State(kind)), (client_id, before, kind)
+            self._check_attempts(client_id, State(kind), attempts, failure)
             before.append(State(kind))
+
+    def _check_attempts(self, client_id: str, kind: State, attempts: int, failure: str | None) -> None:
+        """What the server failed costs one try, and no contact, no session and a busy server none."""
+        before = self._attempts.get(client_id, 0)
+        if kind is State.RETRY_WAIT and failure == "transient":
+            assert attempts == before + 1, client_id
+        elif kind in {State.RETRY_WAIT, State.PAUSED} and failure in {"rate", "auth"}:
+            assert attempts == before, client_id
+        self._attempts[client_id] = attempts
 
     def _check_counters(self) -> None:
         told = {(name, state): count for name, state, count in self._rows("SELECT * FROM counter") if count}

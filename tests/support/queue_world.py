@@ -268,11 +268,9 @@ class Process:
     async def bury(self) -> None:
         """Take its tasks away at the end of the world."""
         self.gate.tear_down()
-        with anyio.fail_after(20), suppress(asyncio.CancelledError, StorageError):
-            while self._task is not None and not self._task.done():
-                self._task.cancel()
-                await asyncio.wait([self._task], timeout=SETTINGS.settle_s)
-            if self._task is not None:
+        if self._task is not None:
+            self._task.cancel()
+            with anyio.fail_after(20), suppress(asyncio.CancelledError, StorageError):
                 await self._task
 
 
