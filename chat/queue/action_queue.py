@@ -226,8 +226,7 @@ class ActionQueue:
 
     async def resume_account(self, account: str = "") -> None:
         """Let the lanes of an account go on that waited for a login; nothing of it was lost."""
-        await self._engine.control.resume_account(account)
-        self._engine.changed()
+        await self._engine.resume_account(account)
 
     def go_offline(self) -> None:
         """Deliver nothing until `go_online`: the caller knows that there is no connection."""

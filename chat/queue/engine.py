@@ -117,6 +117,12 @@ class Engine:
         self._peers.hint(WORK)
         self._stir()
 
+    async def resume_account(self, account: str) -> None:
+        """Let the lanes of an account go on: it has logged in."""
+        self.runner.note_login(account)
+        await self.control.resume_account(account)
+        self.changed()
+
     async def keys_changed(self) -> None:
         """Go on with what waited for a key, and bring what is sealed with older keys under the present one."""
         await self.control.look_for_keys()

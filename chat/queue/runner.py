@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import structlog
+from msgspec.structs import replace
 
+from chat.queue import states
 from chat.queue.contacting import Contacting
 from chat.queue.held_lanes import HeldLanes
 from chat.queue.lane_run import LaneRun
@@ -79,6 +81,7 @@ class Runner:
         self._lanes = HeldLanes(outbox, settings, clock, on_ended=wake.set)
         self._rules = RulesOf(settings)
         self._pace = USUAL
+        self._logins_ms: dict[str, int] = {}
         self._may_be_due = True
         self._next_due_ms: int | None = None
         self._next_look_ms = 0
@@ -107,6 +110,10 @@ class Runner:
         """Deliver all that is due, now."""
         self._contacting.let_go()
         self.look()
+
+    def note_login(self, account: str) -> None:
+        """What calls say that began before now is about a session of `account` that was replaced."""
+        self._logins_ms[account] = self._clock.boot_ms()
 
     def forget(self, topics: Topics) -> None:
         """Claim lanes of `topics` too, once: nobody has handlers for them, and their time is over."""
@@ -264,6 +271,10 @@ class Runner:
     # -- what happens meanwhile -----------------------------------------------------------------------------------
 
     def _on_report(self, lane: LaneRun, report: Report) -> None:
+        if report.verdict.lane == "waits for login" and lane.began_ms < self._logins_ms.get(
+            lane.lease.account, 0
+        ):
+            report = lane.last = replace(report, verdict=states.said_of_an_old_session(report.verdict))
         self._next.reports.append((lane, report))
         self._wake.set()
         if report.verdict.lane == "waits for login":

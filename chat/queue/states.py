@@ -184,6 +184,12 @@ def stopped(entry: Entry, *, was_begun: bool) -> Entry:
     return replace(entry, state=State.UNCERTAIN, was_called=True) if was_begun else entry
 
 
+def said_of_an_old_session(verdict: Verdict) -> Verdict:
+    """Return what follows when the session that had expired was replaced while the call was under way."""
+    state = State.UNCERTAIN if verdict.entry.state is State.UNCERTAIN else State.QUEUED
+    return Verdict(entry=replace(verdict.entry, state=state), lane="waits")
+
+
 def retried(entry: Entry) -> Entry:
     """Return an action that somebody wants tried again from the beginning."""
     state = State.UNCERTAIN if entry.state is State.UNCERTAIN else State.QUEUED

@@ -125,6 +125,26 @@ async def test_an_expired_session_pauses_its_account_only_and_loses_nothing(tmp_
         assert {event.attempts for event in await bench.events()} == {0}
 
 
+async def test_a_call_of_the_old_session_that_fails_after_the_login_does_not_pause_the_account_again(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path) as bench:
+        release = anyio.Event()
+        bench.server.script(Hold(release, then=AuthExpired()), AuthExpired())
+        slow = await bench.queue.enqueue(message("slow", room="a"))
+        await bench.server.until_called()
+        quick = await bench.queue.enqueue(message("quick", room="b"))
+        await bench.until("session.expired")
+        bench.clock.advance(seconds=1)
+        await bench.queue.resume_account()
+        release.set()
+        with anyio.fail_after(10):
+            await slow.sent()
+            await quick.sent()
+
+        assert [event.kind for event in await bench.events()].count("session.expired") == 1
+
+
 async def test_an_expired_session_is_still_expired_after_a_restart(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         bench.server.script(AuthExpired())
