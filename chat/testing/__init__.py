@@ -10,9 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from chat.errors import Transient
-from chat.queue.action_queue import open_queue
-from chat.queue.payloads import SendMessage
+from chat import SendMessage, Transient, open_queue
 from chat.testing import LoseAnswer, ManualClock, ScriptedServer
 
 
