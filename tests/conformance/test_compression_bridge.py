@@ -205,6 +205,18 @@ async def test_a_closed_bridge_starts_no_stream() -> None:
             bridge.decompress_stream(pieces(b"", 1))
 
 
+async def test_what_a_thread_could_not_stop_runs_in_a_process(tmp_path: Path) -> None:
+    await anyio.Path(tmp_path / "a").write_bytes(TEXT[:50_000])
+    async with open_bridges() as bridges:
+        bridge: CompressionBridge = bridges.compression
+        packed = await bridge.compress(TEXT[:50_000], "brotli", level=11)
+        await bridge.compress_file("a", "b", root=tmp_path, codec="zstd", level=19)
+        assert [pool.kind for pool in bridge.stats().pools] == ["process"]
+        assert await bridge.decompress(packed, "brotli") == TEXT[:50_000]
+        slow = await gathered(bridge.compress_stream(pieces(TEXT[:50_000], 50_000), "brotli", level=9))
+        assert await bridge.decompress(slow, "brotli") == TEXT[:50_000]
+
+
 async def test_what_may_become_large_leaves_the_loop() -> None:
     async with open_bridges() as bridges:
         bridge: CompressionBridge = bridges.compression

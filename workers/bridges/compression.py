@@ -3,8 +3,8 @@
 Where it runs follows the effort (`compression_effort`). Best times of one call at a time in microseconds (2026-11-23, 2
 busy cores), on the loop, in a thread, in a process: compressing with zstd 1 KiB 110, 186, 228; 16 KiB 191, 387, 361;
 1 MiB 10,500, 10,100, 9,000; 16 MiB 186,000, 139,000, 159,000; decompressing to 1 MiB 2,000, 2,100, 2,700, to 16 MiB
-45,000, 67,000, 89,000. So small work stays on the loop, the rest goes to a thread, and a process, which never wins
-by more than noise, is for who wants the work apart (`BridgeSettings.kind`).
+45,000, 67,000, 89,000. So small work stays on the loop and the rest goes to a thread; a process never wins by more than
+noise, and takes what nothing else can stop in time: the slowest levels.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import msgspec
 from workers.body import SLICE_BYTES
 from workers.bridges.base import Bridge, Placement
 from workers.bridges.compression_effort import (
+    ENDLESS,
     LOOP_BYTES,
     LOOP_OUTPUT_BYTES,
     compressing,
@@ -26,6 +27,7 @@ from workers.bridges.compression_streams import compressed_stream, decompressed_
 from workers.errors import PoolClosed
 from workers.services.compression import service
 from workers.services.compression.limits import OutputLimits
+from workers.services.compression.whole import BLOCK_BYTES
 from workers.services.crypto.batches import grouped, joined, parted
 from workers.services.files.roots import anchored
 
@@ -54,10 +56,10 @@ class CompressionBridge(Bridge):
     service = "workers.services.compression.service:CompressionService"
     placements = MappingProxyType(
         {
-            "compress": Placement(thread_from_bytes=LOOP_BYTES),
+            "compress": Placement(thread_from_bytes=LOOP_BYTES, process_from_bytes=ENDLESS),
             "decompress": Placement(thread_from_bytes=LOOP_OUTPUT_BYTES),
             "train": Placement(),
-            "compress_file": Placement(),
+            "compress_file": Placement(process_from_bytes=ENDLESS),
             "decompress_file": Placement(),
         }
     )
@@ -183,6 +185,7 @@ class CompressionBridge(Bridge):
             "compress_file",
             params,
             service.Sizes,
+            size_bytes=compressing(codec, level, BLOCK_BYTES),
             timeout_s=timeout_s,
             on_progress=on_progress,
             idempotent=overwrite,

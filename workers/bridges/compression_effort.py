@@ -19,6 +19,11 @@ LOOP_BYTES = 16 * 1024
 """Compressing less than this is shorter than a hop."""
 LOOP_OUTPUT_BYTES = 64 * 1024
 """Decompressing to less than this is as well."""
+ENDLESS = 1 << 62
+"""What can't be stopped for longer than a thread is given: it runs in a process, which can be killed.
+
+Between two looks at its deadline a task compresses up to 256 KiB, and at the slowest levels that takes 0.2 to 0.6 s.
+"""
 
 _DEFLATE = ((3, 2), (6, 3), (9, 7))
 _SLOWNESS = {
@@ -29,6 +34,8 @@ _SLOWNESS = {
     "brotli": ((2, 2), (7, 10), (11, 400)),
 }
 """By codec: up to which level it takes how many times as long."""
+_SLOW = 100
+_STOPPABLE = 5 * 1024 * 1024  # 20 ms, which is what a thread is given to stop
 _DEFAULTS = {"zstd": 3, "brotli": 5}
 
 
@@ -36,7 +43,9 @@ def compressing(codec: str, level: int | None, size_bytes: int) -> int:
     """Return the effort of compressing `size_bytes`; what there is not is refused at once, and counts little."""
     steps = _SLOWNESS.get(codec, ((0, 1),))
     chosen = _DEFAULTS.get(codec, 6) if level is None else level
-    return size_bytes * next((factor for up_to, factor in steps if chosen <= up_to), steps[-1][1])
+    factor = next((factor for up_to, factor in steps if chosen <= up_to), steps[-1][1])
+    effort = size_bytes * factor
+    return ENDLESS if factor >= _SLOW and effort > _STOPPABLE else effort
 
 
 def decompressing(limits: OutputLimits, size_bytes: int) -> int:

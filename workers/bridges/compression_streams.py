@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar, checkpoint
 
-from workers.bridges.compression_effort import LOOP_BYTES, compressing
+from workers.bridges.compression_effort import ENDLESS, LOOP_BYTES, compressing
 from workers.services.compression.codecs import packing
 from workers.services.compression.unpacking import PIECE_BYTES, Unpacker
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 STEP_BYTES = 1024 * 1024
 """About how much one hop to a thread takes in or gives back."""
+SLOW_STEP_BYTES = 16 * 1024
+"""At the slowest levels; a step that runs is waited for, also by who cancels."""
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -42,11 +44,12 @@ async def compressed_stream(
 ) -> AsyncGenerator[bytes, None]:
     """Yield the compressed stream; see `CompressionBridge.compress_stream`."""
     stream = packing(codec, level)
+    step_bytes = STEP_BYTES if compressing(codec, level, STEP_BYTES) < ENDLESS else SLOW_STEP_BYTES
     async with _ended_with(source):
         async for chunk in source:
             view = memoryview(chunk).cast("B")
-            for start in range(0, len(view), STEP_BYTES):
-                piece = view[start : start + STEP_BYTES]
+            for start in range(0, len(view), step_bytes):
+                piece = view[start : start + step_bytes]
                 effort = compressing(codec, level, len(piece))
                 if out := await _stepped(effort, stream.push, piece):
                     yield out
