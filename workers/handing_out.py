@@ -24,6 +24,15 @@ PATIENCE_S = 5.0
 """A request of low priority that has waited this long counts as normal: it is deferred, never starved."""
 
 
+MAX_FILES_COUNT = 256
+"""Files of requests that may be at one worker: it may hold 1,024 descriptors, where nobody said otherwise."""
+
+
+def files_at(slot: Slot) -> int:
+    """Return how many files the requests at a worker have."""
+    return sum(len(each.attachments.fds) for each in slot.in_flight.values() if each.attachments is not None)
+
+
 class HandingOut:
     """Assigns waiting calls to slots; sending them is the dispatcher's part."""
 
@@ -109,15 +118,22 @@ class HandingOut:
         free = [slot for slot in self._slots if not slot.slow and slot.takes_calls(window_count)]
         for queue in self._waiting.requests:
             while queue and free:
-                if self._balance == "least-busy":
-                    slot = min(free, key=load_of)
-                else:
-                    self._turn += 1
-                    slot = free[self._turn % len(free)]
                 pending = queue.popleft()
                 if pending.settled:
                     self._waiting.met_stale()
                     continue
+                fitting = free
+                if pending.attachments is not None and pending.attachments.fds:
+                    files_count = len(pending.attachments.fds)
+                    fitting = [each for each in free if files_at(each) + files_count <= MAX_FILES_COUNT]
+                    if not fitting:
+                        queue.appendleft(pending)
+                        break
+                if self._balance == "least-busy":
+                    slot = min(fitting, key=load_of)
+                else:
+                    self._turn += 1
+                    slot = fitting[self._turn % len(fitting)]
                 slot.assign(pending)
                 if len(slot.in_flight) >= window_count:
                     free.remove(slot)

@@ -149,10 +149,10 @@ class Keeper:
                 _log.error("workers.restarts_paused", pool=self._name, pause_s=round(too_many_s, 3))
             await anyio.sleep(max(too_many_s, restart_delay_s(failures_count, settings.max_restart_delay_s)))
             if is_restart:
-                tally.restarts_count += 1
                 self._restarts.append(time.monotonic())
             try:
                 self._install(slot, *await self._spare_or_started())
+                tally.restarts_count += is_restart
             except (OSError, ServiceUnavailable) as error:
                 failures_count += 1
                 tally.deaths_in_a_row_count += 1
@@ -160,6 +160,9 @@ class Keeper:
 
     async def _refresh(self, slot: Slot) -> None:
         """Put a new worker in the place of one that has done enough, between two of its calls."""
+        if slot.session_count:  # its service keeps something for them
+            self._dispatcher.plan_refresh(slot)
+            return
         try:
             worker, events = await self._spare_or_started()
         except (OSError, ServiceUnavailable) as error:

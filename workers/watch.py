@@ -6,7 +6,8 @@ interrupted and run again in the scan lane, and its fingerprint starts there nex
 on two workers delayed 100 of 300 point reads by 2.4 s (2026-11).
 
 **Nothing runs for ever.** A call that was told to stop is told again (an interrupt between two statements is lost),
-then its process gets SIGTERM, then SIGKILL, each after a limit; a thread can only be left behind.
+then its process gets SIGTERM, then SIGKILL, each after a limit; a thread can only be left behind. A call that may
+have had an effect, a write, is spared that until `max_run_s`, a typed request until `settle_s` after its deadline.
 
 A look costs some microseconds, and an idle pool has none. Deadlines are kept as one number, the soonest; all calls
 are looked through when it comes. Most calls are answered long before, so this beats a heap, which cost 1.3 of 10 us
@@ -112,7 +113,8 @@ class Watch:
         pending = slot.in_flight.get(first)
         if pending is not None and pending.cancel_sent_at:
             worker.cancel(first)
-            if pending.idempotent and now - pending.cancel_sent_at > settings.cancel_grace_s:
+            is_hard = pending.idempotent or (pending.priority >= 0 and pending.settling and pending.settled)
+            if is_hard and now - pending.cancel_sent_at > settings.cancel_grace_s:
                 self._stop_further(slot, worker, now)
             return
         if ran_s > settings.max_run_s:

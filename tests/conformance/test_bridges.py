@@ -17,6 +17,7 @@ from workers import (
     Placement,
     PoolClosed,
     PoolSaturated,
+    ServiceUnavailable,
     TaskCancelled,
     UnknownMethod,
     WorkerDied,
@@ -125,6 +126,15 @@ async def test_what_is_out_when_bridges_close_ends_with_an_error_and_nothing_is_
         with pytest.raises(PoolClosed):
             await bridge.request("add", Numbers(1), Sum)
     assert [type(one) for one in answers] == ([] if kind == "inline" else [PoolClosed])
+
+
+async def test_a_service_that_cannot_be_built_says_so_each_time_and_bridges_still_close(kind: Kind) -> None:
+    async with open_bridges(BridgeSettings(kind=kind)) as bridges:
+        bridge = bridges.service(SERVICE, options={"broken": True})
+        for _ in range(2):
+            with pytest.raises(ServiceUnavailable, match="can't be built"):
+                await bridge.request("add", Numbers(1), Sum)
+        assert (await bridges.service(SERVICE, name="whole").request("add", Numbers(1), Sum)).value == Sum(1)
 
 
 # -- requests by name -------------------------------------------------------------------------------------------------

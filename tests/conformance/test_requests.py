@@ -150,6 +150,28 @@ async def test_buffers_beyond_the_bound_of_bytes_are_refused_and_those_within_ar
         assert pool.statistics().waiting_bytes == 0
 
 
+async def test_requests_with_more_files_than_a_worker_may_hold_wait_for_each_other() -> None:
+    answers: list[Any] = []
+    big = bytes(70_000)
+    async with opened("process", max_waiting_bytes=1 << 30) as pool:
+        async with anyio.create_task_group() as group:
+            for _ in range(12):  # 768 files: more than a process may open beside the 256 a frame could bring
+                begin(group, pool, answers, "touch", buffers=[big] * 64)
+        assert answers == [0] * 12
+        assert pool.statistics().restarts_count == 0
+
+
+async def test_a_request_that_may_not_be_repeated_is_stopped_by_force_once_it_is_hopeless(
+    isolated: Kind,
+) -> None:
+    async with opened(isolated, cancel_grace_s=0.02, terminate_grace_s=0.02, settle_s=0.05) as pool:
+        with pytest.raises(TaskTimedOut) as caught:
+            await pool.request("deaf", 1.5, str, timeout_s=0.05, idempotent=False)
+        assert caught.value.begun
+        assert (await pool.request("add", Numbers(1), Sum)).value == Sum(1)
+        assert pool.statistics().restarts_count == 1
+
+
 async def test_no_descriptor_is_left_after_answers_errors_cancels_and_deaths() -> None:
     big = bytes(200_000)
     async with opened("process") as pool:

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -41,6 +42,11 @@ class Moved(msgspec.Struct, frozen=True):
 
 class BenchMethods(MethodService):
     """Adds, hashes, returns buffers, reports, waits, dies: whatever its caller asks for."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__(options)
+        if options.get("broken"):
+            raise RuntimeError("this service can't be built")
 
     @method()
     def add(self, params: Numbers, task: Task) -> Sum:  # noqa: ARG002 - every method gets one
@@ -127,6 +133,11 @@ class BenchMethods(MethodService):
             Path(params).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return str(self.options["worker_kind"])
+
+    @method(idempotent=False)
+    def deaf(self, params: float, task: Task) -> str:  # noqa: ARG002
+        threading.Event().wait(params)
+        return "waited"
 
     @method()
     def deaf_in_a_process(self, params: float, task: Task) -> str:  # noqa: ARG002

@@ -1,8 +1,8 @@
 """Workers in threads of this process: no copy of large results, but one interpreter lock for all.
 
 A thread can't be killed. One that does not stop when told to is left behind (a daemon thread, so that it does not
-keep the interpreter alive) and counted; when as many are left behind as the pool has workers, no more are started
-until one of them ends.
+keep the interpreter alive) and counted; when more are left behind than the pool has workers, no more are started until
+one of them ends.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ThreadBackend:
     async def start(self, index: int, events: Events) -> ThreadWorker:
         """See `Backend`."""
         self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
-        if len(self._abandoned) >= self._settings.worker_count:
+        if len(self._abandoned) > self._settings.worker_count:
             raise ServiceUnavailable(
                 f"{len(self._abandoned)} threads of {self._name} were told to end and still run"
             )
