@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 KINDS: tuple[Kind, ...] = get_args(Kind)
 KIB, MIB = 1024, 1024 * 1024
 _SIZES = ((KIB, "1 KiB"), (16 * KIB, "16 KiB"), (64 * KIB, "64 KiB"), (MIB, "1 MiB"), (16 * MIB, "16 MiB"))
-_LEAST_COUNT = 3
 _AT_ONCE = 8
 
 
@@ -78,7 +77,7 @@ def _settings(kind: str) -> BridgeSettings:
 async def _timed(call: Callable[[], Awaitable[object]], seconds: float) -> Figures:
     times: list[float] = []
     ends_at = time.perf_counter() + seconds
-    while len(times) < _LEAST_COUNT or time.perf_counter() < ends_at:
+    while not times or time.perf_counter() < ends_at:
         begun = time.perf_counter()
         await call()
         times.append(time.perf_counter() - begun)
