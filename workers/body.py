@@ -7,13 +7,12 @@ Only a file that is sealed against shrinking is ever mapped: under a map, one th
 
 from __future__ import annotations
 
-import mmap
 import os
 import tempfile
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from workers.mappings import Mapping
+from workers.mappings import of_file
 
 try:
     import fcntl
@@ -108,7 +107,7 @@ class Body:
                 raise ValueError("the body is closed")
             return memoryview(parts[0] if len(parts) == 1 else b"".join(parts)).toreadonly()
         if self.length and is_sealed(self._fd):
-            return memoryview(Mapping(self._fd, self.length, prot=mmap.PROT_READ))
+            return of_file(self._fd, self.length)
         return memoryview(b"".join(self.chunks()))
 
     def close(self) -> None:

@@ -8,11 +8,12 @@ shrinking before it is sent, and nothing unsealed is mapped: a file that shrinks
 
 from __future__ import annotations
 
+import mmap
 import os
 from typing import TYPE_CHECKING, Any
 
 from workers.body import SLICE_BYTES, Body, is_sealed, memory_file, sealed, spilled
-from workers.mappings import Mapping
+from workers.mappings import fresh
 
 if TYPE_CHECKING:
     from collections import deque
@@ -144,9 +145,7 @@ class Output(Body):
     def __init__(self, size_bytes: int, *, as_file: bool) -> None:
         if not as_file or size_bytes <= FILE_FROM_BYTES:
             # a bytearray of 64 MiB is zeroed under the interpreter lock: 43 ms in which no loop turns, against 1.4
-            self.view = memoryview(
-                bytearray(size_bytes) if size_bytes <= SLICE_BYTES else Mapping(-1, size_bytes)
-            )
+            self.view = memoryview(bytearray(size_bytes)) if size_bytes <= SLICE_BYTES else fresh(size_bytes)
             """Its bytes, to be written."""
             super().__init__((self.view,) if size_bytes else ())
             return
@@ -154,7 +153,7 @@ class Output(Body):
         fd = memory_file()
         try:
             os.truncate(fd, size_bytes)
-            self.view = memoryview(Mapping(fd, size_bytes))
+            self.view = memoryview(mmap.mmap(fd, size_bytes))
         except BaseException:
             os.close(fd)
             raise

@@ -1,54 +1,97 @@
-"""Large memory is given back by another thread than the one that drops it."""
+"""Large memory is there while somebody has a view of it, and given back by another thread afterwards."""
 
 from __future__ import annotations
 
+import errno
 import gc
-import threading
+import os
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
-from typing_extensions import override
 
-from workers.mappings import Mapping
+from workers import mappings
+from workers.body import memory_file
+from workers.mappings import LARGE_BYTES, fresh, of_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIZES = [300_000, LARGE_BYTES + 5]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it is a plain mmap")
 
 
-def test_fresh_memory_holds_zeros_and_what_is_written() -> None:
-    memory = memoryview(Mapping(-1, 5_000_000))
-    assert (memory.nbytes, memory[0], memory[-1]) == (5_000_000, 0, 0)
+@pytest.fixture
+def unmapped(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
+    """Give what is unmapped, as address and length; threads are not started but run here."""
+    seen: list[tuple[int, int]] = []
+
+    def run(function: object, arguments: tuple[int, int]) -> None:
+        assert callable(function)
+        assert function(*arguments) == 0
+        seen.append(arguments)
+
+    monkeypatch.setattr("_thread.start_new_thread", run)
+    yield seen
+    gc.collect()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_fresh_memory_holds_zeros_and_then_what_is_written(size: int) -> None:
+    memory = fresh(size)
+    assert (memory.nbytes, memory.format, memory.readonly) == (size, "B", False)
+    assert (memory[0], memory[-1]) == (0, 0)
     memory[-3:] = b"end"
     assert bytes(memory[-4:]) == b"\0end"
+    assert memory[: size - 3] == bytes(size - 3)
 
 
-@pytest.mark.parametrize(("size", "elsewhere"), [(1 << 20, False), (1 << 23, True)])
-def test_only_a_large_mapping_is_closed_by_a_thread_of_its_own(size: int, elsewhere: bool) -> None:
-    closed_by: list[int] = []
-    closed = threading.Event()
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_is_seen_as_it_is_and_can_not_be_written(size: int) -> None:
+    content = os.urandom(1_000) * (size // 1_000 + 1)
+    file = memory_file()
+    os.write(file, content[:size])
+    view = of_file(file, size)
+    os.close(file)
+    assert view == content[:size]
+    assert view.readonly
+    with pytest.raises(TypeError):
+        view[0] = 0
 
-    class Seen(Mapping):
-        @override
-        def close(self) -> None:
-            closed_by.append(threading.get_ident())
-            super().close()
-            closed.set()
 
-    view = memoryview(Seen(-1, size))
-    part = view[10:20]
-    del view
+@linux
+def test_memory_is_given_back_when_its_last_view_is_gone(unmapped: list[tuple[int, int]]) -> None:
+    memory = fresh(LARGE_BYTES)
+    part = memory[10:20].toreadonly()
+    del memory
     gc.collect()
-    assert closed_by == []  # a part is in use still
+    assert (unmapped, bytes(part)) == ([], bytes(10))
     del part
-    assert closed.wait(10) is True if elsewhere else not closed_by
-    assert threading.get_ident() not in closed_by
+    gc.collect()
+    ((address, size),) = unmapped
+    assert (address % 4_096, size) == (0, LARGE_BYTES)
 
 
-def test_without_threads_it_is_closed_where_it_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+@linux
+def test_without_threads_it_is_given_back_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
+    given: list[int] = []
     monkeypatch.setattr("_thread.start_new_thread", refuse)
-    Mapping(-1, 1 << 23)
+
+    def munmap(address: int, size: int) -> int:
+        given.append(address + size)
+        return 0
+
+    mappings._unmap(munmap, 5, 6)
+    assert given == [11]
 
 
-def test_a_mapping_that_was_closed_needs_nothing_more() -> None:
-    mapping = Mapping(-1, 1 << 23)
-    mapping.close()
-    del mapping
+@linux
+def test_memory_that_can_not_be_had_is_an_error() -> None:
+    with pytest.raises(OSError, match="no memory can be mapped") as caught:
+        fresh(1 << 60)
+    assert caught.value.errno == errno.ENOMEM
+    with pytest.raises(OSError, match="no memory can be mapped"):
+        of_file(-1, LARGE_BYTES)
