@@ -274,6 +274,11 @@ def test_random_bytes_are_described_or_called_unreadable(tmp_path: Path) -> None
             looked_at(tmp_path, start + chance.randbytes(2000))
 
 
+def test_a_file_that_leads_the_rules_in_a_circle_is_of_no_known_type(tmp_path: Path) -> None:
+    fat_binary_inside_itself = bytes.fromhex("cafebabe 00000002 01000007 00000003") + bytes(48)
+    assert looked_at(tmp_path, fat_binary_inside_itself).type.mime == "application/octet-stream"
+
+
 def test_a_picture_of_too_many_pixels_is_refused_from_its_header(tmp_path: Path) -> None:
     bomb = bytearray(sample_files.picture("BMP"))
     bomb[18:26] = (60_000).to_bytes(4, "little") * 2

@@ -69,7 +69,10 @@ def type_of(head: bytes, *, is_whole: bool) -> FileType:
 
 
 def _asked(head: bytes) -> str:
-    mime = _rules().best_magic_buffer(head).mime_type
+    try:
+        mime = _rules().best_magic_buffer(head).mime_type
+    except ValueError:  # a file that leads the rules in a circle
+        return UNKNOWN
     return _ALIASES.get(mime, mime)
 
 
