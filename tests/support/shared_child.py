@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from workers.shared import cells
+from workers.shared.board import SharedBoard
 from workers.shared.cancellation import SharedCancellation
 from workers.shared.counter import SharedCounter
 from workers.shared.flag import SharedFlag
@@ -97,6 +98,24 @@ def set_it(buffer: bytes, _: str) -> None:
         say("toggled")
 
 
+def follow(buffer: bytes, loop: str) -> None:
+    """Follow a name of a board, changing it once."""
+    import anyio  # noqa: PLC0415 - the other commands start sooner without it
+
+    cells.NET_S = FAR_S
+
+    async def main() -> None:
+        board = SharedBoard.from_buffer(buffer)
+        async with board.subscribe("name", min_interval_s=0.0) as changes:
+            async for values in changes:
+                say(values["name"])
+                if values["name"] == "last":
+                    return
+                board.set("name", "last")
+
+    anyio.run(main, backend=loop)
+
+
 def tally(buffer: bytes, place: str) -> None:
     """Add for ever, noting before and after each addition, in a file, how many were begun and done."""
     path, index = place.rsplit(":", 1)
@@ -151,6 +170,7 @@ def kill_many(buffer: bytes, plan: str) -> None:
 
 COMMANDS: dict[str, Callable[[bytes, str], None]] = {
     "add": add,
+    "follow": follow,
     "kill_many": kill_many,
     "set": set_it,
     "stop": stop,
