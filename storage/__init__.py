@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from storage.nonce_blocks import NonceBlocks as NonceBlocks
     from storage.pools import StorageStatistics as StorageStatistics
     from storage.queries import Queries as Queries
+    from storage.query_plans import QueryPlan as QueryPlan
     from storage.settings import StorageSettings as StorageSettings
     from storage.snapshots import Snapshot as Snapshot
     from storage.sqlite.backups import BackupMade as BackupMade
@@ -76,6 +77,7 @@ _HOME = {
     "NotReadOnly": "errors",
     "ParameterMismatch": "errors",
     "Queries": "queries",
+    "QueryPlan": "query_plans",
     "QueryTimedOut": "errors",
     "ResultTooLarge": "errors",
     "RowMismatch": "errors",

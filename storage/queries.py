@@ -8,11 +8,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from storage.query_plans import plan_of
 from storage.values import bound, unpacked, wants_maps
 from workers import Body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from storage.query_plans import QueryPlan
 
     Params = Sequence[Any] | Mapping[str, Any]
 
@@ -111,6 +114,15 @@ class Queries(ABC):
         sent = [sql, bound(params), shape, envelope, self._max_result_bytes]
         result: bytes | Body = await self._read("json", sent, sql, timeout_s)
         return result if isinstance(result, Body) else Body((result,))
+
+    async def explain(self, sql: str, params: Params = (), *, timeout_s: float | None = None) -> QueryPlan:
+        """Return how SQLite would run `sql`, which may also be one that writes; it is not run.
+
+        Raises:
+            StorageError: As `query`.
+        """
+        rows = await self.query(f"EXPLAIN QUERY PLAN {sql}", params, timeout_s=timeout_s)
+        return plan_of(rows)
 
     def _about_rows(self, sql: str, params: Params, into: type | None, max_count: int) -> list[Any]:
         as_maps = into is not None and wants_maps(into)

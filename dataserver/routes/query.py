@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 import storage
-from dataserver.answers import AnyAnswer, BodyAnswer
+from dataserver.answers import AnyAnswer, BodyAnswer, json_answer
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody
 from dataserver.route import Parameter, Route
@@ -44,6 +44,14 @@ async def post_query(exchange: Exchange) -> AnyAnswer:
     return BodyAnswer(body)
 
 
+async def post_explain(exchange: Exchange) -> AnyAnswer:
+    """Answer how the statement would be run."""
+    asked = await exchange.json(DECODER)
+    database = exchange.services.databases.get(exchange.path["db"])
+    plan = await database.explain(asked.sql, sql_params(asked.params), timeout_s=exchange.timeout_s)
+    return json_answer(plan)
+
+
 LABEL: Final = "POST /v1/databases/{db}/query"
 
 ROUTES = (
@@ -55,6 +63,17 @@ ROUTES = (
         says="Run one statement that reads.",
         reads=QueryRequest,
         answers=QueryAnswer,
+        parameters=(TIMEOUT,),
+        refuses=(*READ_REFUSALS, InvalidBody),
+    ),
+    Route(
+        method="POST",
+        path="/v1/databases/{db}/explain",
+        role="read",
+        handle=post_explain,
+        says="Tell how a statement would be run: its plan, the tables read whole, the indexes that are missing.",
+        reads=QueryRequest,
+        answers=storage.QueryPlan,
         parameters=(TIMEOUT,),
         refuses=(*READ_REFUSALS, InvalidBody),
     ),

@@ -139,3 +139,21 @@ def test_a_wrong_reference_is_refused_and_says_how(
     assert error_of(answer)["code"] == code
     assert complaint in error_of(answer)["message"]
     assert base.query("SELECT name FROM t WHERE name LIKE 'Eve%'")["rows"] == []
+
+
+def test_a_statement_is_explained_and_not_run(base: Base) -> None:
+    def explained(sql: str) -> Any:
+        answer = base.house.client.post(f"{base.path}/explain", json={"sql": sql})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    assert explained("SELECT * FROM t WHERE age > 1 ORDER BY age") == {
+        "steps": [{"detail": "SCAN t", "steps": []}, {"detail": "USE TEMP B-TREE FOR ORDER BY", "steps": []}],
+        "full_scans": ["t"],
+        "missing_indexes": [],
+        "sorts": ["ORDER BY"],
+    }
+    assert explained("DELETE FROM t")["full_scans"] in ([], ["t"])
+    assert len(base.query("SELECT * FROM t")["rows"]) == 3
+    refused = base.house.client.post(f"{base.path}/explain", json={"sql": "SELECT * FROM nothing"})
+    assert (refused.status_code, error_of(refused)["code"]) == (400, "sql_error")
