@@ -18,7 +18,7 @@ PIECE_BYTES = 256 * 1024
 
 async def example(stage: Stage) -> None:
     """Show one-shot calls, a stream, a dictionary and the limits."""
-    await stage.write("log")
+    await stage.write("log", size_bytes=stage.size_bytes // 8)
     data = await anyio.Path(stage.folder / "log").read_bytes()
     async with open_bridges() as bridges:
         for codec in ("zstd", "gzip", "brotli"):

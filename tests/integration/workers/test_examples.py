@@ -22,7 +22,7 @@ SAYS: dict[str, Sequence[str]] = {
     "cancelling": ["cancelled: True", "the worker answers again", "a time limit does the same"],
     "network": ["http://127.0.0.1:PORT/: ok", "http://127.0.0.1:9/: refused", "half of 5 round trips"],
     "chunks": ["2,097,152 bytes in 2 chunks", "refused: chunk 1 is damaged", "split again: 1 chunk", "merged 2,097,152 bytes"],
-    "compressing": ["zstd: 2,097,152 bytes", "gzip", "brotli", "the same again: True", "2000 messages", "are refused"],
+    "compressing": ["zstd: 262,144 bytes", "gzip", "brotli", "the same again: True", "2000 messages", "are refused"],
     "shared_progress": ["2400 of 2400 steps", "seen on the way: rising True, to 100 %"],
     "own_service": ["inline: 'be' is there 2000 times", "process: 'be' is there 2000 times", "longest"],
     "statistics": ["files: 20 done, 0 failed, 0 pending", "files-thread: 2 workers (thread)"],
