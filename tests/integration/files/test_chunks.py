@@ -253,6 +253,19 @@ def test_a_file_at_the_target_is_kept_unless_it_may_be_replaced(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("parts")
+def test_a_link_at_the_target_is_replaced_not_followed(tmp_path: Path) -> None:
+    target, precious = tmp_path / "out" / "file", tmp_path / "precious"
+    target.parent.mkdir()
+    precious.write_bytes(b"precious")
+    target.symlink_to(precious)
+    with pytest.raises((FileExists, PathRefused)):
+        merge(tmp_path)
+    merge(tmp_path, overwrite=True)
+    assert not target.is_symlink()
+    assert precious.read_bytes() == b"precious"
+
+
+@pytest.mark.usefixtures("parts")
 def test_a_file_that_comes_to_the_target_during_the_merge_is_kept(tmp_path: Path) -> None:
     target = tmp_path / "out" / "file"
     with pytest.raises(FileExists):

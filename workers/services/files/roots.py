@@ -3,8 +3,8 @@
 Each folder on the way is opened relative to the one before (`dir_fd`) with O_NOFOLLOW, so whoever swaps a folder for
 a link meanwhile gains nothing: there is no moment between a check and a use. That refuses links that stay inside
 the root as well, which `openat2` with RESOLVE_BENEATH would let pass; Python 3.11 has no `openat2`, and a rule
-without exceptions is the easier one to trust. The root itself is taken as it is given, links and all. A hard link made by someone who may write in the root can't be told
-from a file, and a mount inside the root is followed.
+without exceptions is the easier one to trust. The root itself is taken as it is given, links and all. A hard link
+made by someone who may write in the root can't be told from a file, and a mount inside the root is followed.
 """
 
 from __future__ import annotations
