@@ -103,7 +103,7 @@ def _judged(found: _Found, authorizer: ReadAuthorizer, schema: Schema) -> Statem
         raise SqlError("there is no statement in the text", offset=0)
     if not is_blank(found.rest):
         raise SqlError("there is more than one statement in the text", offset=len(found.text.encode()))
-    if not found.is_readonly:
+    if not (found.is_readonly or found.is_explain):  # SQLite calls EXPLAIN what the statement behind it is
         raise NotReadOnly("the statement writes, and this is for reading")
     text = found.text.lstrip(_BLANKS + ";").rstrip(_BLANKS)
     if len(text.encode()) > MAX_SQL_BYTES:
