@@ -24,6 +24,7 @@ from workers import (
     MessageTooLarge,
     NoncesExhausted,
     Pbkdf2,
+    PoolClosed,
     Scrypt,
     Secret,
     SignatureInvalid,
@@ -122,9 +123,18 @@ async def test_many_messages_go_in_few_hops_and_come_back_in_order(crypto: Crypt
     assert crypto.stats().completed_count - before < 20
 
 
+async def test_a_closed_bridge_does_nothing_more(kind: Kind) -> None:
+    ring = keyring()
+    async with fresh(kind) as crypto:
+        await crypto.close()
+        for call in (partial(crypto.encrypt, ring), crypto.hash, partial(crypto.decrypt, ring)):
+            with pytest.raises(PoolClosed):
+                await call(b"data")
+
+
 async def test_more_than_a_message_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.bridges.crypto_sealing.MAX_MESSAGE_BYTES", 300_000)
-    async with fresh() as crypto:
+    async with fresh("thread") as crypto:
         await crypto.encrypt(keyring(), bytes(300_000))
         with pytest.raises(MessageTooLarge, match="at most 300000"):
             await crypto.encrypt(keyring(), bytes(300_001))

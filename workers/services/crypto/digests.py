@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from blake3 import blake3
 
+from workers.errors import InvalidParameters
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -29,9 +31,13 @@ def digest(data: bytes | bytearray | memoryview, algorithm: Digest, task: Task |
     """Return the digest of `data`.
 
     Raises:
+        InvalidParameters: There is no such algorithm here.
         TaskCancelled: The task was stopped.
     """
-    running = _NEW[algorithm]()
+    new = _NEW.get(algorithm)
+    if new is None:
+        raise InvalidParameters(f"no digest {algorithm!r}; there are {', '.join(_NEW)}")
+    running = new()
     view = memoryview(data).cast("B")
     for start in range(0, len(view), SLICE_BYTES):
         if task is not None and start:
