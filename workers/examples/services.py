@@ -9,8 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from workers import MethodService, Task, method
-from workers.shared.progress import SharedProgress
+from workers import MethodService, SharedProgress, Task, method
 
 
 class Words(msgspec.Struct, frozen=True):

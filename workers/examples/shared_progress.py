@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from workers import BridgeSettings, open_bridges
+from workers import BridgeSettings, SharedProgress, open_bridges
 from workers.examples.services import Share
-from workers.shared.progress import SharedProgress
 
 if TYPE_CHECKING:
     from workers.examples.stage import Stage
