@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 STUN_PORT = 3478
 WORKERS_COUNT = 4
 """A check mostly waits, so several share a core; the next one waits for a worker, within its time."""
+_GRACE_S = 0.5
+"""What a check that was told to stop gets to close its connections; it takes milliseconds, and computes nothing."""
 _SLACK_S = 5.0
 """What a request gets beyond the limits of its check: for the worker to start and to answer."""
 
@@ -149,4 +151,8 @@ class NetworkBridge(Bridge):
     @override
     def _pool_settings(self, kind: Kind) -> PoolSettings:
         settings = super()._pool_settings(kind)
-        return replace(settings, worker_count=self._settings.worker_count or WORKERS_COUNT)
+        return replace(
+            settings,
+            worker_count=self._settings.worker_count or WORKERS_COUNT,
+            cancel_grace_s=max(settings.cancel_grace_s, _GRACE_S),
+        )

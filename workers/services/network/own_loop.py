@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from workers.methods import Task
 
-LOOK_S = 0.02
+LOOK_S = 0.005
 """How often a check looks whether it is still wanted."""
 
 R = TypeVar("R")
