@@ -9,6 +9,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+import keyring.backends.fail
 import pytest
 
 from tests.support.keys import CHEAP, FixedSource
@@ -221,6 +222,13 @@ def test_a_system_without_a_keyring_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     store.failure = NoKeyringError("locked")
     with pytest.raises(KeySourceRefused, match="took no key"):
         source.create("dataserver", "me", store)
+
+
+def test_the_library_itself_says_so_too() -> None:
+    """Its own backend for systems without a keyring stands for one of those."""
+    source = OsKeyringSource("dataserver", "me", keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]  # as the library has it
+    with pytest.raises(KeySourceRefused, match="NoKeyringError"):
+        source.key(CHEAP)
 
 
 def test_a_keyrings_file_is_its_owners_and_replaced_whole(tmp_path: Path) -> None:
