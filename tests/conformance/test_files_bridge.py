@@ -61,29 +61,31 @@ async def test_of_many_files_each_has_its_sum_or_its_reason(files: FilesBridge, 
     assert str(tmp_path) not in str(hashed)
 
 
-async def test_the_progress_of_many_files_is_that_of_their_number(files: FilesBridge, tmp_path: Path) -> None:
+async def test_progress_is_told_in_bytes_of_a_file_and_in_the_number_of_many(
+    tmp_path: Path, kind: Kind
+) -> None:
     names = [f"{number}" for number in range(30)]
     for name in names:
-        await anyio.Path(tmp_path / name).write_bytes(bytes(1000))
-    seen: list[tuple[int, int | None, str]] = []
-    await files.hash_many(names, root=tmp_path, on_progress=lambda *told: seen.append(told))
-    assert {(total, note) for _, total, note in seen} == {(30, "files")}
-    assert seen[-1][0] == 30
+        await anyio.Path(tmp_path / name).write_bytes(bytes(1_000_000))
+    told: list[tuple[int, int | None, str]] = []
+    for call, expected in (("one", (1_000_000, 1_000_000, "")), ("many", (30, 30, "files"))):
+        async with open_bridges(BridgeSettings(kind=kind)) as bridges:  # a worker that told nothing yet
+            if call == "one":
+                await bridges.files.hash("0", root=tmp_path, on_progress=lambda *each: told.append(each))
+            else:
+                await bridges.files.hash_many(
+                    names, root=tmp_path, on_progress=lambda *each: told.append(each)
+                )
+        assert told[-1] == expected
+        assert {(total, note) for _, total, note in told} == {expected[1:]}
+        told.clear()
 
 
 async def test_a_file_is_split_and_merged(files: FilesBridge, tmp_path: Path) -> None:
     data = os.urandom(MIN_CHUNK_BYTES * 2 + 5)
     await anyio.Path(tmp_path / "a").write_bytes(data)
-    seen: list[tuple[int, int | None]] = []
-    made = await files.split(
-        "a",
-        "parts",
-        root=tmp_path,
-        chunk_bytes=MIN_CHUNK_BYTES,
-        on_progress=lambda done, total, _: seen.append((done, total)),
-    )
+    made = await files.split("a", "parts", root=tmp_path, chunk_bytes=MIN_CHUNK_BYTES)
     assert (len(made.manifest.chunks), made.written_count) == (3, 3)
-    assert seen[-1] == (len(data), len(data))
     merged = await files.merge("parts", "b", root=tmp_path)
     assert merged == MergedFile(
         size_bytes=len(data), digest=made.manifest.digest, chunks_count=3, kept_count=0
@@ -151,7 +153,7 @@ async def test_parsers_of_foreign_files_run_in_a_process_of_their_own(tmp_path: 
 async def test_a_hash_that_takes_too_long_is_ended(tmp_path: Path, kind: Kind) -> None:
     async with await anyio.open_file(tmp_path / "a", "wb") as file:
         await file.truncate(4 * 1024**3)  # holds nothing
-    async with open_bridges(BridgeSettings(kind=kind, redo_in_process=False)) as bridges:
+    async with open_bridges(BridgeSettings(kind=kind, redo_in_process=False, cancel_grace_s=10.0)) as bridges:
         with pytest.raises(TaskTimedOut):
             await bridges.files.hash("a", root=tmp_path, algorithms=["sha512"], timeout_s=0.3)
         await anyio.Path(tmp_path / "b").write_bytes(b"abc")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from workers import TaskTimedOut, open_bridges
+from workers import BridgeSettings, TaskTimedOut, open_bridges
 
 if TYPE_CHECKING:
     from workers.examples.stage import Stage
@@ -20,7 +20,8 @@ async def example(stage: Stage) -> None:
     async with await anyio.open_file(stage.folder / "huge", "wb") as file:
         await file.truncate(HUGE_BYTES)  # a hole: it takes no space
     await stage.write("small", size_bytes=1000)
-    async with open_bridges() as bridges:
+    settings = BridgeSettings(cancel_grace_s=1.0)  # a busy machine may be slow to look
+    async with open_bridges(settings) as bridges:
         with anyio.move_on_after(0.1) as scope:
             await bridges.files.hash("huge", root=stage.folder)
         stage.say(f"cancelled: {scope.cancelled_caught}")
