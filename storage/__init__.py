@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from storage.backups import BackupFolder as BackupFolder
     from storage.backups import back_up as back_up
     from storage.backups import verify as verify
+    from storage.changes import Change as Change
+    from storage.changes import ChangeFeed as ChangeFeed
+    from storage.changes import Cursor as Cursor
+    from storage.changes import change_cursor as change_cursor
+    from storage.changes import followed_tables as followed_tables
     from storage.database import Database as Database
     from storage.databases import DatabaseInfo as DatabaseInfo
     from storage.databases import Databases as Databases
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from storage.errors import DatabaseCorrupt as DatabaseCorrupt
     from storage.errors import DatabaseExists as DatabaseExists
     from storage.errors import DatabaseNotFound as DatabaseNotFound
+    from storage.errors import HistoryLost as HistoryLost
     from storage.errors import InvalidDatabaseName as InvalidDatabaseName
     from storage.errors import MigrationFailed as MigrationFailed
     from storage.errors import NotAllowed as NotAllowed
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from storage.errors import StorageFull as StorageFull
     from storage.errors import StorageSaturated as StorageSaturated
     from storage.errors import StorageUnavailable as StorageUnavailable
+    from storage.errors import TableNotFollowed as TableNotFollowed
     from storage.errors import TransactionLost as TransactionLost
     from storage.errors import UnsupportedSqlite as UnsupportedSqlite
     from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
@@ -60,8 +67,11 @@ if TYPE_CHECKING:
 _HOME = {
     "BackupFolder": "backups",
     "BackupMade": "sqlite.backups",
+    "Change": "changes",
+    "ChangeFeed": "changes",
     "ColumnInfo": "tables",
     "ConstraintViolated": "errors",
+    "Cursor": "changes",
     "Database": "database",
     "DatabaseCorrupt": "errors",
     "DatabaseExists": "errors",
@@ -69,6 +79,7 @@ _HOME = {
     "DatabaseNotFound": "errors",
     "Databases": "databases",
     "Earlier": "earlier",
+    "HistoryLost": "errors",
     "InvalidDatabaseName": "errors",
     "LibraryFacts": "sqlite.facts",
     "MigrationFailed": "errors",
@@ -92,6 +103,7 @@ _HOME = {
     "StorageStatistics": "pools",
     "StorageUnavailable": "errors",
     "TableInfo": "tables",
+    "TableNotFollowed": "errors",
     "Transaction": "transactions",
     "TransactionLost": "errors",
     "UnsupportedSqlite": "errors",
@@ -101,6 +113,8 @@ _HOME = {
     "WriteTransaction": "sqlite.functions",
     "Written": "written",
     "back_up": "backups",
+    "change_cursor": "changes",
+    "followed_tables": "changes",
     "library_facts": "sqlite.facts",
     "open": "databases",
     "open_databases": "databases",

@@ -15,6 +15,8 @@ import anyio.to_thread
 from typing_extensions import override
 
 from storage.backups import back_up, verify
+from storage.change_log import ChangeLog
+from storage.changes import ChangeFeed, Cursor
 from storage.errors import DatabaseNotFound
 from storage.function_names import name_of
 from storage.migrations import load
@@ -28,7 +30,15 @@ from storage.written import Written, written
 from workers import WorkersError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Callable,
+        Collection,
+        Iterable,
+        Mapping,
+        Sequence,
+    )
     from pathlib import Path
 
     from storage.backups import OnProgress
@@ -65,6 +75,7 @@ class Database(Queries):
         self._settings = settings
         self._generation = generation
         self._gate = WriteGate(max_waiting_count=settings.max_queue_size)
+        self.change_log = ChangeLog(self)
         self.is_dropped = False
         """Its file is gone or about to be, and every call fails."""
 
@@ -203,6 +214,8 @@ class Database(Queries):
                 yield transaction
         except WorkersError as error:
             raise failed_write(error) from error
+        finally:
+            self.change_log.stir()
 
     async def back_up(self, target: Path, on_progress: OnProgress | None = None) -> BackupMade:
         """Copy the database as it is now to the new file `target`; writes go on meanwhile. See `storage.back_up`.
@@ -225,6 +238,47 @@ class Database(Queries):
         if self.is_dropped:
             raise self._gone()
         return await verify(self._path, self._settings, on_progress)
+
+    async def follow_tables(self, tables: Collection[str], *, values: bool = False) -> Cursor:
+        """Log each change of a row in `tables` from now on, whoever makes it; return where the log stands then.
+
+        A change has the row's key; with `values` the row before and after it too, which costs as much disk again. A
+        table that is followed may be altered, but neither dropped nor renamed. The log is a part of the database.
+
+        Raises:
+            TableNotFollowed: There is no such table, or it can't be followed; the text says why.
+            StorageError: As `execute`.
+        """
+        return Cursor(*await self._write("follow", [self._path, list(tables), values], None))
+
+    async def unfollow_tables(self, tables: Collection[str]) -> Cursor:
+        """Log no more changes in `tables`; what was logged is kept as long as ever.
+
+        Raises:
+            TableNotFollowed: One of them is not followed.
+            StorageError: As `execute`.
+        """
+        return Cursor(*await self._write("unfollow", [self._path, list(tables)], None))
+
+    async def keep_changes(self, *, max_count: int, max_age_s: float) -> None:
+        """Keep about so many changes, and for so long; older ones go as new ones come. At first: 100,000, and 7 days.
+
+        Raises:
+            TableNotFollowed: No table was ever followed.
+            StorageError: As `execute`.
+        """
+        await self._write("keep_changes", [self._path, max_count, int(max_age_s * 1000)], None)
+
+    def changes(self, tables: Collection[str] | None = None, since: Cursor | None = None) -> ChangeFeed:
+        """Return an iterator over the changes after `since`, or else from its `begin` on, as they are committed.
+
+        It ends with an error only, or when nobody asks any more; no task and no connection stands behind it. To have all of
+        a table: `change_cursor(snapshot)`, read the snapshot, then follow from that cursor.
+
+        Raises:
+            TableNotFollowed, HistoryLost, StorageError: When it is asked; see `ChangeFeed.page`.
+        """
+        return ChangeFeed(self.change_log, tables, since)
 
     async def tables(self) -> list[TableInfo]:
         """Return the tables and views by name, without SQLite's own.
@@ -280,6 +334,7 @@ class Database(Queries):
             raise refused_parameters(error) from error
         finally:
             gate.left()
+            self.change_log.stir()
 
     def _gone(self) -> DatabaseNotFound:
         return DatabaseNotFound(f"the database {self.name!r} was dropped")

@@ -136,6 +136,7 @@ class Databases:
                 old.is_dropped = False
                 raise
             database = self._held[name] = self._database(name)
+            old.change_log.stir()  # whoever follows it is told that it is gone
         finally:
             self._reserved.discard(name)
             await anyio.Path(unfinished).unlink(missing_ok=True)
@@ -161,8 +162,14 @@ class Databases:
                 database.is_dropped = False
                 raise
             del self._held[name]
+            database.change_log.stir()  # whoever follows it is told
         finally:
             self._reserved.discard(name)
+
+    def wake_followers(self) -> None:
+        """Have whoever waits for changes look up, in whichever database; a server that stops does so."""
+        for database in self._held.values():
+            database.change_log.stir()
 
     async def describe(self, name: str) -> DatabaseInfo:
         """Return what the database `name` is like.

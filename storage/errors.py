@@ -16,6 +16,8 @@
     ├── StorageUnavailable       the worker is gone; nothing was done
     ├── WriteOutcomeUnknown      the worker died after it began to write
     ├── TransactionLost          the transaction is gone; nothing of it was written
+    ├── TableNotFollowed         changes of the table are not logged
+    ├── HistoryLost              what followed the cursor is not in the log; `cursor` is its end
     ├── QueryTimedOut            the read passed its deadline
     ├── WriteTimedOut            the write passed its deadline; nothing was written
     ├── ResultTooLarge           the answer passes its limit in bytes
@@ -109,6 +111,18 @@ class WriteOutcomeUnknown(StorageError):
 
 class TransactionLost(StorageError):
     """The transaction or snapshot is gone and nothing was written; begin it again, and be quicker."""
+
+
+class TableNotFollowed(StorageError):
+    """Changes of the table are not logged, or can't be; follow it first (`Database.follow_tables`)."""
+
+
+class HistoryLost(StorageError):
+    """What came after the cursor is not in the log; take a snapshot, and follow from `cursor`, the log's end now."""
+
+    def __init__(self, message: str, *, cursor: str) -> None:
+        super().__init__(message, cursor=cursor)
+        self.cursor = cursor
 
 
 class QueryTimedOut(StorageError):

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import apsw
 
 from storage.errors import DatabaseCorrupt, DatabaseExists, DatabaseNotFound
+from storage.sqlite.changes import begin_new_history
 from storage.sqlite.connection import prepare_library
 from storage.sqlite.errors import translated
 
@@ -136,6 +137,7 @@ def _copy(origin: apsw.Connection, unfinished: Path, stop: Flag | None) -> None:
         complaint = copy.execute("PRAGMA quick_check(1)").get
         if complaint != "ok":
             raise DatabaseCorrupt(f"the file is damaged: {complaint}")
+        begin_new_history(copy)
         copy.pragma("journal_mode", "wal")
     finally:
         copy.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import apsw
 
 from storage.errors import NotAllowed, SqlError, WriteTimedOut
+from storage.sqlite.changes import altered_table, refusal_about_log
 from storage.sqlite.connection import Deadline
 from storage.sqlite.statements import first_word, is_blank
 from storage.sqlite.untrusted import refusal
@@ -27,9 +28,11 @@ _TEMPORARY = frozenset(
 class WriteAuthorizer:
     """Answers SQLite's questions about statements that write."""
 
-    __slots__ = ("is_altering", "is_ours", "refused")
+    __slots__ = ("altered", "is_altering", "is_ours", "refused")
 
     def __init__(self) -> None:
+        self.altered: set[str] = set()
+        """Tables that were altered, or got a trigger or an index, since the transaction began."""
         self.is_altering = False
         """Set when an ALTER TABLE was prepared; cleared by whoever begins another statement."""
         self.is_ours = False
@@ -43,7 +46,7 @@ class WriteAuthorizer:
         first: str | None,
         second: str | None,
         database: str | None,  # noqa: ARG002 - SQLite gives it
-        trigger: str | None,  # noqa: ARG002
+        trigger: str | None,
     ) -> int:
         """Answer SQLite."""
         if self.is_ours:
@@ -54,8 +57,11 @@ class WriteAuthorizer:
         elif action in _TEMPORARY:
             why = "temporary tables, indexes, triggers and views are not allowed"
         else:
-            why = refusal(action, first, second)
+            why = refusal(action, first, second) or refusal_about_log(action, first, second, trigger)
         if why is None:
+            table = altered_table(action, second)
+            if table is not None:
+                self.altered.add(table)
             self.is_altering = self.is_altering or action == apsw.SQLITE_ALTER_TABLE
             return apsw.SQLITE_OK
         self.refused = why

@@ -10,6 +10,7 @@ Methods and their parameters (a path is that of the database's file):
 - `replace` `[path, by]`: the file `by` in its place; refused while readers hold the log
 - `drop` `[path]`; readers have to close it before
 - `migrate` `[path, [[source, number, name, sql], ...]]` -> how many were applied
+- `follow`, `unfollow`, `keep_changes`: see `storage.sqlite.changes`
 - `checkpoint` `[path]` -> whether the write-ahead log is empty now
 - `statistics` `[path]` -> pages in the log, and checkpoints by mode and outcome
 - `close_database` `[path]`; it is opened again when needed
@@ -29,6 +30,7 @@ from storage.errors import DatabaseExists, StorageBusy, WriteTimedOut
 from storage.migrations import Migration
 from storage.sqlite import files
 from storage.sqlite.batches import ALONE, sections
+from storage.sqlite.changes import Following
 from storage.sqlite.checkpoints import TRUNCATE_WAIT_MS, Governor
 from storage.sqlite.connection import ConnectionSettings, prepare_library, refuse_event_loop
 from storage.sqlite.connection_cache import ConnectionCache
@@ -72,6 +74,7 @@ class WriterService:
         self._interactive = Interactive(self._files.get)
         self._methods: dict[str, Callable[[Call], Any]] = {
             **self._interactive.methods,
+            **Following(self._files.get).methods,
             "transaction_commit": self._commit_transaction,
             "create": self._create,
             "replace": self._replace,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from storage.errors import WriteOutcomeUnknown, WriteTimedOut
+from storage.sqlite import changes
 from storage.sqlite.checkpoints import KEPT_LOG_BYTES
 from storage.sqlite.connection import open_writer
 from storage.sqlite.errors import translation
@@ -64,6 +65,7 @@ class WriterConnection:
         if self._is_spoilt:
             self._open()
         self.watch.begin(deadline)
+        self._authorizer.altered.clear()
         self.run_own("BEGIN IMMEDIATE")
 
     def commit(self) -> None:
@@ -71,8 +73,15 @@ class WriterConnection:
 
         Raises:
             apsw.Error: It was rolled back and is certainly not on the disk.
+            NotAllowed: Likewise: it altered a table so that its changes could not be followed any more.
             WriteOutcomeUnknown: The disk failed in the middle.
         """
+        try:
+            if self._authorizer.altered:
+                changes.refit(self, self._authorizer.altered)
+        except BaseException:
+            self.roll_back()
+            raise
         try:
             self.run_own("COMMIT")
         except _WROTE_NOTHING:
