@@ -381,9 +381,9 @@ def watched_sessions(ring: Keyring) -> list[bytes]:
     return sessions
 
 
-async def killed_while(crypto: CryptoBridge, work: Callable[[], Awaitable[Any]]) -> list[Any]:
+async def killed_while(crypto: CryptoBridge, work: Callable[[], Awaitable[Any]]) -> Any:
     """Kill the worker once it has begun with `work`; return what comes of it, result or error."""
-    await crypto.hash(b"warm")
+    await crypto.hash(bytes(100_000))
     slot = crypto._pools["process"]._dispatcher.slots[0]
     worker: Any = slot.worker
     came: list[Any] = []
@@ -396,19 +396,27 @@ async def killed_while(crypto: CryptoBridge, work: Callable[[], Awaitable[Any]])
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
-        await until(lambda: bool(slot.in_flight) and worker.page[LAST] >= min(slot.in_flight))
+        await until(lambda: bool(came) or (bool(slot.in_flight) and worker.page[LAST] >= min(slot.in_flight)))
         os.kill(worker._process.pid, signal.SIGKILL)
-    return came
+    return came[0]
+
+
+TRIES_COUNT = 20
+"""A worker that was quicker than the test is not killed in time; then it is tried again."""
 
 
 async def test_a_message_whose_worker_dies_is_sealed_in_another_session() -> None:
     ring, body = keyring(), bytes(24_000_000)
     sessions = watched_sessions(ring)
     async with fresh("process") as crypto:
-        (sealed,) = await killed_while(crypto, partial(crypto.encrypt, ring, body))
-        assert await crypto.decrypt(ring, sealed) == body
+        for _ in range(TRIES_COUNT):
+            sessions.clear()
+            sealed = await killed_while(crypto, partial(crypto.encrypt, ring, body))
+            assert await crypto.decrypt(ring, sealed) == body
+            assert Head.of(sealed).session == sessions[-1]
+            if len(sessions) > 1:
+                break
     assert len(set(sessions)) == len(sessions) == 2
-    assert Head.of(sealed).session == sessions[1]
 
 
 async def test_a_file_whose_worker_dies_is_encrypted_in_another_session(tmp_path: Path) -> None:
@@ -416,15 +424,23 @@ async def test_a_file_whose_worker_dies_is_encrypted_in_another_session(tmp_path
     await anyio.Path(source).write_bytes(bytes(24_000_000))
     sessions = watched_sessions(ring)
     async with fresh("process") as crypto:
-        await killed_while(crypto, partial(crypto.encrypt_file, ring, source, sealed))
-        assert await crypto.decrypt_file(ring, sealed, tmp_path / "opened") == 24_000_000
+        for _ in range(TRIES_COUNT):
+            sessions.clear()
+            await killed_while(crypto, partial(crypto.encrypt_file, ring, source, sealed))
+            assert await crypto.decrypt_file(ring, sealed, tmp_path / "opened") == 24_000_000
+            if len(sessions) > 1:
+                break
     assert len(set(sessions)) == len(sessions) == 2
 
 
 async def test_who_wants_no_second_try_is_told_that_the_worker_died() -> None:
+    ring, body = keyring(), bytes(24_000_000)
     async with fresh("process", redo_in_process=False) as crypto:
-        (died,) = await killed_while(crypto, partial(crypto.encrypt, keyring(), bytes(24_000_000)))
-    assert isinstance(died, WorkerDied)
+        for _ in range(TRIES_COUNT):
+            came = await killed_while(crypto, partial(crypto.encrypt, ring, body))
+            if isinstance(came, WorkerDied):
+                return
+    pytest.fail("nobody was told that a worker had died")
 
 
 async def test_a_worker_process_gets_a_subkey_that_is_overwritten_for_both(
