@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 BATCH_COUNT = 200
 """The most actions in one transaction; a caller's wait is at most two of them."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""With so many bytes of payloads a batch takes no more; the writer refuses what is much larger."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -78,10 +80,12 @@ class Inbox:
             raise QueueClosed("the queue is closed")
         if self._unwritten_count >= self._max_unwritten_count:
             raise QueueFull(limit=self._max_unwritten_count, size=self._unwritten_count)
-        if not self._batches or len(self._batches[-1].tickets) >= BATCH_COUNT:
-            self._batches.append(Batch())
+        batch = self._batches[-1] if self._batches else None
+        if batch is None or len(batch.tickets) >= BATCH_COUNT or batch.size_bytes >= BATCH_BYTES:
+            batch = Batch()
+            self._batches.append(batch)
             self._wake.set()
-        batch = self._batches[-1]
+        batch.size_bytes += len(new.payload)
         ticket = Ticket(new, None if new.subject is None else payload, batch.written)
         batch.tickets.append(ticket)
         self._unwritten_count += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
 from msgspec.structs import replace
 
 from chat.queue.lanes import rest_after
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from chat.queue.reports import Report
 
 Topics = tuple[tuple[str, int], ...]
+
+MAX_ANSWERS_CHARS = 8 * 1024 * 1024
+"""Of one turn; what is more reaches whoever waits for it, and is not stored."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
 
 class Collected:
@@ -97,14 +103,31 @@ class NextTurn:
             self.forgotten_topics = ()
 
 
+def lighter(turn: Turn) -> Turn | None:
+    """Return `turn` with a claim of a single action, where it was too large to be read; None if it is so already."""
+    claim = turn.claim
+    if claim is None or claim.lane_count * claim.action_count == 1:
+        return None
+    return replace(turn, claim=replace(claim, lane_count=1, action_count=1))
+
+
 def _outcomes(reports: Iterable[tuple[LaneRun, Report]], now_ms: int) -> tuple[list[Finished], list[Settled]]:
     """Return what became of the actions that were reported: those that are done, and all others."""
     finished: list[Finished] = []
     settled: list[Settled] = []
+    answers_chars = 0
     for lane, report in reports:
         lease, action, entry = lane.lease, report.action, report.verdict.entry
+        answer = report.result_json
+        if answer is not None:
+            answers_chars += len(answer)
+            if answers_chars > MAX_ANSWERS_CHARS:
+                _log.warning(
+                    "chat.answer_dropped", reason="those of a turn are too large", size_chars=len(answer)
+                )
+                answer = None
         if entry.state is State.DONE:
-            finished.append(Finished(action.id, lease.lane_id, lease.fence, report.result_json))
+            finished.append(Finished(action.id, lease.lane_id, lease.fence, answer))
             continue
         wait_ms = int(1000 * report.verdict.wait_s)
         settled.append(
@@ -118,7 +141,7 @@ def _outcomes(reports: Iterable[tuple[LaneRun, Report]], now_ms: int) -> tuple[l
                 attempts=entry.attempts,
                 was_called=entry.was_called,
                 failure=entry.failure,
-                result=report.result_json,
+                result=answer,
             )
         )
     return finished, settled

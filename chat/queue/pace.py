@@ -13,6 +13,7 @@ where it had been 6,600 and 4,400 (2026-11-23, without a disk, 2 cores under loa
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 MOST = 16
 """Lanes times actions are at most so many times as many as usual."""
@@ -24,9 +25,18 @@ class Pace(msgspec.Struct, frozen=True, gc=False):
     lanes: int = 1
     actions: int = 1
     """Of one lane."""
+    small_count: int = 0
+    """So many claims are to be of a single action: those before were too large to be read."""
 
 
 USUAL = Pace()
+SMALL = Pace(small_count=64)
+"""After a turn that was too large, with payloads of a megabyte say."""
+
+
+def claim_size(pace: Pace, lane_count: int, action_count: int) -> tuple[int, int]:
+    """Return how many lanes are claimed where `lane_count` may be, and how many actions of each (usual: the count)."""
+    return (1, 1) if pace.small_count else (lane_count, action_count * pace.actions)
 
 
 def after_turn(pace: Pace, *, was_idle: bool, is_behind: bool, claimed_count: int, asked_count: int) -> Pace:
@@ -35,6 +45,8 @@ def after_turn(pace: Pace, *, was_idle: bool, is_behind: bool, claimed_count: in
     `was_idle`: the handlers were done with everything when it was on disk. `is_behind`: they had not begun with much of
     what was claimed before.
     """
+    if pace.small_count:
+        return replace(pace, small_count=pace.small_count - 1)
     if claimed_count == 0 and was_idle:
         return USUAL
     if is_behind:

@@ -19,12 +19,12 @@ from chat.queue.contacting import Contacting
 from chat.queue.held_lanes import HeldLanes
 from chat.queue.lane_run import LaneRun
 from chat.queue.lanes import CAREFUL_COUNT
-from chat.queue.next_turn import Collected, NextTurn
-from chat.queue.pace import USUAL, after_turn
+from chat.queue.next_turn import Collected, NextTurn, lighter
+from chat.queue.pace import SMALL, USUAL, after_turn, claim_size
 from chat.queue.records import ClaimRequest
 from chat.queue.rules import RulesOf
 from chat.queue.storage_troubles import MAY_PASS, Patience
-from storage import WriteOutcomeUnknown
+from storage import ResultTooLarge, WriteOutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -213,12 +213,12 @@ class Runner:
 
     def _claim(self, now_ms: int) -> ClaimRequest | None:
         topics, free_count = self._topics(), self._free_count(now_ms)
-        may_deliver = self._contacting.now.may_deliver()
         if not free_count or not topics:
             return None
+        lane_count, action_count = claim_size(self._pace, free_count, self._settings.claim_count)
         return ClaimRequest(
-            lane_count=free_count,
-            action_count=self._settings.claim_count * self._pace.actions if may_deliver else 1,
+            lane_count=lane_count,
+            action_count=action_count if self._contacting.now.may_deliver() else 1,
             topics=topics,
             until_ms=now_ms + int(1000 * self._settings.lease_s),
             ageing_ms=int(1000 * self._settings.ageing_s),
@@ -251,6 +251,11 @@ class Runner:
                 if isinstance(error, WriteOutcomeUnknown):
                     turn = self._next.again(turn)
                 await patience.wait("chat.turn_delayed", error)
+            except ResultTooLarge:
+                smaller = lighter(turn)
+                if smaller is None:
+                    raise
+                turn, self._pace = smaller, SMALL
 
     def _hold(self, lease: Lease, claimed_ms: int) -> None:
         lane = LaneRun(

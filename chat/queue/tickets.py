@@ -58,8 +58,10 @@ class Ticket:
 class Batch:
     """What is written together, and whose givers are told together."""
 
-    __slots__ = ("tickets", "written")
+    __slots__ = ("size_bytes", "tickets", "written")
 
     def __init__(self) -> None:
+        self.size_bytes = 0
+        """Of the payloads."""
         self.tickets: list[Ticket] = []
         self.written = anyio.Event()

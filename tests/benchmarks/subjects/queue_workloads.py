@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _BETWEEN_S = 0.003  # a queue that has nothing to do any more: its last report is written meanwhile
 _LANES_COUNT = 8
+_TICK_S = 0.001  # uvloop makes a standstill of less: a loop that never sleeps
 
 
 async def queue_in(candidate: QueueCandidate, *, seconds: float, in_flight: int) -> dict[str, float]:
@@ -35,7 +36,7 @@ async def queue_pace(candidate: QueueCandidate, *, per_s: int, count: int) -> di
 
     begun: list[asyncio.Task[None]] = []
     while len(begun) < count:
-        await asyncio.sleep(0.0005)
+        await asyncio.sleep(_TICK_S)
         while len(begun) < count and (due := first_due + len(begun) / per_s) <= time.monotonic():
             begun.append(asyncio.create_task(enqueue(len(begun), due)))
     await asyncio.gather(*begun)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
+from chat.queue.action_queue import open_queue
 from chat.queue.actions import ActionTypes
 from chat.queue.opening import open_tables
 from chat.queue.outbox import Outbox
@@ -109,3 +111,14 @@ async def test_an_action_needs_those_before_it_and_not_those_after_it(tmp_path: 
 def test_a_statement_without_a_row_is_not_repeated() -> None:
     with pytest.raises(ValueError, match="no row"):
         for_rows("SELECT ?1", 2)
+
+
+async def test_many_large_payloads_at_once_are_stored_in_several_pieces(tmp_path: Path) -> None:
+    content = "x" * 1_000_000
+    async with open_queue(tmp_path / "queue.db", clock=ManualClock()) as queue:
+        receipts = [queue.put(message(content, room=f"{number}")) for number in range(70)]
+        with anyio.fail_after(30):
+            for receipt in receipts:
+                await receipt.durable()
+
+        assert (await queue.statistics()).pending == 70

@@ -13,7 +13,7 @@ import pytest
 from chat.errors import QueueFull, Transient
 from chat.queue.payloads import React, SaveUserConfig
 from chat.testing import Hold
-from storage import StorageFull, WriteOutcomeUnknown
+from storage import ResultTooLarge, StorageFull, WriteOutcomeUnknown
 from tests.support.chat_queue import Bench, message, opened, passing_time
 from tests.support.recording_vfs import Event, recording
 from tests.support.waiting import until
@@ -63,6 +63,46 @@ async def test_a_write_that_breaks_off_is_made_up_for_whether_or_not_it_was_done
             sent = [each.payload.content for each in bench.server.effects if each.payload.room_id == room]
             assert sent == [str(n) for n in range(12) if str(n % 3) == room]
         assert bench.server.asked == []
+
+
+async def test_actions_that_are_too_large_together_are_claimed_one_by_one(tmp_path: Path) -> None:
+    async with opened(tmp_path, handles=False) as bench:
+        tables = bench.queue._engine._tables
+        write_all = tables.write_all
+        refused_count = 0
+
+        async def small_alone(named: Any) -> Any:
+            nonlocal refused_count
+            by_name = dict(named)
+            if "claim" in by_name and by_name["claim"][4] * by_name["claim"][5] > 1:
+                refused_count += 1
+                raise ResultTooLarge("the returned rows are too large", limit_bytes=1)
+            return await write_all(named)
+
+        receipts = [bench.queue.put(message(f"{n}", room=f"{n % 3}")) for n in range(9)]
+        for receipt in receipts:
+            await receipt.durable()
+        tables.write_all = small_alone  # type: ignore[method-assign]
+        bench.queue.handle_all(bench.server)
+        with anyio.fail_after(20):
+            for receipt in receipts:
+                await receipt.sent()
+
+        assert refused_count == 1
+        assert [name for name in bench.called() if int(name) % 3 == 0] == ["0", "3", "6"]
+
+
+async def test_answers_that_are_too_large_together_are_left_out_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.queue.next_turn.MAX_ANSWERS_CHARS", 5)
+    async with opened(tmp_path) as bench:
+        with anyio.fail_after(20):
+            receipt = await bench.queue.enqueue(message("1"))
+            assert await receipt.sent() == {"seq": 1}
+
+        found = await bench.queue.find(receipt.client_id)
+        assert (found.state, found.result) == ("done", None)
 
 
 async def test_what_could_not_be_stored_for_too_long_is_refused_and_the_next_one_is_not_held_up(

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat.queue.pace import MOST, USUAL, Pace, after_turn
+from chat.queue.pace import MOST, SMALL, USUAL, Pace, after_turn, claim_size
 
 
 def idle(pace: Pace, *, claimed_count: int = 8, asked_count: int = 8) -> Pace:
@@ -40,6 +40,17 @@ def test_handlers_that_fall_behind_get_less() -> None:
     assert after_turn(Pace(4, 2), was_idle=False, is_behind=True, claimed_count=3, asked_count=3) == Pace(
         2, 1
     )
+
+
+def test_after_a_turn_that_was_too_large_many_claims_take_one_action_each() -> None:
+    pace, sizes = SMALL, []
+    for _ in range(SMALL.small_count):
+        sizes.append(claim_size(pace, 8, 10))
+        pace = idle(pace, claimed_count=1, asked_count=1)
+
+    assert set(sizes) == {(1, 1)}
+    assert pace == USUAL
+    assert claim_size(pace, 8, 10) == (8, 10)
 
 
 def test_an_empty_queue_starts_again_as_usual() -> None:
