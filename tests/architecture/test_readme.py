@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from dataserver.setting_table import SETTINGS
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +52,8 @@ def test_every_row_of_the_guarantees_names_a_test() -> None:
     guarantees = README.partition("## What it guarantees")[2].partition("\n## ")[0]
     rows = [line for line in guarantees.splitlines() if line.startswith("| ")][1:]
     assert [row for row in rows if "`test_" not in row] == []
+    files = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert set(re.findall(r"`(test_\w+\.py)`", guarantees)) <= files
 
 
 def test_every_file_the_readme_names_exists() -> None:
@@ -58,8 +62,13 @@ def test_every_file_the_readme_names_exists() -> None:
     assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
 
 
-def test_the_example_runs_as_it_stands(tmp_path: Path) -> None:
-    code = README.partition("```python\n")[2].partition("```")[0]
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"), list(zip(EXAMPLES, ["lamp", "MessageSent"], strict=True)), ids=["data", "chat"]
+)
+def test_the_examples_run_as_they_stand(code: str, says: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for _ in range(2):  # a newcomer runs it twice
         ran = subprocess.run(  # noqa: S603 - our own example
@@ -70,4 +79,4 @@ def test_the_example_runs_as_it_stands(tmp_path: Path) -> None:
             check=False,
             env=environment,
         )
-        assert (ran.returncode, "lamp" in ran.stdout) == (0, True), ran.stderr
+        assert (ran.returncode, says in ran.stdout) == (0, True), ran.stderr
