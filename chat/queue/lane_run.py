@@ -179,6 +179,7 @@ class LaneRun:
                 verdict = verdict or self._pointless(action, entry)
                 if verdict is not None:
                     return Report(action, verdict, answer, json_of(answer))
+                entry = replace(entry, state=State.CALLING)
             if self._on_step is not None:
                 self._on_step("calling")
             answer = await route.deliver(delivery)

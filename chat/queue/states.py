@@ -62,12 +62,17 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.PAUSED: frozenset(
         {State.LEASED, State.CALLING, State.QUEUED, State.EXPIRED, State.CANCELLED, State.FAILED}
     ),
-    State.FAILED: frozenset({State.QUEUED, State.CANCELLED}),
-    State.EXPIRED: frozenset({State.QUEUED}),
+    State.FAILED: frozenset({State.QUEUED, State.UNCERTAIN, State.CANCELLED}),
+    State.EXPIRED: frozenset({State.QUEUED, State.UNCERTAIN}),
     State.CANCELLED: frozenset(),
     State.DONE: frozenset(),
 }
 """From each state, where an action may go next."""
+
+OUTCOME_NOT_TOLD = "outcome_not_told"
+"""The code of what is given up because the server does not say whether it was done; asked again if it is tried again."""
+MORE_QUESTIONS_COUNT = 10
+"""So many questions more than tries may fail."""
 
 LaneNext = Literal["goes on", "waits", "is blocked", "is offline", "waits for login"]
 
@@ -140,10 +145,10 @@ def failed(entry: Entry, failure: Failure, rules: Rules, *, chance: float) -> Ve
     if is_refusal(failure, rules):
         return given_up(tried, rules)
     tried = replace(tried, attempts=entry.attempts + 1)
+    if entry.state is State.UNCERTAIN:
+        return _asked_in_vain(tried, rules, chance)
     if rules.retries.is_spent(tried.attempts):
         return given_up(tried, rules)
-    if entry.state is State.UNCERTAIN:  # the question failed, not the action: it stays uncertain
-        return _waiting(replace(tried, state=State.UNCERTAIN), rules, chance)
     return _waiting(replace(tried, state=State.RETRY_WAIT), rules, chance)
 
 
@@ -192,7 +197,8 @@ def said_of_an_old_session(verdict: Verdict) -> Verdict:
 
 def retried(entry: Entry) -> Entry:
     """Return an action that somebody wants tried again from the beginning."""
-    state = State.UNCERTAIN if entry.state is State.UNCERTAIN else State.QUEUED
+    was_told = entry.failure is None or entry.failure.code != OUTCOME_NOT_TOLD
+    state = State.QUEUED if entry.state is not State.UNCERTAIN and was_told else State.UNCERTAIN
     return replace(entry, state=state, attempts=0, in_lane=True)
 
 
@@ -206,8 +212,19 @@ def expired(entry: Entry) -> Verdict:
     return Verdict(entry=replace(entry, state=State.EXPIRED, in_lane=False))
 
 
+def _asked_in_vain(entry: Entry, rules: Rules, chance: float) -> Verdict:
+    """Return what follows when the question failed, not the action: it stays uncertain, and is not called a failure."""
+    if rules.retries.is_spent(entry.attempts - MORE_QUESTIONS_COUNT):
+        said = entry.failure.text if entry.failure else ""
+        return given_up(replace(entry, failure=Failure("answer_lost", OUTCOME_NOT_TOLD, said)), rules)
+    return _waiting(replace(entry, state=State.UNCERTAIN), rules, chance)
+
+
 def _answer_lost(entry: Entry, rules: Rules, chance: float) -> Verdict:
+    is_question = entry.state is State.UNCERTAIN and rules.on_uncertain == "ask"
     entry = replace(entry, attempts=entry.attempts + 1)
+    if is_question:
+        return _asked_in_vain(entry, rules, chance)
     if rules.on_uncertain == "hold":
         return given_up(entry, rules)
     if rules.on_uncertain == "repeat" and rules.retries.is_spent(entry.attempts):

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 _ACTIONS = """
 SELECT action.id, client_id, type, state, in_lane, action.due_ms, carried_by, finished_at_ms, lane_id, lane.owner,
        lane.due_ms, lane.blocked_by, action.not_before_at_ms,
-       EXISTS (SELECT 1 FROM dependency WHERE action_id = action.id), result, lane.key
+       EXISTS (SELECT 1 FROM dependency WHERE action_id = action.id), result, lane.key, attempts, lane.claimed_to,
+       error ->> 'code'
 FROM action JOIN lane ON lane.id = lane_id ORDER BY action.id
 """
 _COUNTS = """
@@ -43,6 +44,9 @@ class Row(NamedTuple):
     needs: int
     result: str | None
     lane: str
+    attempts: int
+    claimed_to: int | None
+    failure_code: str | None
 
 
 class Audit:
@@ -70,6 +74,26 @@ class Audit:
         for row in self.rows.values():
             assert self.kinds[row.client_id][-1] is row.state, row
             self._check_waits_for_something(row)
+
+    def claimed_by_others(self, name: str) -> list[Row]:
+        """Return the actions that somebody else than the process `name` has claimed."""
+        self.check()
+        return [
+            row
+            for row in self.rows.values()
+            if row.owner not in {None, name} and row.in_lane and row.id <= (row.claimed_to or 0)
+        ]
+
+    def check_untouched(self, before: list[Row]) -> None:
+        """Fail if anything was done to the actions in `before`, but that their owner noted that it calls them."""
+        self.check()
+        for row in before:
+            now = self.rows[row.client_id]
+            assert (now.owner, now.attempts, now.finished_at_ms) == (row.owner, row.attempts, None), (
+                row,
+                now,
+            )
+            assert now.state in {row.state, State.CALLING}, (row, now)
 
     def owner_of(self, client_id: str) -> str | None:
         """Return who has the claim of an action's lane now."""

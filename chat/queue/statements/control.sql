@@ -1,11 +1,13 @@
 -- What people and programs do to actions by hand. A lane's id is always that of the action that is named.
 
 -- name: cancel
--- Take back an action that is certainly not at the server. ?1 client id, ?2 wall time
+-- Take back an action that is certainly not at the server; one that was given up without an answer may be.
+-- ?1 client id, ?2 wall time
 UPDATE action
 SET state = 'cancelled', in_lane = 0, due_ms = NULL, payload = NULL, key_id = NULL, cancel_asked = 0,
     revision = revision + 1, changed_at_ms = ?2, finished_at_ms = ?2
 WHERE client_id = ?1 AND state IN ('queued', 'retry_wait', 'paused', 'failed')
+  AND NOT (state = 'failed' AND coalesce(error ->> 'code', '') IN ('outcome_not_told', 'outcome_unknown'))
   AND NOT EXISTS (SELECT 1 FROM lane WHERE lane.id = lane_id AND owner IS NOT NULL AND in_lane = 1
                                        AND action.id <= coalesce(claimed_to, 0) AND entered_fence IS NOT fence)
 RETURNING id;
@@ -36,7 +38,8 @@ WHERE blocked_by = (SELECT id FROM action WHERE client_id = ?1 AND state <> 'fai
 -- name: retry
 -- Try an action again from the beginning. ?1 client id, ?2 boot time, ?3 wall time
 UPDATE action
-SET state = CASE state WHEN 'uncertain' THEN 'uncertain' ELSE 'queued' END, attempts = 0,
+SET state = CASE WHEN state = 'uncertain' OR error ->> 'code' = 'outcome_not_told' THEN 'uncertain' ELSE 'queued' END,
+    attempts = 0,
     in_lane = NOT EXISTS (SELECT 1 FROM dependency WHERE action_id = action.id),
     due_ms = CASE WHEN EXISTS (SELECT 1 FROM dependency WHERE action_id = action.id) THEN NULL ELSE ?2 END,
     error = NULL, cancel_asked = 0, revision = revision + 1, changed_at_ms = ?3, finished_at_ms = NULL,

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
@@ -197,6 +198,31 @@ async def test_an_action_that_never_arrived_is_asked_for_and_then_called_again(t
 
         assert await receipt.sent() == {"seq": 1}
         assert len(bench.server.calls) == 2
+
+
+async def test_an_action_of_which_the_server_never_says_whether_it_was_done_is_given_up_as_that(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, lease_s=1e6, call_timeout_s=1e6) as bench:
+        bench.server.script(LoseAnswer())
+        bench.server.ask_steps.extend(Transient(status=500) for _ in range(10))
+        receipt = await bench.queue.enqueue(message("1"), max_attempts=1)
+        with anyio.fail_after(20):
+            await bench.until("uncertain")
+            for count in range(1, 11):
+                await until(lambda: not bench.queue._engine.runner._lanes.by_id)
+                bench.clock.advance(seconds=300)
+                while len(bench.server.asked) < count:
+                    await anyio.lowlevel.checkpoint()
+            with pytest.raises(ActionFailed, match="outcome_not_told"):
+                await receipt.sent()
+            answer = await bench.queue.cancel(receipt.client_id, redact=False)
+            await bench.queue.retry(receipt.client_id)
+            await bench.until("done", receipt.client_id)
+
+        assert answer == "too_late"
+        assert bench.called() == ["1"]
+        assert len(bench.server.asked) == 11
 
 
 async def test_a_handler_that_takes_too_long_is_stopped_and_its_answer_counts_as_lost(tmp_path: Path) -> None:

@@ -214,12 +214,33 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.frozen)
     @rule(which=numbers)
     def thaw(self, which: int) -> None:
-        async def thaw() -> None:
-            frozen = self.world.frozen
-            frozen[which % len(frozen)].gate.open()
-            await self.world.settle()
+        frozen = self.world.frozen
+        self.loop.run(self.world.thaw(frozen[which % len(frozen)]))
 
-        self.loop.run(thaw())
+    @precondition(lambda self: self.world.server.calls)
+    @rule(which=numbers, outcome=st.sampled_from(OUTCOMES), is_answered_first=st.booleans())
+    def freeze_past_a_lease(self, which: int, outcome: str, is_answered_first: bool) -> None:
+        """A worker that calls is frozen, another one takes over, and the first one comes back with its answer."""
+        call = self.world.server.calls[which % len(self.world.server.calls)]
+        if not call.process.is_working:
+            return
+
+        async def go_by() -> None:
+            call.process.gate.shut()
+            if not self.world.working:
+                await self.world.start()
+            self.world.clock.advance(61)
+            await self.world.settle()
+            if is_answered_first:
+                self.world.server.answer(call, outcome)
+            await self.world.thaw(call.process)
+            if not is_answered_first and not call.is_orphan:
+                before = self.world.audit.claimed_by_others(call.process.name)
+                self.world.server.answer(call, outcome)
+                await self.world.settle()
+                self.world.audit.check_untouched(before)
+
+        self.loop.run(go_by())
 
     @precondition(lambda self: self.world.working)
     @rule(which=numbers)
