@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.keys.errors import DecryptError
@@ -158,6 +158,7 @@ def test_pbkdf2_with_sha_1_is_that_of_rfc_6070() -> None:
     assert tried >= 4
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     passphrase=st.binary(max_size=100),
     salt=st.binary(min_size=8, max_size=40),
@@ -252,6 +253,7 @@ def test_a_stream_cut_anywhere_does_not_open() -> None:
             b"".join((opener.turn(sealed[:length]), opener.finish()))
 
 
+@settings(max_examples=60, deadline=None)
 @given(body=st.binary(max_size=40_000), context=st.binary(max_size=20), cut=st.integers(1, 20_000))
 def test_a_stream_opens_again_however_it_is_cut(body: bytes, context: bytes, cut: int) -> None:
     sealer, opener = Sealer(bytes(32), context), Opener(bytes(32), context)

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.keys import keyring
@@ -135,6 +135,7 @@ def test_a_message_of_another_key_does_not_spoil_its_neighbours() -> None:
     assert bytes(bodies.view) == b"body" + bytes(14) + bytes(4)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 2 * GROUP_BYTES).map(bytes), max_size=6))
 def test_a_batch_is_cut_into_groups_that_hold_all_of_it_in_order(items: list[bytes]) -> None:
     groups = list(grouped(items))

@@ -19,6 +19,7 @@ CONTEXT = row_context("messages", "body", 7)
 Part = st.one_of(st.text(max_size=8), st.binary(max_size=8), st.integers())
 
 
+@settings(max_examples=60, deadline=None)
 @given(body=st.binary(max_size=4_096), context=st.binary(max_size=64))
 def test_what_is_sealed_opens_again(body: bytes, context: bytes) -> None:
     key_id, sealed = RING.seal(body, context)
@@ -49,8 +50,8 @@ def test_a_message_cut_anywhere_does_not_open() -> None:
             RING.open(None, sealed[:length], CONTEXT)
 
 
+@settings(max_examples=100, deadline=None)
 @given(garbage=st.binary(max_size=300))
-@settings(max_examples=100)
 def test_garbage_does_not_open_and_does_nothing_else(garbage: bytes) -> None:
     for data in (garbage, b"WK\x01" + garbage, b"WK\x02" + garbage):
         with pytest.raises(DecryptError):
@@ -84,6 +85,7 @@ def test_a_stream_is_no_message() -> None:
         RING.open(None, stream + bytes(200))
 
 
+@settings(max_examples=100, deadline=None)
 @given(one=st.lists(Part, max_size=4), other=st.lists(Part, max_size=4))
 def test_two_rows_never_have_one_context(
     one: list[str | bytes | int], other: list[str | bytes | int]

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -149,7 +149,9 @@ class CloneMachine(NonceMachine):
     repeats = True
 
 
-_BOUNDS = settings(max_examples=40, stateful_step_count=25, deadline=None)
+_BOUNDS = settings(
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 TestWhateverIsRestored = NonceMachine.TestCase
 TestWhateverIsRestored.settings = _BOUNDS
 TestWhateverRepeats = CloneMachine.TestCase
