@@ -99,8 +99,9 @@ class Application:
         self._router = _router(ROUTES, self._services, self._front)
 
     def drain(self) -> None:
-        """Tell that the server stops: `/readyz` answers 503 from now on, everything else goes on."""
+        """Tell that the server stops: `/readyz` answers 503 from now on, streams of events end, everything else goes on."""
         self._state.draining = True
+        self._services.databases.wake_followers()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""

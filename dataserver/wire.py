@@ -112,6 +112,53 @@ class BackupsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     backups: list[BackupEntry]
 
 
+class FollowRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a table is to be followed."""
+
+    values: bool = False
+    """The rows before and after each change are logged too, not their keys alone."""
+
+
+class FollowedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a table is followed from now on, and where the log of changes stands."""
+
+    table: str
+    followed: bool
+    cursor: str
+
+
+class ChangeEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One change of one row; or, with an empty key, that a table is followed from here on, or not any more."""
+
+    seq: int
+    after: str
+    """The cursor of the event before this one in the stream, or that at which the stream began."""
+    at_ms: int
+    table: str
+    op: Literal["insert", "update", "delete", "follow", "unfollow"]
+    key: list[Any]
+    """The values of the primary key, or the rowid where there is none; bytes are `{"$base64": TEXT}`."""
+    old: dict[str, Any] | None = None
+    """The row before, where values are logged."""
+    new: dict[str, Any] | None = None
+    """The row after, where values are logged."""
+
+
+class PositionEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the stream stands."""
+
+    cursor: str
+    after: str | None
+
+
+class GapEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes that came next are not in the log any more; the stream goes on from `cursor`."""
+
+    cursor: str
+    after: str | None
+    message: str
+
+
 class ColumnAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """One column."""
 

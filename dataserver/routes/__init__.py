@@ -7,6 +7,7 @@ from typing import Final
 from dataserver.route import Route
 from dataserver.routes import (
     backups,
+    changes,
     databases,
     execute,
     export,
@@ -27,6 +28,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *pages.ROUTES,
     *rows.ROUTES,
     *export.ROUTES,
+    *changes.ROUTES,
     *tokens.ROUTES,
     *operation.ROUTES,
 )
