@@ -248,6 +248,9 @@ async def test_gathering_and_binding_get_four_seconds_and_no_more(network: Netwo
         await network.connectivity([url(1)], ca_pem="nonsense")
 
 
+@pytest.mark.parametrize(
+    "anyio_backend", ["asyncio"]
+)  # what waits for the process is the same on trio as above
 @pytest.mark.parametrize("kind", ["process"])
 async def test_a_process_does_every_check_as_the_others_do(
     network: NetworkBridge, ports: dict[str, int]

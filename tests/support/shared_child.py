@@ -29,26 +29,16 @@ def say(word: str) -> None:
     sys.stdout.flush()
 
 
-def add(buffer: bytes, times: str) -> None:
-    """Add 3 and take 1 away, so many times, then say so."""
+def count(buffer: bytes, times: str) -> None:
+    """Add 3, take 1 away, and count one up by compare-and-swap, so many times; then say so."""
     counter = SharedCounter.from_buffer(buffer)
     say("ready")
     sys.stdin.readline()
     for _ in range(int(times)):
         counter.add(3)
         counter.subtract()
-    say("done")
-
-
-def swap(buffer: bytes, times: str) -> None:
-    """Count up by compare-and-swap, so many times."""
-    counter = SharedCounter.from_buffer(buffer)
-    say("ready")
-    sys.stdin.readline()
-    won = 0
-    while won < int(times):
-        seen = counter.value
-        won += counter.compare_and_swap(seen, seen + 1)
+        while not counter.compare_and_swap(seen := counter.value, seen + 1):
+            pass
     say("done")
 
 
@@ -169,12 +159,11 @@ def kill_many(buffer: bytes, plan: str) -> None:
 
 
 COMMANDS: dict[str, Callable[[bytes, str], None]] = {
-    "add": add,
+    "count": count,
     "follow": follow,
     "kill_many": kill_many,
     "set": set_it,
     "stop": stop,
-    "swap": swap,
     "toggle": toggle,
     "wait": wait,
     "work": work,
