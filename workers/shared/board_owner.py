@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MAX_LINKS_COUNT = 256
 """More are not let in: each waiting thread of another process is one, and each object there another."""
+MAX_UNREAD_BYTES = 1024 * 1024
+"""A link that asks for more while so much waits for it is cut; ours asks one thing at a time."""
 TOKEN_BYTES = 16
 _PAUSE_S = 0.05
 
@@ -215,6 +217,8 @@ class _Server(threading.Thread):
             peer.is_let_in = secrets.compare_digest(ask.token, self.token)
         if not peer.is_let_in or self._stopping:
             raise PermissionError("a link without the token, or too late")
+        if len(peer.out) > MAX_UNREAD_BYTES:
+            raise PermissionError("a link that does not read its answers")
         if isinstance(ask, Listen):
             peer.listens = True
         nothing = isinstance(ask, Hello | Listen)
