@@ -179,6 +179,17 @@ async def test_a_task_that_waits_on_a_flag_is_woken_by_each_change(backing: Back
             await in_thread(flag.clear)
 
 
+async def test_a_wake_up_that_died_with_its_sender_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells_module, "NET_S", 0.02)
+    monkeypatch.setattr(MemoryCells, "_tell", lambda *_: None)
+    with SharedFlag() as flag, anyio.fail_after(LIMIT_S):
+        async with anyio.create_task_group() as group:
+            group.start_soon(flag.until)
+            group.start_soon(in_thread, flag.wait)
+            await anyio.wait_all_tasks_blocked()
+            flag.set()
+
+
 def test_a_wait_ends_at_its_time(backing: Backing) -> None:
     with SharedFlag(backing=backing) as flag, SharedCancellation(backing=backing) as cancellation:
         assert not flag.wait(0.01)
