@@ -75,13 +75,16 @@ class Audit:
             assert self.kinds[row.client_id][-1] is row.state, row
             self._check_waits_for_something(row)
 
-    def claimed_by_others(self, name: str) -> list[Row]:
-        """Return the actions that somebody else than the process `name` has claimed."""
+    def claimed_by(self, owners: set[str], now_ms: int) -> list[Row]:
+        """Return the actions that `owners` have claimed, and whose claims have not lapsed."""
         self.check()
         return [
             row
             for row in self.rows.values()
-            if row.owner not in {None, name} and row.in_lane and row.id <= (row.claimed_to or 0)
+            if row.owner in owners
+            and (row.lane_due_ms or 0) > now_ms
+            and row.in_lane
+            and row.id <= (row.claimed_to or 0)
         ]
 
     def check_untouched(self, before: list[Row]) -> None:

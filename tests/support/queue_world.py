@@ -27,7 +27,7 @@ from chat.queue.action_queue import ActionQueue, open_queue
 from chat.queue.settings import QueueSettings
 from chat.testing import ManualClock
 from storage import StorageError
-from tests.support.queue_audit import Audit
+from tests.support.queue_audit import Audit, Row
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -319,9 +319,14 @@ class World:
             self.audit = Audit(self.path)
         await self.settle()
 
+    def claimed_by_others(self, process: Process) -> list[Row]:
+        """Return what other processes that work have claimed."""
+        others = {each.name for each in self.working if each is not process}
+        return self.audit.claimed_by(others, self.clock.boot_ms())
+
     async def thaw(self, process: Process) -> None:
         """Let a frozen process go on; what others have claimed since is none of its business any more."""
-        before = self.audit.claimed_by_others(process.name)
+        before = self.claimed_by_others(process)
         process.gate.open()
         await self.settle()
         self.audit.check_untouched(before)
