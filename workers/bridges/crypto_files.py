@@ -1,4 +1,8 @@
-"""The part of the crypto bridge that encrypts and decrypts files and streams under the keys of a keyring."""
+"""The part of the crypto bridge that encrypts and decrypts files and streams under the keys of a keyring.
+
+A file may be encrypted twice with one subkey, when a worker died over it: each stream of Cobblestone draws a salt, and
+with it a key and nonces, of its own.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,6 @@ import anyio.to_thread
 
 from workers.bridges.crypto_sealing import SealingBridge
 from workers.bridges.crypto_streams import opened_stream, sealed_stream
-from workers.errors import TaskTimedOut, WorkerDied
 from workers.keys.envelopes import STREAM_HEAD_BYTES, Head
 from workers.keys.errors import DecryptError
 from workers.services.crypto import service
@@ -43,25 +46,12 @@ class FileSealingBridge(SealingBridge):
         Raises:
             FileRefused: A file can't be read or written; the target is as it was, as after any error.
         """
-        method, kind = "seal_file", self._place("seal_file", 0)
-        while True:
-            ticket = keyring.ticket("stream")
-            params = _file_params(source, target, ticket.head, context)
-            try:
-                with self._lent(ticket.key, kind) as key:
-                    return await self._request(
-                        method,
-                        params,
-                        int,
-                        buffers=[key],
-                        timeout_s=timeout_s,
-                        on_progress=on_progress,
-                        idempotent=False,
-                    )
-            except (WorkerDied, TaskTimedOut):
-                if not self._may_redo(kind):
-                    raise
-                method, kind = "seal_file_here", "thread"
+        ticket = keyring.ticket("stream")
+        params = _file_params(source, target, ticket.head, context)
+        with self._lent(ticket.key, self._place("seal_file", 0)) as key:
+            return await self._request(
+                "seal_file", params, int, buffers=[key], timeout_s=timeout_s, on_progress=on_progress
+            )
 
     async def decrypt_file(
         self,

@@ -39,7 +39,7 @@ Octets = bytes | memoryview
 VIEW_FROM_BYTES = 256 * 1024
 _DERIVED_AT_ONCE_COUNT = 10
 """Subkeys made on the loop, 20 us each; more are made in a thread."""
-OWN_PROCESS = frozenset({"derive", "sign", "seal_here", "seal_file_here"})
+OWN_PROCESS = frozenset({"derive", "sign", "seal_here"})
 """Never done in a worker process: secrets would have to go there or come from there, or one has just failed."""
 
 

@@ -144,13 +144,11 @@ class CryptoService(MethodService):
                 opens.append(True)
         return opens, [out]
 
-    @method(idempotent=False)
+    @method()
     def seal_file(self, params: FileParams, task: Task) -> int:
         """Return how many bytes the encrypted file has."""
         turner = Sealer(_key(task.buffers[0]), params.head + params.context)
         return turn_file(turner, params.source, params.target, task, head=params.head)
-
-    seal_file_here = seal_file
 
     @method()
     def open_file(self, params: FileParams, task: Task) -> int:

@@ -92,7 +92,7 @@ def turn_file(
     """Write `head` and what `turner` makes of `source` from byte `skip` on to `target`, and return its length.
 
     The target is on disk and whole when this returns, readable by its owner alone; a file that was there is replaced.
-    After any error it is as it was.
+    After any error it is as it was; a worker that is killed leaves a file beside it that ends in `.part`.
 
     Raises:
         DecryptError: The source does not open.
