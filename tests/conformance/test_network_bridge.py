@@ -138,6 +138,16 @@ async def test_round_trips_are_counted_one_by_one(
     assert {total for _, total in seen} <= {5}
 
 
+async def test_a_round_trip_that_takes_too_long_is_lost_and_the_others_count(network: NetworkBridge) -> None:
+    server = loopback.tcp_server(loopback.AnsweringSome(3))
+    port = await anyio.to_thread.run_sync(server.__enter__)
+    try:
+        trip = await network.latency(url(port), samples_count=4, interval_s=0.0, timeout_s=SOON_S)
+    finally:
+        await anyio.to_thread.run_sync(server.__exit__, None, None, None)
+    assert (trip.reason, len(trip.samples_ms), trip.lost_count) == ("ok", 2, 2)
+
+
 async def test_latency_to_nobody_says_why_there_is_none(
     network: NetworkBridge, ports: dict[str, int]
 ) -> None:

@@ -85,6 +85,22 @@ def http(status: str = "204 No Content", headers: str = "", body: bytes = b"") -
     return handle
 
 
+class AnsweringSome:
+    """Answers the first requests it gets, over all its connections, and no other."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+
+    def __call__(self, sock: socket.socket) -> None:
+        with sock.makefile("rb") as incoming:
+            while _request(incoming):
+                self._left -= 1
+                if self._left < 0:
+                    silent(sock)
+                    return
+                sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+
 def _request(incoming: Iterator[bytes]) -> tuple[str, int] | None:
     """Read the head of a request; None at the end."""
     first = next(incoming, b"").decode()
