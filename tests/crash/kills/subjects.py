@@ -144,7 +144,7 @@ class Peer:
             if data:
                 return await loop.run_in_executor(executor, work_in_bulk, self._ledger, number, data)
             return await loop.run_in_executor(executor, work, self._ledger, number), b""
-        except (BrokenProcessPool, RuntimeError) as error:
+        except (BrokenProcessPool, RuntimeError, OSError) as error:
             async with self._lock:
                 if executor is self._executor:
                     self.rebuilt_count += 1
