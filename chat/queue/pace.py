@@ -16,7 +16,9 @@ import msgspec
 from msgspec.structs import replace
 
 MOST = 16
-"""Lanes times actions are at most so many times as many as usual."""
+"""Lanes times actions are at most so many times as many as usual,"""
+MOST_ACTIONS_COUNT = 1_280
+"""and not more than this, unless that is usual: a longer turn leaves the handlers without work until it is written."""
 
 
 class Pace(msgspec.Struct, frozen=True, gc=False):
@@ -39,9 +41,17 @@ def claim_size(pace: Pace, lane_count: int, action_count: int) -> tuple[int, int
     return (1, 1) if pace.small_count else (lane_count, action_count * pace.actions)
 
 
-def after_turn(pace: Pace, *, was_idle: bool, is_behind: bool, claimed_count: int, asked_count: int) -> Pace:
+def most_times(usual_count: int) -> int:
+    """Return how many times as much as usual may be claimed, where `usual_count` actions are usual."""
+    return min(MOST, max(1, MOST_ACTIONS_COUNT // usual_count))
+
+
+def after_turn(
+    pace: Pace, *, most: int, was_idle: bool, is_behind: bool, claimed_count: int, asked_count: int
+) -> Pace:
     """Return the pace of the next claim after a turn that asked for `asked_count` lanes and claimed `claimed_count`.
 
+    `most`: no more than so many times as much as usual; see `most_times`.
     `was_idle`: the handlers were done with everything when it was on disk. `is_behind`: they had not begun with much of
     what was claimed before.
     """
@@ -54,13 +64,13 @@ def after_turn(pace: Pace, *, was_idle: bool, is_behind: bool, claimed_count: in
     if not was_idle:
         return pace
     if claimed_count >= asked_count:
-        return Pace(*_doubled(pace.lanes, pace.actions))
-    actions, lanes = _doubled(pace.actions, pace.lanes)
+        return Pace(*_doubled(pace.lanes, pace.actions, most))
+    actions, lanes = _doubled(pace.actions, pace.lanes, most)
     return Pace(lanes, actions)
 
 
-def _doubled(more: int, less: int) -> tuple[int, int]:
+def _doubled(more: int, less: int, most: int) -> tuple[int, int]:
     """Return `more` twice, at the cost of `less` where both together would be too much."""
-    if 2 * more * less <= MOST:
+    if 2 * more * less <= most:
         return 2 * more, less
     return (2 * more, less // 2) if less > 1 else (more, less)

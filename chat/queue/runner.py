@@ -20,7 +20,7 @@ from chat.queue.held_lanes import HeldLanes
 from chat.queue.lane_run import LaneRun
 from chat.queue.lanes import CAREFUL_COUNT
 from chat.queue.next_turn import Collected, NextTurn, lighter
-from chat.queue.pace import SMALL, USUAL, after_turn, claim_size
+from chat.queue.pace import SMALL, USUAL, after_turn, claim_size, most_times
 from chat.queue.records import ClaimRequest
 from chat.queue.rules import RulesOf
 from chat.queue.storage_troubles import MAY_PASS, Patience
@@ -81,6 +81,7 @@ class Runner:
         self._lanes = HeldLanes(outbox, settings, clock, on_ended=wake.set)
         self._rules = RulesOf(settings)
         self._pace = USUAL
+        self._most_times = most_times(settings.concurrency * AHEAD * settings.claim_count)
         self._logins_ms: dict[str, int] = {}
         self._may_be_due = True
         self._next_due_ms: int | None = None
@@ -201,6 +202,7 @@ class Runner:
             self._may_be_due = self._may_be_due or len(done.leases) >= claim.lane_count
             self._pace = after_turn(
                 self._pace,
+                most=self._most_times,
                 was_idle=bool(taken.reports) and not self._lanes.open_count,
                 is_behind=self._lanes.ready_count >= self._settings.concurrency,
                 claimed_count=len(done.leases),

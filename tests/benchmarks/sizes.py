@@ -21,6 +21,7 @@ class Sizes:
     scan_read_every_s: float
     scan_s: float
     """How long one scan takes with the machine to itself."""
+    queue_round_count: int
     queue_pace_per_s: int
     queue_pace_count: int
     queue_drain_count: int
@@ -46,6 +47,7 @@ FULL = Sizes(
     scan_read_count=300,
     scan_read_every_s=0.008,
     scan_s=3.0,
+    queue_round_count=3,
     queue_pace_per_s=1_000,
     queue_pace_count=1_000,
     queue_drain_count=5_000,
@@ -67,6 +69,7 @@ QUICK = Sizes(
     scan_read_count=20,
     scan_read_every_s=0.002,
     scan_s=0.1,
+    queue_round_count=1,
     queue_pace_per_s=1_000,
     queue_pace_count=100,
     queue_drain_count=200,
