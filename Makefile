@@ -47,7 +47,7 @@ load: .venv/.dev ## Locust against the demo data with workers on and off; one HT
 
 ACTIONS ?= 2500
 SEED ?= 0
-crash: .venv/.dev ## kill -9 and fault runs in under a minute; ACTIONS=100000 for the crash matrix at full size, SEED=n
+crash: .venv/.dev ## kill -9 and fault runs, bounded; ACTIONS=100000 for the crash matrix at full size, SEED=n
 	$(BIN)/python -m pytest tests/crash
 	$(BIN)/python -m chat.testing.crash_matrix --actions $(ACTIONS) --seed $(SEED)
 
