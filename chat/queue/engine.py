@@ -7,7 +7,7 @@ stirred, and other processes are hinted.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -19,7 +19,6 @@ from chat.queue.control import Cancelled, Control
 from chat.queue.digest_secret import digest_secret
 from chat.queue.events import EventLog
 from chat.queue.handlers import Handlers
-from chat.queue.housekeeping import Housekeeping
 from chat.queue.inbox import Inbox
 from chat.queue.merging import Merged, Merger
 from chat.queue.outbox import Outbox
@@ -27,13 +26,12 @@ from chat.queue.peers import NEWS, WORK
 from chat.queue.receipts import Ends
 from chat.queue.records import Added
 from chat.queue.resealing import Resealing
+from chat.queue.rounds import Rounds
 from chat.queue.runner import Runner
 from chat.queue.states import State
 from chat.queue.statistics_feed import StatisticsFeed
-from chat.queue.storage_troubles import MAY_PASS
 from chat.queue.traces import trace_of
 from chat.queue.views import Views
-from storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -79,10 +77,7 @@ class Engine:
         self._tables = tables
         self._peers = peers
         self._outbox = Outbox(tables)
-        self._housekeeping = Housekeeping(tables, settings, clock)
         self.resealing = Resealing(tables, packing.seal)
-        self._tick = Wake()
-        self._room_ms = 0
         self._failure: Exception | None = None
         self.inbox = Inbox(
             self._outbox,
@@ -109,6 +104,18 @@ class Engine:
             on_contact=self._on_contact,
             probe=probe,
             on_step=on_step,
+        )
+
+        self._rounds = Rounds(
+            tables,
+            settings=settings,
+            clock=clock,
+            peers=peers,
+            resealing=self.resealing,
+            runner=self.runner,
+            ends=self.ends,
+            look_up=self.look_up,
+            on_pruned=self._stir,
         )
 
     def changed(self) -> None:
@@ -174,13 +181,13 @@ class Engine:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Work, until this is left; then what is under way gets a while to end."""
-        await self._housekeeping.note_boot()
+        await self._rounds.housekeeping.note_boot()
         self.packing.digest_secret = await digest_secret(self._tables, self.packing.seal)
         await self.control.readmit()
         failure: BaseException | None = None
         async with anyio.create_task_group() as helpers:
             async with anyio.create_task_group() as group:
-                for helper in (self._keep_house, self._listen, self.statistics.run):
+                for helper in (self._rounds.run, self._listen, self.statistics.run):
                     helpers.start_soon(self._watched, helper, group.cancel_scope)
                 for task in (self.inbox.run, self.runner.run):
                     group.start_soon(self._watched, task, group.cancel_scope)
@@ -249,7 +256,7 @@ class Engine:
     def _on_hint(self, kind: bytes) -> None:
         if kind == WORK:
             self.runner.heed()
-        self._tick.set()
+        self._rounds.stir()
         self._stir()
 
     def _stir(self) -> None:
@@ -257,60 +264,7 @@ class Engine:
         self.statistics.stir()
 
     async def _make_room(self) -> None:
-        """The queue is full: clear away what has become pointless, unless that was just done."""
-        now_ms = self.clock.boot_ms()
-        if now_ms < self._room_ms:
-            return
-        self._room_ms = now_ms + int(1000 * self.settings.tick_s)
-        try:
-            await self._housekeeping.prune()
-        except StorageError as error:
-            _log.warning("chat.pruning_failed", error=str(error))
-
-    # -- once in a while ------------------------------------------------------------------------------------------
+        await self._rounds.make_room()
 
     async def _listen(self) -> None:
         await self._peers.listen(self._on_hint)
-
-    async def _keep_house(self) -> None:
-        """Do what has to be done each tick, and after a hint."""
-        settings, clock = self.settings, self.clock
-        began_ms = clock.boot_ms()
-        prune_ms = began_ms + int(1000 * settings.prune_every_s)
-        look_ms = began_ms
-        while True:
-            now_ms = clock.boot_ms()
-            self._tick.clear()
-            try:
-                if now_ms >= look_ms:
-                    look_ms = now_ms + int(1000 * settings.tick_s)
-                    await self._look_around()
-                if now_ms >= prune_ms:
-                    prune_ms = now_ms + int(1000 * settings.prune_every_s)
-                    await self.resealing.run()
-                    if await self._housekeeping.prune():
-                        self._stir()
-                    if now_ms - began_ms >= int(1000 * settings.handler_wait_s):
-                        await self._find_forgotten(now_ms)
-                waited_for = self.ends.open_ids()
-                if waited_for:
-                    await self.look_up(waited_for)
-            except MAY_PASS as error:
-                _log.info("chat.housekeeping_delayed", error=str(error))
-            await clock.wait(self._tick, look_ms)
-
-    async def _look_around(self) -> None:
-        await self._peers.look_around()
-        owners = [row[0] for row in await self._tables.read("owners")]
-        dead = self._peers.dead(owners)
-        if dead:
-            count = await self._housekeeping.take_over(dead)
-            _log.warning("chat.claims_of_the_dead_ended", process_count=len(dead), lane_count=count)
-            await self._peers.bury(dead)
-            self.runner.look()
-
-    async def _find_forgotten(self, now_ms: int) -> None:
-        limit_ms = now_ms - int(1000 * self.settings.handler_wait_s)
-        rows: list[tuple[Any, ...]] = await self._tables.read("forgotten_topics", (limit_ms,))
-        if rows:
-            self.runner.forget(tuple((row[0], row[1]) for row in rows))
