@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from storage.errors import UnsupportedSqlite as UnsupportedSqlite
     from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
     from storage.errors import WriteTimedOut as WriteTimedOut
+    from storage.live_queries import LiveQuery as LiveQuery
     from storage.nonce_blocks import NonceBlocks as NonceBlocks
     from storage.pools import StorageStatistics as StorageStatistics
     from storage.queries import Queries as Queries
@@ -82,6 +83,7 @@ _HOME = {
     "HistoryLost": "errors",
     "InvalidDatabaseName": "errors",
     "LibraryFacts": "sqlite.facts",
+    "LiveQuery": "live_queries",
     "MigrationFailed": "errors",
     "NonceBlocks": "nonce_blocks",
     "NotAllowed": "errors",

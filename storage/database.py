@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -19,6 +19,7 @@ from storage.change_log import ChangeLog
 from storage.changes import ChangeFeed, Cursor
 from storage.errors import DatabaseNotFound
 from storage.function_names import name_of
+from storage.live_queries import LiveAnswer, LiveAnswers, LiveQuery
 from storage.migrations import load
 from storage.pool_errors import UNENCODABLE, failed_read, failed_write, refused_parameters
 from storage.queries import Queries
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
         AsyncIterator,
+        Awaitable,
         Callable,
         Collection,
         Iterable,
@@ -48,7 +50,10 @@ if TYPE_CHECKING:
 
     Params = Sequence[Any] | Mapping[str, Any]
 
+T = TypeVar("T")
+
 _CLOSE_STREAM_S = 5.0
+_STORED_TABLES = "SELECT lower(name) FROM sqlite_schema WHERE type = 'table'"
 
 _stream_numbers = count(1)
 """Given here and not by the worker, so that a stream can be closed whose opening was not waited for."""
@@ -76,6 +81,7 @@ class Database(Queries):
         self._generation = generation
         self._gate = WriteGate(max_waiting_count=settings.max_queue_size)
         self.change_log = ChangeLog(self)
+        self._live = LiveAnswers()
         self.is_dropped = False
         """Its file is gone or about to be, and every call fails."""
 
@@ -279,6 +285,49 @@ class Database(Queries):
             TableNotFollowed, HistoryLost, StorageError: When it is asked; see `ChangeFeed.page`.
         """
         return ChangeFeed(self.change_log, tables, since)
+
+    def live_query(self, sql: str, params: Params = ()) -> LiveQuery[list[tuple[Any, ...]]]:
+        """Return an iterator over the rows of `sql`: as they are now, and again whenever they are others.
+
+        All tables that it reads have to be followed. It runs once for all who ask the same.
+
+        Raises:
+            ParameterMismatch: A parameter is nothing that SQLite stores.
+            TableNotFollowed, StorageError: When it is asked; see `LiveQuery.next_answer`.
+        """
+        return self._live_answers(sql, params, "rows", lambda: self.query(sql, params))
+
+    def live_json(
+        self, sql: str, params: Params = (), *, shape: Literal["objects", "arrays"] = "objects"
+    ) -> LiveQuery[bytes]:
+        """Return an iterator as `live_query`, over what `query_body` gives with its columns.
+
+        Raises:
+            ParameterMismatch, TableNotFollowed, StorageError: As `live_query`.
+        """
+
+        async def read() -> bytes:
+            with await self.query_body(sql, params, shape=shape, envelope=True) as body:
+                return await body.read()
+
+        return self._live_answers(sql, params, shape, read)
+
+    def _live_answers(
+        self, sql: str, params: Params, form: str, read: Callable[[], Awaitable[T]]
+    ) -> LiveQuery[T]:
+        key = [form, sql, bound(params)]
+        try:
+            return self._live.shared(
+                key, lambda: LiveAnswer(self.change_log, read, lambda: self._tables_read(sql))
+            )
+        except UNENCODABLE as error:
+            raise refused_parameters(error) from error
+
+    async def _tables_read(self, sql: str) -> list[str]:
+        """Return the tables that `sql` reads, without views and what is no table of the database."""
+        found = await self._read("tables_read", [sql], sql, None)
+        stored = {name for (name,) in await self.query(_STORED_TABLES)}
+        return [name for name in found if name in stored]
 
     async def tables(self) -> list[TableInfo]:
         """Return the tables and views by name, without SQLite's own.

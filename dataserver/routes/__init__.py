@@ -11,6 +11,7 @@ from dataserver.routes import (
     databases,
     execute,
     export,
+    live,
     operation,
     pages,
     query,
@@ -29,6 +30,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *rows.ROUTES,
     *export.ROUTES,
     *changes.ROUTES,
+    *live.ROUTES,
     *tokens.ROUTES,
     *operation.ROUTES,
 )

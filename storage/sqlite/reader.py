@@ -173,6 +173,15 @@ class Reader:
             )
         return plan, (text for (text,) in rows)
 
+    def tables_read(self, sql: str) -> list[str]:
+        """Return what `sql` reads, in small letters: tables, those under its views, and the views.
+
+        Raises:
+            StorageError: It is no statement that may be read.
+        """
+        self._plans.made(sql, "rows")  # the authorizer is asked anew
+        return sorted(self._authorizer.tables)
+
     def tables(self) -> list[list[Any]]:
         """Return what the database holds; see `Schema.tables`."""
         with translated():

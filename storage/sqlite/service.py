@@ -30,7 +30,7 @@ class ReaderService:
     """Reads databases; keeps their connections and the streams begun in this worker.
 
     Parameters of its methods, after `path, generation`: `json` takes `sql, params, shape, envelope, max_bytes`, `rows`
-    `sql, params, as_maps, max_count, max_bytes`, `tables` nothing more; `stream_open` takes `number, path, generation,
+    `sql, params, as_maps, max_count, max_bytes`, `tables` nothing more, `tables_read` `sql`; `stream_open` takes `number, path, generation,
     sql, params, format`, `stream_next` and `stream_close` the number alone; `snapshot_open` takes `number, path,
     generation`, `snapshot_json` and `snapshot_rows` take the number instead of path and generation. A path whose generation is another than that of the open connection is opened anew:
     the database was dropped and made again under the same name.
@@ -65,6 +65,7 @@ class ReaderService:
             "stream_next": self._stream_next,
             "stream_close": self._stream_close,
             "tables": self._tables,
+            "tables_read": self._tables_read,
         }
 
     def run(self, call: Call) -> Any:
@@ -157,3 +158,7 @@ class ReaderService:
     def _tables(self, params: Any) -> list[list[Any]]:
         path, generation = params
         return self._reader(path, generation).tables()
+
+    def _tables_read(self, params: Any) -> list[str]:
+        path, generation, sql = params
+        return self._reader(path, generation).tables_read(sql)

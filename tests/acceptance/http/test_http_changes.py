@@ -214,3 +214,39 @@ def test_a_server_that_stops_ends_its_streams_and_the_next_one_goes_on(
                 later = [events.change()["key"] for _ in range(2 - len(seen))]
         assert server.stop() == 0
     assert [*seen, *later] == [[2], [3]]
+
+
+@contextmanager
+def listening(base: Base, sql: str, *, query: str = "") -> Iterator[Events]:
+    request = {"sql": sql, "shape": "arrays"}
+    with base.house.client.stream("POST", f"{base.path}/live{query}", headers=ACCEPT, json=request) as answer:
+        assert answer.status_code == 200
+        yield Events(answer.iter_lines())
+
+
+def test_a_live_query_answers_again_when_its_answer_is_another(followed: Base) -> None:
+    sql = "SELECT count(*) AS n FROM t"
+    with listening(followed, sql, query="?heartbeat_ms=100") as events:
+        assert events.next() == ("result", {"columns": ["n"], "rows": [[3]]})
+        first_id = events.last_id
+        followed.execute("UPDATE t SET age = 7 WHERE id = 1")
+        insert(followed, 10)
+        assert events.next() == ("result", {"columns": ["n"], "rows": [[4]]})
+        assert events.last_id != first_id
+        followed.house.client.delete(f"{followed.path}/tables/t/changes").raise_for_status()
+        found = events.next()
+        assert found is not None
+        assert found[0] == "end"
+        assert events.next() is None
+
+
+def test_a_live_query_of_what_is_not_followed_is_refused(followed: Base) -> None:
+    followed.execute("CREATE TABLE aside (id INTEGER PRIMARY KEY)")
+    answer = followed.house.client.post(
+        f"{followed.path}/live", json={"sql": "SELECT * FROM aside"}, headers=ACCEPT
+    )
+    assert (answer.status_code, error_of(answer)["code"]) == (409, "table_not_followed")
+    answer = followed.house.client.post(
+        f"{followed.path}/live", json={"sql": "DELETE FROM t"}, headers=ACCEPT
+    )
+    assert (answer.status_code, error_of(answer)["code"]) == (403, "not_read_only")

@@ -23,6 +23,8 @@ LEAST = {
     "GET /v1/databases/{db}/changes": "read",
     "PUT /v1/databases/{db}/tables/{table}/changes": "admin",
     "DELETE /v1/databases/{db}/tables/{table}/changes": "admin",
+    "POST /v1/databases/{db}/live": "read",
+    "POST /v1/databases/{db}/explain": "read",
     "GET /v1/databases/{db}/tables": "read",
     "GET /v1/databases/{db}/tables/{table}": "read",
     "GET /v1/databases/{db}/tables/{table}/rows": "read",
@@ -43,6 +45,8 @@ LEAST = {
 }
 BODIES: dict[str, Any] = {
     "POST /v1/databases/{db}/query": {"sql": "SELECT 1"},
+    "POST /v1/databases/{db}/live": {"sql": "SELECT 1"},
+    "POST /v1/databases/{db}/explain": {"sql": "SELECT 1"},
     "POST /v1/databases/{db}/execute": {"sql": "UPDATE t SET age = 1"},
     "POST /v1/databases/{db}/export": {"sql": "SELECT 1"},
     "POST /v1/tokens": {"role": "read"},
