@@ -45,7 +45,7 @@ bench: .venv/.dev ## the table of ratios; saved as JSON under .benchmarks/
 load: .venv/.dev ## Locust against the demo data with workers on and off; one HTML report
 	$(BIN)/python -m loadtests.compare
 
-ACTIONS ?= 2500
+ACTIONS ?= 1500
 SEED ?= 0
 crash: .venv/.dev ## kill -9 and fault runs, bounded; ACTIONS=100000 for the crash matrix at full size, SEED=n
 	$(BIN)/python -m pytest tests/crash

@@ -13,6 +13,14 @@ doubled, reordered or told wrongly. Each number but those of the first part of t
     plan -> ledger, server_log, wire -> line, mischief -> sender, bad_server, fates -> supervisor -> evidence -> audit
 
     python -m chat.testing.crash_matrix --actions 100000 --processes 4 --seed 1
+
+That run of 2026-11-23 took 820 s on two busy cores, with 1,082 kills (72 to 113 at each step of the queue), 154 freezes
+and 92 stops; the server had 119,470 calls, refused 5,570 duplicates and was asked 19,289 times about an action whose
+outcome was not known. Nothing went wrong. On the same day each of these changes to the queue was found within 1,500
+actions: acknowledging before the commit, calling again without asking, no fence (by the guarded actions alone, and by
+one or two of them), a stop that forgets a call, overtaking after a failure, the newest first, a lost answer as done, a
+500 as final, dependencies not waited for, lost logins, miscounting, claims of the dead that never lapse. Claims without
+a lease were not: one is due again at once, and the queue gets nowhere; the time limit tells.
 """
 
 from __future__ import annotations
