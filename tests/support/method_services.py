@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 import os
 import signal
 import threading
@@ -87,7 +86,7 @@ class BenchMethods(MethodService):
         output = task.allocate(source.nbytes)
         output.view[:5] = source[:5]
         file_number = os.fstat(output.fd).st_ino if output.fd is not None else 0
-        return Moved(isinstance(source.obj, mmap.mmap), file_number, os.getpid()), [output]
+        return Moved(not isinstance(source.obj, bytes | bytearray), file_number, os.getpid()), [output]
 
     @method()
     def many(self, params: int, task: Task) -> tuple[None, Sequence[bytes]]:  # noqa: ARG002
