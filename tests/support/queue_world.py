@@ -270,6 +270,8 @@ class Process:
         self.gate.tear_down()
         if self._task is not None:
             self._task.cancel()
+            await asyncio.sleep(0)
+            self._clock.advance(2 * SETTINGS.stop_grace_s)
             with anyio.fail_after(20), suppress(asyncio.CancelledError, StorageError):
                 await self._task
 

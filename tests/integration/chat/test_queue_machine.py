@@ -241,25 +241,32 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(which=numbers, outcome=st.sampled_from(OUTCOMES), moment=st.sampled_from(MOMENTS))
     def freeze_past_a_lease(self, which: int, outcome: str, moment: str) -> None:
         """A worker that calls is frozen, another one takes over, and the first one comes back with its answer."""
-        if not self.world.server.calls:
+        if not self.world.working:
             return
-        call = self.world.server.calls[which % len(self.world.server.calls)]
-        if not call.process.is_working:
-            return
+        process = self.working(which)
 
         async def go_by() -> None:
-            call.process.gate.shut()
+            process.queue.go_online()
+            self.number += 1
+            self.world.put(process, payloads.SendMessage(room_id=f"c{self.number}", content=f"{self.number}"))
+            await self.world.settle()
+            call = next((each for each in self.world.server.calls if each.process is process), None)
+            if call is None or call.is_orphan:
+                return
+            process.gate.shut()
             if moment == "before the lease ends":
                 self.world.server.answer(call, outcome)
             if not self.world.working:
                 await self.world.start()
+            for other in self.world.working:
+                other.queue.go_online()
             self.world.clock.advance(61)
             await self.world.settle()
             if moment == "while it is frozen":
                 self.world.server.answer(call, outcome)
-            await self.world.thaw(call.process)
+            await self.world.thaw(process)
             if moment == "after it has thawed" and not call.is_orphan:
-                before = self.world.claimed_by_others(call.process)
+                before = self.world.claimed_by_others(process)
                 self.world.server.answer(call, outcome)
                 await self.world.settle()
                 self.world.audit.check_untouched(before)
