@@ -112,6 +112,9 @@ def test_a_part_of_a_key_that_is_neither_text_nor_number_is_refused() -> None:
         {"priority": 3},
         {"max_attempts": 0},
         {"coalescing": "toggle", "key": ("host",)},
+        {"coalescing": "toggle", "subject": ("host",), "is_on": True},
+        {"coalescing": "fields", "subject": ("host",)},
+        {"coalescing": "edit", "subject": ("host",)},
     ],
 )
 def test_a_declaration_whose_parts_do_not_fit_is_refused(facts: dict[str, Any]) -> None:

@@ -200,3 +200,35 @@ def test_an_uncertain_action_stays_so_while_the_question_gets_no_answer() -> Non
 def test_no_state_is_without_a_row_in_the_table_and_only_done_and_cancelled_lead_nowhere() -> None:
     assert set(TRANSITIONS) == set(State)
     assert {state for state, after in TRANSITIONS.items() if not after} == {State.DONE, State.CANCELLED}
+
+
+def test_what_is_outside_of_its_lane_is_due_again_however_short_it_has_to_wait() -> None:
+    verdict = states.failed(Entry(state=State.CALLING), of("transient"), rules_with(stuck="skip"), chance=0.0)
+
+    assert (verdict.wait_s, verdict.entry.in_lane, verdict.has_due_time) == (0.0, False, True)
+
+
+def test_questions_that_fail_do_not_make_an_action_a_failed_one() -> None:
+    entry = Entry(state=State.UNCERTAIN, attempts=1)
+    asked_count = 0
+    while entry.state is State.UNCERTAIN:
+        kind: FailureKind = "transient" if asked_count % 2 else "answer_lost"
+        entry = states.failed(entry, of(kind, status=500), rules_with(), chance=0.5).entry
+        asked_count += 1
+
+    assert asked_count == 2 + states.MORE_QUESTIONS_COUNT
+    assert entry.failure is not None
+    assert (entry.state, entry.failure.code) == (State.FAILED, states.OUTCOME_NOT_TOLD)
+    assert states.retried(entry).state is State.UNCERTAIN
+
+
+def test_what_a_replaced_session_said_is_tried_again_at_once() -> None:
+    expired = states.failed(Entry(state=State.CALLING, attempts=1), of("auth"), rules_with(), chance=0.5)
+    again = states.said_of_an_old_session(expired)
+
+    assert (again.entry.state, again.entry.attempts, again.lane, again.wait_s) == (
+        State.QUEUED,
+        1,
+        "waits",
+        0.0,
+    )
