@@ -13,10 +13,11 @@ import anyio.to_thread
 import pytest
 
 from tests.support.waiting import until
-from workers import Kind, Pool, PoolSettings, TaskTimedOut, open_pool
+from workers import Kind, Pool, PoolSettings, ServiceUnavailable, TaskTimedOut, open_pool
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
 SERVICE = "tests.support.services:BenchService"
 
@@ -28,9 +29,11 @@ def isolated(request: pytest.FixtureRequest) -> Kind:
     return chosen
 
 
-def opened(kind: Kind, **numbers: Any) -> AbstractAsyncContextManager[Pool]:
+def opened(
+    kind: Kind, options: dict[str, Any] | None = None, **numbers: Any
+) -> AbstractAsyncContextManager[Pool]:
     settings = PoolSettings(kind=kind, **{"worker_count": 1, **numbers})
-    return open_pool(SERVICE, {}, settings, name="bench", has_lanes=False)
+    return open_pool(SERVICE, options or {}, settings, name="bench", has_lanes=False)
 
 
 async def called(pool: Pool, into: list[Any], method: str, params: Any = None, **how: Any) -> None:
@@ -153,6 +156,49 @@ async def test_a_process_with_too_much_memory_is_replaced() -> None:
         before = await pool.call("pid")
         await until(lambda: pool.statistics().recycled_count >= 1)
         assert await pool.call("pid") != before
+
+
+async def test_an_old_worker_serves_on_while_no_new_one_can_be_started(
+    isolated: Kind, tmp_path: Path
+) -> None:
+    mark = anyio.Path(tmp_path / "broken")
+    options = {"broken_mark": str(mark)}
+    async with opened(isolated, options, recycle_after_count=1, spare_count=0) as pool:
+        await mark.touch()
+        for number in range(3):
+            assert await pool.call("echo", number) == number
+        await pool.call("keep", ["state", "old"])
+        assert pool.statistics().recycled_count == 0
+        await mark.unlink()
+        while not pool.statistics().recycled_count:
+            assert await pool.call("echo", "again") == "again"
+        assert await pool.call("keep", ["state", "new"]) is None
+
+
+async def test_a_worker_with_a_session_is_not_replaced_under_it(isolated: Kind) -> None:
+    async with opened(isolated, recycle_after_count=1) as pool, pool.session() as session:
+        await session.call("keep", ["state", "kept"])
+        for _ in range(5):
+            await pool.call("echo", 1)
+        assert await session.call("keep", ["state", "kept"]) == "kept"
+
+
+async def test_more_restarts_than_may_be_pause_the_pool_and_calls_are_told() -> None:
+    async with opened("process", max_restarts_count=1, restart_window_s=60.0, breaker_count=3) as pool:
+        for restarts_count in (0, 1):
+            os.kill(await pool.call("pid"), signal.SIGKILL)
+            if not restarts_count:
+                await until(lambda: pool.statistics().restarts_count == 1)
+        await until(lambda: pool.statistics().alive_count == 0)
+        refusal: list[Exception] = []
+        while not refusal:
+            try:
+                await pool.call("echo", 1, timeout_s=0.2)
+            except TaskTimedOut:
+                continue  # it was sent just before the pool saw that it has to pause
+            except ServiceUnavailable as error:
+                refusal.append(error)
+        assert "died" in str(refusal[0])
 
 
 async def test_a_worker_that_runs_is_not_replaced_before_it_has_answered(isolated: Kind) -> None:

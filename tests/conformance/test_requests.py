@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 import pytest
+from anyio.lowlevel import checkpoint
 
 from tests.support.method_services import Declined, Digest, Moved, Numbers, Sum
 from tests.support.waiting import until
@@ -24,6 +25,7 @@ from workers import (
     TaskTimedOut,
     UnknownMethod,
     WorkerDied,
+    handing_out,
     open_pool,
 )
 
@@ -285,3 +287,24 @@ async def test_requests_of_high_priority_go_first_and_those_of_low_last(isolated
             await until(lambda waiting=number + 1: pool.statistics().waiting_count == waiting)  # type: ignore[misc]  # bound now
         await until(lambda: len(answers) == 6)
     assert answers == [2, 5, 1, 4, 0, 3]
+
+
+async def test_requests_go_to_each_worker_in_turn_where_that_is_wanted(isolated: Kind) -> None:
+    async with opened(isolated, worker_count=2, balance="round-robin") as pool:
+        threads = {(await pool.request("thread", None, int)).value for _ in range(10)}
+    assert len(threads) == 2
+
+
+async def test_a_request_of_low_priority_is_deferred_and_not_starved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handing_out, "PATIENCE_S", 0.0)
+    answers: list[Any] = []
+    async with opened("thread", request_window_count=1) as pool, anyio.create_task_group() as group:
+        begin(group, pool, [], "obey", 0.5)
+        await until(lambda: pool.statistics().in_flight_count == 1)
+        for number, priority in enumerate(("low", "normal", "high")):
+            begin(group, pool, answers, "count", number, priority=priority)
+            await until(lambda waiting=number + 1: pool.statistics().waiting_count == waiting)  # type: ignore[misc]  # bound now
+            for _ in range(10):  # turns, in which it is handed out, or found to have waited long enough
+                await checkpoint()
+        await until(lambda: len(answers) == 3)
+    assert answers == [2, 0, 1]

@@ -145,5 +145,9 @@ class BenchMethods(MethodService):
         return str(self.options["worker_kind"])
 
     @method()
+    def thread(self, params: None, task: Task) -> int:  # noqa: ARG002
+        return os.getpid() ^ threading.get_native_id() << 32
+
+    @method()
     def where(self, params: None, task: Task) -> str:  # noqa: ARG002
         return str(self.options["worker_kind"])

@@ -27,6 +27,8 @@ class BenchService:
     def __init__(self, options: dict[str, Any]) -> None:
         if options.get("broken"):
             raise RuntimeError("this service can't be built")
+        if "broken_mark" in options and Path(options["broken_mark"]).exists():
+            raise RuntimeError("this service can't be built now")
         self._options = options
         self._interrupted = threading.Event()
         self._kept: dict[str, Any] = {}
