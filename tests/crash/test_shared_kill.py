@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import mmap
+import os
+import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 KILLS_COUNT: dict[Backing, int] = {"atomics": 150, "lock": 150, "owner": 100}
 AT_ONCE_COUNT = 4
+STOPS_COUNT = 50
 LIMIT_S = 50.0
 SOON_S = 10.0
 
@@ -107,6 +111,34 @@ def test_a_progress_is_whole_after_those_who_reset_it_were_killed(backing: Backi
         progress.reset(8)
         assert within(lambda: progress.add(2))
         assert progress.percent == 25.0
+
+
+def test_a_user_that_is_stopped_holds_up_nobody_where_there_are_atomics(tmp_path: Path) -> None:
+    file = tmp_path / "tally"
+    file.write_bytes(bytes(16))
+    pause = threading.Event()
+    with SharedCounter(backing="atomics") as counter:
+        command = [sys.executable, "-m", "tests.support.shared_child", "tally", counter.get_buffer().hex()]
+        user = subprocess.Popen([*command, f"{file}:0"], cwd=ROOT)  # noqa: S603 - our own code
+        try:
+            for _ in range(STOPS_COUNT):
+                assert within(partial(wait_for_more, counter, counter.value))
+                user.send_signal(signal.SIGSTOP)
+                os.waitid(os.P_PID, user.pid, os.WSTOPPED | os.WNOWAIT)
+                stopped_at = counter.value
+                assert within(counter.add)
+                assert counter.value == stopped_at + 1
+                user.send_signal(signal.SIGCONT)
+                pause.wait(0.001)
+        finally:
+            user.kill()
+            user.wait()
+
+
+def wait_for_more(counter: SharedCounter, seen: int) -> None:
+    pause = threading.Event()
+    while counter.value == seen:
+        pause.wait(0.001)
 
 
 def test_a_counter_whose_owner_is_killed_says_so_and_one_in_memory_lives_on() -> None:

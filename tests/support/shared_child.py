@@ -163,6 +163,7 @@ COMMANDS: dict[str, Callable[[bytes, str], None]] = {
     "follow": follow,
     "kill_many": kill_many,
     "set": set_it,
+    "tally": tally,
     "stop": stop,
     "toggle": toggle,
     "wait": wait,

@@ -1,8 +1,9 @@
 """A page of memory that processes share: a sealed memfd, mapped, and what its head says.
 
 A memfd has no name, no tracker and no leftovers. `multiprocessing.shared_memory` was not taken: its tracker unlinks
-segments that are in use (cpython#82300), and a full `/dev/shm` is a SIGBUS. The seal keeps one user from taking the
-page from under another by shrinking it.
+segments that are in use (cpython#82300), and a full `/dev/shm` is a SIGBUS when it is touched. Here the page is
+written by system calls before it is mapped, so want of memory is an `OSError` where it is made; and the seal keeps
+one user from taking it from under another by shrinking it.
 """
 
 from __future__ import annotations
