@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from workers.body import SLICE_BYTES, Body, is_sealed, memory_file, sealed, spilled
-from workers.mappings import fresh
+from workers.mappings import close_file, fresh
 
 if TYPE_CHECKING:
     from collections import deque
@@ -56,7 +56,7 @@ class Attachments:
             let_go(self.size_bytes)
         self.items = []
         while self.fds:
-            os.close(self.fds.pop())
+            close_file(self.fds.pop(), self.size_bytes)
 
     def share(self, buffers: Sequence[Input]) -> None:
         """Take `buffers` for a worker in this process: nothing is copied."""

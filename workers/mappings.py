@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _thread
 import mmap
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,6 +44,17 @@ def of_file(fd: int, size_bytes: int) -> memoryview:
     if size_bytes < LARGE_BYTES or sys.platform != "linux":
         return memoryview(mmap.mmap(fd, size_bytes, prot=mmap.PROT_READ))
     return _mapped(fd, size_bytes, mmap.PROT_READ, mmap.MAP_SHARED).toreadonly()
+
+
+def close_file(fd: int, size_bytes: int) -> None:
+    """Close a file of so many bytes; a large one elsewhere, since the last to close it gives its pages back."""
+    if size_bytes < LARGE_BYTES:
+        os.close(fd)
+        return
+    try:
+        _thread.start_new_thread(os.close, (fd,))
+    except RuntimeError:  # no thread is to be had
+        os.close(fd)
 
 
 def _mapped(fd: int, size_bytes: int, protection: int, flags: int) -> memoryview:

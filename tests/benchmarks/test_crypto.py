@@ -56,14 +56,17 @@ _LEAST_COUNT = 3
 
 @contextmanager
 def crypto_of(*kinds: str) -> Iterator[tuple[BlockingPortal, dict[str, CryptoBridge]]]:
-    """Give an event loop, and a bridge on it for each kind; `placed` is one that places calls by itself."""
+    """Give an event loop, and a bridge on it for each kind; `placed` is one that places calls by itself.
+
+    Each has as many workers as by default, half the cores: with one a core, the loop waits for a core now and then.
+    """
     with start_blocking_portal("asyncio", {"use_uvloop": True}) as portal:
         managers, opened = [], {}
         try:
             for kind in kinds:
                 forced = next((each for each in KINDS if each == kind), None)
                 manager = portal.wrap_async_context_manager(
-                    open_bridges(BridgeSettings(kind=forced, worker_count=2, max_waiting_bytes=4096 * MIB))
+                    open_bridges(BridgeSettings(kind=forced, max_waiting_bytes=4096 * MIB))
                 )
                 opened[kind] = manager.__enter__().crypto
                 managers.append(manager)

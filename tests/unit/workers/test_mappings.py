@@ -12,7 +12,7 @@ import pytest
 
 from workers import mappings
 from workers.body import memory_file
-from workers.mappings import LARGE_BYTES, fresh, of_file
+from workers.mappings import LARGE_BYTES, close_file, fresh, of_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +86,34 @@ def test_without_threads_it_is_given_back_all_the_same(monkeypatch: pytest.Monke
 
     mappings._unmap(munmap, 5, 6)
     assert given == [11]
+
+
+@pytest.mark.parametrize(("size", "elsewhere"), [(1_000, 0), (LARGE_BYTES, 1)])
+def test_only_a_large_file_is_closed_by_another_thread(
+    monkeypatch: pytest.MonkeyPatch, size: int, elsewhere: int
+) -> None:
+    asked: list[tuple[object, tuple[int, ...]]] = []
+    monkeypatch.setattr("_thread.start_new_thread", lambda *call: asked.append(call))
+    file = memory_file()
+    close_file(file, size)
+    assert len(asked) == elsewhere
+    if elsewhere:
+        assert asked == [(os.close, (file,))]
+        os.close(file)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(file)
+
+
+@linux
+def test_a_large_file_is_closed_without_threads_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    file = memory_file()
+    close_file(file, LARGE_BYTES)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(file)
 
 
 @linux
