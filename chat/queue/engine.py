@@ -68,7 +68,7 @@ class Engine:
         self.packing = packing
         self.handlers = Handlers(packing.types)
         self.ends = Ends()
-        self.views = Views(tables, packing, clock)
+        self.views = Views(tables, packing, clock, self.handlers.handles)
         self.control = Control(tables, self.views, packing, clock)
         self.events = EventLog(tables, self.views, clock, tick_s=settings.tick_s)
         self.statistics = StatisticsFeed(

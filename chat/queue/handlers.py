@@ -80,6 +80,10 @@ class Handlers:
         """Return the route of the type `name`, if it has one."""
         return self._routes.get(name)
 
+    def handles(self, name: str) -> bool:
+        """Return whether the type `name` has a route."""
+        return name in self._routes
+
     def topics(self) -> tuple[tuple[str, int], ...]:
         """Return the topics, with their priorities, of which at least one type has a route."""
         return self._topics

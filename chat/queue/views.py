@@ -13,7 +13,7 @@ from chat.queue.states import State
 from chat.queue.tables import STATES, failure_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from chat.queue.clock import QueueClock
     from chat.queue.connectivity import Contact
@@ -81,10 +81,17 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
 class Views:
     """Reads one queue."""
 
-    def __init__(self, tables: Tables, packing: Packing, clock: QueueClock) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        packing: Packing,
+        clock: QueueClock,
+        handles: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._tables = tables
         self._packing = packing
         self._clock = clock
+        self._handles = handles
 
     async def find(self, client_id: str) -> ActionView:
         """Return an action.
@@ -140,7 +147,8 @@ class Views:
                 state=view.state,
                 text=f"it is {view.state}" if text == view.state else f"{view.state}: {text}",
             )
-        return _why(view, _Facts(*rows[0]), contact, self._clock.boot_ms())
+        is_handled = self._handles(view.type)
+        return _why(view, _Facts(*rows[0]), contact, self._clock.boot_ms(), is_handled=is_handled)
 
     def _view(self, row: tuple[Any, ...]) -> ActionView:
         client_id, name, version, lane, _, account, state, attempts, _, created, changed, finished = row[:12]
@@ -210,7 +218,9 @@ class _Facts(msgspec.Struct, frozen=True):
     needed_error: str | None
 
 
-def _why(view: ActionView, facts: _Facts, contact: Contact, now_ms: int) -> Why:  # noqa: PLR0911 - one a reason
+def _why(  # noqa: PLR0911 - one a reason
+    view: ActionView, facts: _Facts, contact: Contact, now_ms: int, *, is_handled: bool
+) -> Why:
     def because(text: str, behind: str | None = None, due_ms: int | None = None) -> Why:
         wait_ms = None if due_ms is None else max(0, due_ms - now_ms)
         return Why(state=view.state, text=text, behind=behind, ahead_count=facts.ahead_count, wait_ms=wait_ms)
@@ -235,7 +245,7 @@ def _why(view: ActionView, facts: _Facts, contact: Contact, now_ms: int) -> Why:
         return because(_waiting("it waits until its time", view), due_ms=facts.due_ms)
     if facts.lane_due_ms is not None and facts.lane_due_ms > now_ms:
         return because(_waiting("it waits", view), due_ms=facts.lane_due_ms)
-    return because("it is next")
+    return because("it is next" if is_handled else f"nobody here delivers actions of the type {view.type}")
 
 
 def _waiting(text: str, view: ActionView) -> str:

@@ -208,6 +208,10 @@ async def test_an_action_says_behind_how_many_it_waits(tmp_path: Path) -> None:
         receipts = [await bench.queue.enqueue(message(str(number))) for number in range(5)]
         why = await bench.queue.explain(receipts[4].client_id)
         first = await bench.queue.explain(receipts[0].client_id)
+        bench.queue.go_offline()
+        bench.queue.handle_all(bench.server)
+        offline = await bench.queue.explain(receipts[0].client_id)
 
         assert (why.ahead_count, why.behind) == (4, receipts[0].client_id)
-        assert first.text == "it is next"
+        assert first.text == "nobody here delivers actions of the type send-message"
+        assert offline.text == "it waits for a connection"
