@@ -30,6 +30,8 @@ class Sizes:
     queue_waiting_counts: tuple[int, ...]
     file_bytes: int
     """Of a file that is hashed, split and merged."""
+    buffer_bytes: int
+    """The largest buffer that is sent to a worker and back."""
     web_round_count: int
     web_seconds: float
     installs_peers: bool
@@ -54,6 +56,7 @@ FULL = Sizes(
     queue_wake_count=100,
     queue_waiting_counts=(10, 10_000, 1_000_000),
     file_bytes=64 * 1024 * 1024,
+    buffer_bytes=16 * 1024 * 1024,
     web_round_count=3,
     web_seconds=2.0,
     installs_peers=True,
@@ -76,6 +79,7 @@ QUICK = Sizes(
     queue_wake_count=10,
     queue_waiting_counts=(10, 1_000),
     file_bytes=2 * 1024 * 1024,
+    buffer_bytes=64 * 1024,
     web_round_count=1,
     web_seconds=0.2,
     installs_peers=False,
