@@ -49,6 +49,7 @@ ACTIONS ?= 1500
 SEED ?= 0
 crash: .venv/.dev ## kill -9 and fault runs, bounded; ACTIONS=100000 for the crash matrix at full size, SEED=n
 	$(BIN)/python -m pytest tests/crash
+	$(BIN)/python -m chat.testing.crash_matrix --actions $(ACTIONS) --seed $(SEED) --calm
 	$(BIN)/python -m chat.testing.crash_matrix --actions $(ACTIONS) --seed $(SEED)
 
 long: .venv/.dev ## what takes minutes: the tools from end to end

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     type=click.Choice(list(SABOTAGES)),
     help="Break the transport, to see that the audit finds it.",
 )
-@click.option("--calm", is_flag=True, help="No kills and a good server: what the rest costs.")
+@click.option("--calm", is_flag=True, help="No kills and a good server: each action is called once.")
 @click.option("--json", "wants_json", is_flag=True, help="One line of JSON instead of the table.")
 def main(
     *,

@@ -59,6 +59,7 @@ def audited(plan: Plan, evidence: Evidence, broken: Iterable[str] = ()) -> Findi
         "reordered": _reordered(evidence.records, stored),
         "done before what it needs": _too_early(planned, evidence.records),
         "called again blindly": _called_blindly(evidence.records),
+        "called twice without a fault": [] if plan.is_rough else _called_twice(evidence.records),
         "left over": [each.name for each in evidence.stored if State(each.state) not in FINAL],
         "told wrongly": [
             each.name
@@ -167,6 +168,12 @@ def _called_blindly(records: list[Record]) -> list[str]:
         if record.kind == "guarded" and record.what in CALLS and not record.is_echo:
             unknown[record.name] += record.status not in _ERRORS
     return [name for name, count in unknown.items() if count > 1]
+
+
+def _called_twice(records: list[Record]) -> list[str]:
+    """Return the actions that were called more than once, which no lane that belongs to one process does."""
+    calls = Counter(record.name for record in records if record.what in CALLS)
+    return [name for name, count in calls.items() if count > 1]
 
 
 def _out_of_order(evidence: Evidence) -> list[str]:

@@ -44,6 +44,8 @@ _MOST_WAITING_COUNT = 1_500
 _MOST_AT_ONCE_COUNT = 40
 _LOOK_AGAIN_S = 0.05
 _DAYS_S = 7 * 86_400.0
+_LONG_S = 60.0
+"""Without faults nothing lapses, however busy the machine is."""
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,9 +85,9 @@ def settings_of(plan: Plan) -> QueueSettings:
     return QueueSettings(
         max_waiting_count=plan.action_count + 1,
         concurrency=8,
-        lease_s=plan.lease_s,
+        lease_s=plan.lease_s if plan.is_rough else _LONG_S,
         tick_s=0.1,
-        call_timeout_s=0.5 if plan.is_rough else 30.0,
+        call_timeout_s=0.5 if plan.is_rough else _LONG_S,
         stop_grace_s=0.2,
         max_delay_s=0.5,
         first_knock_s=0.05,

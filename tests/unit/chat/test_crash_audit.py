@@ -217,6 +217,14 @@ def test_the_audit_finds_what_is(case: str) -> None:
     assert (wrong_in(findings), findings.is_clean) == (expected, False)
 
 
+def test_without_faults_no_action_is_called_twice() -> None:
+    calm = Plan(action_count=300, process_count=2, is_rough=False)
+    assert audited(calm, clean()).is_clean
+
+    findings = audited(calm, with_records(clean(), record("duplicate", ACTIONS[ORDERED])))
+    assert findings.examples == {"called twice without a fault": [ACTIONS[ORDERED].name]}
+
+
 def test_a_process_that_ended_by_itself_is_an_error() -> None:
     findings = audited(PLAN, clean(), ["worker-1#3 ended by itself with 1"])
     assert findings.examples == {"errors": ["worker-1#3 ended by itself with 1"]}
