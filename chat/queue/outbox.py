@@ -1,6 +1,6 @@
 """The hot part of the tables: actions come in, turns are taken.
 
-Several processes may share the file. Figures of turns stand in `runner`.
+Several processes may share the file. Figures of turns stand in `pace` and `turn_writing`.
 
 Actions that come in together are stored by one statement for many rows, which takes all of them or none; only when one
 is there already, or there is no room, each is judged by itself. A statement each, for the action and its lane, cost the
