@@ -108,7 +108,7 @@ class ChangeLog:
         """
         return await change_cursor(self._source)
 
-    async def after(self, cursor: Cursor) -> Sequence[Change]:
+    async def after(self, cursor: Cursor) -> list[Change]:
         """Return changes that come next after `cursor`, none if it is the end.
 
         Raises:
@@ -120,7 +120,7 @@ class ChangeLog:
         if end is None or cursor.epoch != end.epoch or cursor.seq >= end.seq:
             async with self._lock:
                 if cursor == self._end and self._read_at >= stirs:
-                    return ()
+                    return []
                 if not self._has_next(cursor):
                     stirs = self.stirs
                     page, is_end = await self._page(cursor)

@@ -6,7 +6,7 @@ UNIQUE column fires no DELETE trigger (with `recursive_triggers` it would, but t
 own table would never end). So where a table has such columns, what conflicts is noted before each row, and logged as
 deleted once the row is in: nothing that conflicted can still be there then.
 
-A change of the key is logged as a DELETE and an INSERT; REPLACE over the key of a row that is there, as an INSERT.
+A change of the key is logged as a DELETE and an INSERT; REPLACE over the very key of a row that is there, as an INSERT.
 Values are JSON; what JSON lacks is `{"$hex": ...}` for bytes and `{"$real": ...}` for the infinities: no stored value
 looks like that, for a text is quoted.
 """
@@ -83,7 +83,7 @@ LOG = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UniqueIndex:
-    """What no two rows of a table may share, beside their key."""
+    """What no two rows of a table may share, the primary key too: 'a' and 'A' may conflict, or 1 and 1.0."""
 
     columns: tuple[tuple[str, str], ...]
     """Each with the name of its collation."""

@@ -39,7 +39,7 @@ SELECT epoch, coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_changes')
 """
 _FACTS = "SELECT name, wr FROM pragma_table_list(?) WHERE schema = 'main' AND type = 'table'"
 _COLUMNS = "SELECT name, pk FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid"
-_UNIQUE = "SELECT name, partial FROM pragma_index_list(?) WHERE \"unique\" AND origin <> 'pk'"
+_UNIQUE = 'SELECT name, partial FROM pragma_index_list(?) WHERE "unique"'
 _INDEXED = "SELECT name, coll FROM pragma_index_xinfo(?) WHERE key ORDER BY seqno"
 _FOLLOWED = 'SELECT has_values FROM _changes_followed WHERE "table" = ?'
 _FOLLOW = "INSERT INTO _changes_followed VALUES (?1, ?2) ON CONFLICT DO UPDATE SET has_values = ?2"
