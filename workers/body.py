@@ -129,6 +129,21 @@ class Body:
             self.close()
 
 
+class Outcome:
+    """A typed method's result, encoded, and the buffers beside it; its receiver closes it."""
+
+    __slots__ = ("buffers", "value")
+
+    def __init__(self, value: bytes, buffers: Sequence[Body] = ()) -> None:
+        self.value = value
+        self.buffers = buffers
+
+    def close(self) -> None:
+        """Give the buffers back."""
+        for body in self.buffers:
+            body.close()
+
+
 def memory_file() -> int:
     """Return the descriptor of an empty file without a name: a memfd on Linux, elsewhere an unlinked temporary file.
 

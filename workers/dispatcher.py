@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from workers.body import Body, discard
+from workers.body import Body, Outcome, discard
 from workers.errors import TaskCancelled, TaskFailed, TaskTimedOut, WorkerDied, restored
 from workers.fingerprints import SlowFingerprints
 from workers.handing_out import HandingOut
 from workers.ledger import Ledger
-from workers.methods import Outcome
 from workers.protocol import (
     FAILED,
     FIRST,

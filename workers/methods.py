@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
 
-from workers.body import Body
+from workers.body import Body, Outcome
 from workers.buffers import MAX_COUNT, Output
 from workers.errors import InvalidParameters, TaskCancelled, UnknownMethod
 from workers.protocol import Progress
@@ -37,21 +37,6 @@ class Envelope(msgspec.Struct, array_like=True):
     buffers: list[Any]
     """Bytes-like objects; on the way to a process, the length of each that goes as a file."""
     wants_progress: bool = False
-
-
-class Outcome:
-    """A typed method's result, encoded, and the buffers beside it; its receiver closes it."""
-
-    __slots__ = ("buffers", "value")
-
-    def __init__(self, value: bytes, buffers: Sequence[Body] = ()) -> None:
-        self.value = value
-        self.buffers = buffers
-
-    def close(self) -> None:
-        """Give the buffers back."""
-        for body in self.buffers:
-            body.close()
 
 
 class Reporter:

@@ -13,13 +13,14 @@ import msgspec
 
 from workers.admission import Admission
 from workers.answers import Answer
+from workers.body import Outcome
 from workers.buffers import MAX_COUNT, Attachments, size_of
 from workers.dispatcher import Dispatcher
 from workers.errors import InvalidResult, PoolClosed, ServiceUnavailable, WorkerDied
 from workers.frames import MAX_MESSAGE_BYTES
 from workers.health import Health
 from workers.keeper import Keeper
-from workers.methods import Envelope, Outcome
+from workers.methods import Envelope
 from workers.protocol import encoded_tail, encoder
 from workers.settings import PRIORITIES
 from workers.slots import load_of
