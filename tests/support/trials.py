@@ -15,27 +15,27 @@ DEAF = threading.Event()
 class ForgedTrials(TrialService):
     @override
     @method()
-    def aes_gcm(self, params: None, task: Task) -> str:  # noqa: ARG002 - every method gets one
+    def aes_gcm(self, params: None, task: Task) -> str:
         raise TrialFailed("AES-256-GCM takes a forged ciphertext")
 
 
 class BrokenTrials(TrialService):
     @override
     @method()
-    def aes_gcm(self, params: None, task: Task) -> str:  # noqa: ARG002
+    def aes_gcm(self, params: None, task: Task) -> str:
         raise KeyError("a secret that no caller may see")
 
 
 class WrongTrials(TrialService):
     @override
     @method()
-    def aes_gcm(self, params: None, task: Task) -> str:  # noqa: ARG002
+    def aes_gcm(self, params: None, task: Task) -> str:
         return 5  # type: ignore[return-value]  # that is the point
 
 
 class DeafTrials(TrialService):
     @override
     @method()
-    def hash(self, params: None, task: Task) -> str:  # noqa: ARG002
+    def hash(self, params: None, task: Task) -> str:
         DEAF.wait(20.0)
         return "late"
