@@ -121,9 +121,15 @@ class Audit:
             before.append(State(kind))
 
     def _check_attempts(self, client_id: str, kind: State, attempts: int, failure: str | None) -> None:
-        """What the server failed costs one try, and no contact, no session and a busy server none."""
+        """What the server failed costs one try, and no contact, no session and a busy server none.
+
+        Of those that were uncertain before, questions and retries by hand have changed the count without an event.
+        """
         before = self._attempts.get(client_id, 0)
-        if kind is State.RETRY_WAIT and failure == "transient":
+        was = self.kinds[client_id][-1:]
+        if was == [State.UNCERTAIN]:
+            pass
+        elif kind is State.RETRY_WAIT and failure == "transient":
             assert attempts == before + 1, client_id
         elif kind in {State.RETRY_WAIT, State.PAUSED} and failure in {"rate", "auth"}:
             assert attempts == before, client_id

@@ -75,7 +75,11 @@ async def test_a_rotation_while_the_queue_runs_brings_all_under_the_new_key_and_
         late = await bench.queue.enqueue(message("late"))
         await bench.queue.keys_changed()
         during = await bench.queue.keys_in_use()
+        seal.add("k3")
+        await bench.queue.keys_changed()
+        again = await bench.queue.keys_in_use()
         seal.take_away("k1")
+        seal.take_away("k2")
         release.set()
         await bench.queue.retry(failed.client_id)
         for receipt in (*receipts, late):
@@ -84,6 +88,7 @@ async def test_a_rotation_while_the_queue_runs_brings_all_under_the_new_key_and_
 
     assert before == {"k1": 252}
     assert during == {"k2": 253}
+    assert again == {"k3": 253}
     assert [text for text in bench.contents() if text != "failed"] == [*map(str, range(250)), "late"]
 
 

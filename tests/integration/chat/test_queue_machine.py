@@ -32,7 +32,7 @@ from chat.testing import ManualClock
 from tests.support.queue_world import OUTCOMES, SETTINGS, Process, World
 
 EXAMPLES_COUNT = int(os.environ.get("QUEUE_MACHINE_EXAMPLES", "0"))
-FEW_EXAMPLES_COUNT = 12
+FEW_EXAMPLES_COUNT = 10
 STEPS_COUNT = 40
 
 MOMENTS = ("before the lease ends", "while it is frozen", "after it has thawed")
@@ -154,7 +154,9 @@ class QueueMachine(RuleBasedStateMachine):
     def change_by_hand(self, which: int, chosen: int, what: str) -> None:
         if not (self.world.working and self.world.told):
             return
-        process, client_id = self.working(which), self.known(chosen)
+        process, client_id, calls = self.working(which), self.known(chosen), self.world.server.calls
+        if calls and chosen % 2:
+            client_id = calls[chosen % len(calls)].delivery.client_id
 
         async def change() -> None:
             if what == "cancel":
