@@ -117,6 +117,8 @@ class ChangeLog:
         """
         stirs = self.stirs
         end = self._end
+        if cursor == end and self._read_at >= stirs:
+            return []
         if end is None or cursor.epoch != end.epoch or cursor.seq >= end.seq:
             async with self._lock:
                 if cursor == self._end and self._read_at >= stirs:

@@ -99,6 +99,8 @@ class LiveAnswer(Generic[T]):
         Raises:
             StorageError: See `LiveQuery.next_answer`; it is tried again the next time.
         """
+        if self._fresh_at >= stirs:
+            return
         async with self._lock:
             if self._fresh_at >= stirs:
                 return
