@@ -20,15 +20,20 @@ LIMIT_S = 400.0
 
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
-    output = tmp_path_factory.mktemp("bench") / "printed.txt"  # not a pipe, which its candidates could hold open
-    with output.open("wb") as file, subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks", "--quick"],
-        cwd=ROOT,
-        stdout=file,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
-    ) as run:
+    output = (
+        tmp_path_factory.mktemp("bench") / "printed.txt"
+    )  # not a pipe, which its candidates could hold open
+    with (
+        output.open("wb") as file,
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks", "--quick"],
+            cwd=ROOT,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env={name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")},
+        ) as run,
+    ):
         try:
             run.wait(LIMIT_S)
         except subprocess.TimeoutExpired:

@@ -5,7 +5,7 @@ processes for each core), four workers and 32 callers, a kill each 60 ms, at mos
 
     pool                       kills  answered  told lost  doubled  hung        rebuilt  files       threads     MB
     ours, processes              500     2,537         71        0     0              0  28 -> 26     6 -> 5     37 -> 38
-    ours, threads                709   186,212          0        0     0              0   6 -> 6      6 -> 6     37 -> 37
+    ours, threads                709   186,212          0        0     0              0   6 -> 6      6 -> 6     40 -> 52
     concurrent.futures, fork     400       744      2,432        0    32             76  19 -> 20     5 -> 5     36 -> 36
     concurrent.futures, spawn    400         -          -        -     the whole process
     loky                         395       141      8,419        0     0            264  88 -> 539   40 -> 265   45 -> 102
