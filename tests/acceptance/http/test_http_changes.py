@@ -250,3 +250,30 @@ def test_a_live_query_of_what_is_not_followed_is_refused(followed: Base) -> None
         f"{followed.path}/live", json={"sql": "DELETE FROM t"}, headers=ACCEPT
     )
     assert (answer.status_code, error_of(answer)["code"]) == (403, "not_read_only")
+
+
+def test_who_does_not_read_holds_up_nobody_and_finds_all_of_it_later(followed: Base) -> None:
+    house, path = followed.house, f"{followed.path}/changes"
+    count, size_bytes = 60, 200_000
+    with house.connection() as slow:
+        slow.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: test\r\nAccept: text/event-stream\r\nConnection: close\r\n"
+            f"Authorization: Bearer {house.tokens['read']}\r\n\r\n".encode()
+        )
+        stream = slow.makefile("rb")
+        while not stream.readline().startswith(b"event: position"):
+            pass
+        with following(house.client, path) as quick:
+            quick.next()
+            for number in range(10, 10 + count):
+                followed.execute(
+                    "INSERT INTO t VALUES (?, ?, NULL)", [number, str(number) * (size_bytes // 2)]
+                )
+                assert quick.change()["key"] == [number]
+        heard: list[int] = []
+        while len(heard) < count:
+            line = stream.readline()
+            assert line
+            if line.startswith(b"data: ") and b'"op"' in line:
+                heard.append(json.loads(line[6:])["key"][0])
+    assert heard == list(range(10, 10 + count))
