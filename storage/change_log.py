@@ -36,8 +36,7 @@ KEPT_BYTES = 4 * 1024 * 1024
 
 _PAGE = """
 SELECT log.epoch,
-    coalesce((SELECT min(seq) FROM _changes) - 1, (SELECT seq FROM sqlite_sequence WHERE name = '_changes'), 0),
-    coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_changes'), 0),
+    coalesce((SELECT min(seq) FROM _changes) - 1, 0), coalesce((SELECT max(seq) FROM _changes), 0),
     found.seq, found.at_ms, found."table", found.op, found.key, found.old, found.new
 FROM _changes_log AS log LEFT JOIN (
     SELECT * FROM (

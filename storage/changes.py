@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 Op = Literal["insert", "update", "delete", "follow", "unfollow"]
 
 _CURSOR = re.compile(r"([0-9a-f]{16})-(0|[1-9][0-9]{0,18})")
-_END = """
-SELECT epoch, coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_changes'), 0) FROM _changes_log
-"""
+_END = "SELECT epoch, coalesce((SELECT max(seq) FROM _changes), 0) FROM _changes_log"
 _FOLLOWED = 'SELECT "table" FROM _changes_followed ORDER BY 1'
 
 

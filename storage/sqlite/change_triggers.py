@@ -6,6 +6,9 @@ UNIQUE column fires no DELETE trigger (with `recursive_triggers` it would, but t
 own table would never end). So where a table has such columns, what conflicts is noted before each row, and logged as
 deleted once the row is in: nothing that conflicted can still be there then.
 
+The newest change is never pruned, so the next number is always one more, without AUTOINCREMENT: that keeps its count
+where callers may write.
+
 A change of the key is logged as a DELETE and an INSERT; REPLACE over the very key of a row that is there, as an INSERT.
 Values are JSON; what JSON lacks is `{"$hex": ...}` for bytes and `{"$real": ...}` for the infinities: no stored value
 looks like that, for a text is quoted.
@@ -33,7 +36,7 @@ _PRUNED_AT_ONCE_COUNT = 1_024
 LOG = (
     """
     CREATE TABLE _changes (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        seq INTEGER PRIMARY KEY,
         at_ms INTEGER NOT NULL,
         "table" TEXT NOT NULL,
         op TEXT NOT NULL CHECK (op IN ('insert', 'update', 'delete', 'follow', 'unfollow')),

@@ -34,9 +34,7 @@ MAX_AGE_MS = 7 * 24 * 3_600 * 1_000
 
 _HAS_LOG = "SELECT 1 FROM sqlite_schema WHERE name = '_changes_log' AND type = 'table'"
 _MADE = "INSERT INTO _changes_log VALUES (1, lower(hex(randomblob(8))), ?, ?)"
-_CURSOR = """
-SELECT epoch, coalesce((SELECT seq FROM sqlite_sequence WHERE name = '_changes'), 0) FROM _changes_log
-"""
+_CURSOR = "SELECT epoch, coalesce((SELECT max(seq) FROM _changes), 0) FROM _changes_log"
 _FACTS = "SELECT name, wr FROM pragma_table_list(?) WHERE schema = 'main' AND type = 'table'"
 _COLUMNS = "SELECT name, pk FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid"
 _UNIQUE = 'SELECT name, partial FROM pragma_index_list(?) WHERE "unique"'

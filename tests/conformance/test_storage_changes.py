@@ -324,6 +324,19 @@ async def test_nobody_but_the_triggers_writes_the_log(db: Database) -> None:
         await db.execute("INSERT INTO other VALUES(1)")
 
 
+async def test_numbers_go_on_whatever_is_done_to_the_counters_of_sqlite(db: Database) -> None:
+    await db.execute("CREATE TABLE counted(id INTEGER PRIMARY KEY AUTOINCREMENT)")
+    await db.execute("INSERT INTO counted DEFAULT VALUES")
+    since = await db.follow_tables(["other"])
+    await db.execute("INSERT INTO other VALUES(1)")
+    await db.execute("UPDATE sqlite_sequence SET name = '_changes', seq = 1000")
+    await db.execute("INSERT INTO other VALUES(2)")
+    await db.execute("DELETE FROM sqlite_sequence")
+    await db.execute("INSERT INTO other VALUES(3)")
+    assert await next_of(db.changes(since=since), 3) == [("other", "insert", number) for number in (1, 2, 3)]
+    assert await change_cursor(db) == Cursor(since.epoch, since.seq + 3)
+
+
 async def test_a_followed_table_may_be_altered_and_goes_on_being_followed(db: Database) -> None:
     since = await db.follow_tables(["t"], values=True)
     await db.execute("ALTER TABLE t ADD COLUMN more")
