@@ -27,6 +27,7 @@ from storage import (
     StorageSettings,
     TableNotFollowed,
     change_cursor,
+    change_log,
     followed_tables,
 )
 
@@ -56,6 +57,12 @@ async def databases(
         settings = StorageSettings(kind=kind, worker_count=2)  # type: ignore[arg-type]
     async with storage.open_databases(tmp_path_factory.mktemp("changes"), settings) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def no_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing but a write wake who waits."""
+    monkeypatch.setattr(change_log, "TICK_S", 1_000.0)
 
 
 @pytest.fixture

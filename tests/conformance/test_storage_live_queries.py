@@ -10,7 +10,15 @@ import anyio
 import pytest
 
 import storage
-from storage import Database, Databases, ParameterMismatch, SqlError, StorageSettings, TableNotFollowed
+from storage import (
+    Database,
+    Databases,
+    ParameterMismatch,
+    SqlError,
+    StorageSettings,
+    TableNotFollowed,
+    change_log,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,6 +40,12 @@ async def databases(
         settings = StorageSettings(kind=request.param, worker_count=2)
     async with storage.open_databases(tmp_path_factory.mktemp("live"), settings) as opened:
         yield opened
+
+
+@pytest.fixture(autouse=True)
+def no_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing but a write wake who waits."""
+    monkeypatch.setattr(change_log, "TICK_S", 1_000.0)
 
 
 @pytest.fixture
