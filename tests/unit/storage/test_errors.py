@@ -9,6 +9,10 @@ from storage import errors
 from storage.errors import ConstraintViolated, StorageError
 from storage.sqlite.errors import FROM_SQLITE, OUR_BUGS, translated, translation
 
+NEEDED: dict[type, dict[str, Any]] = {
+    errors.StorageSaturated: {"retry_after_s": 1.0},
+    errors.HistoryLost: {"cursor": "0123456789abcdef-1"},
+}
 OURS = [
     value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, StorageError)
 ]
@@ -82,8 +86,7 @@ def test_bad_sql_is_told_with_its_place() -> None:
 @pytest.mark.parametrize("kind", OURS, ids=lambda kind: kind.__name__)
 def test_an_error_says_what_to_do_and_can_be_made_anew_from_its_details(kind: type[StorageError]) -> None:
     assert kind.__doc__
-    needed = {"retry_after_s": 1.0} if kind is errors.StorageSaturated else {}
-    error = kind("what happened", **needed)
+    error = kind("what happened", **NEEDED.get(kind, {}))
     again = type(error)(str(error), **error.details)
     assert str(again) == "what happened"
     assert again.details == error.details
