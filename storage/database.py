@@ -21,12 +21,12 @@ from storage.errors import DatabaseNotFound
 from storage.function_names import name_of
 from storage.live_queries import LiveAnswer, LiveAnswers, LiveQuery
 from storage.migrations import load
+from storage.parameters import bound, bound_in_batch
 from storage.pool_errors import UNENCODABLE, failed_read, failed_write, refused_parameters
 from storage.queries import Queries
 from storage.snapshots import Snapshot
 from storage.tables import TableInfo, table_info
 from storage.transactions import Transaction, WriteGate, opened
-from storage.values import bound, bound_in_batch
 from storage.written import Written, written
 from workers import WorkersError
 

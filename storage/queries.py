@@ -8,8 +8,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
+from storage.parameters import bound
 from storage.query_plans import plan_of
-from storage.values import bound, unpacked, wants_maps
+from storage.row_values import unpacked, wants_maps
 from workers import Body
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ from storage.errors import (
     WriteOutcomeUnknown,
     WriteTimedOut,
 )
+from storage.parameters import bound
 from storage.pool_errors import UNENCODABLE, failed_write, refused_parameters
-from storage.values import T, bound, told_rows
+from storage.row_values import T, told_rows
 from storage.written import Written, written
 from workers import WorkersError
 

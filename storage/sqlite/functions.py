@@ -15,9 +15,9 @@ import apsw
 import msgspec
 
 from storage.errors import NotAllowed, ParameterMismatch, TransactionLost
+from storage.parameters import bound
 from storage.sqlite.errors import translation
 from storage.sqlite.statements import changes_rows_only
-from storage.values import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
