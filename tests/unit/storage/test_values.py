@@ -13,7 +13,8 @@ import pytest
 from typing_extensions import override
 
 from storage import ParameterMismatch, RowMismatch
-from storage.values import bound, unpacked, wants_maps
+from storage.parameters import bound
+from storage.row_values import unpacked, wants_maps
 from workers import Body
 
 
