@@ -111,7 +111,8 @@ async def test_files_that_nobody_announced_are_not_given_to_another_answer() -> 
         worker: Any = pool._dispatcher.slots[0].worker
         fd = await anyio.to_thread.run_sync(os.dup, 0)
         worker._fds.append(fd)
-        assert await pool.call("garble", [DATA, batch(["?"])], idempotent=True) == "garbled"
+        with suppress(WorkerDied):  # its end may be quicker than the answer
+            await pool.call("garble", [DATA, batch(["?"])], idempotent=True)
         await until(lambda: pool.statistics().restarts_count == 1)
         body: Body = await pool.call("body", [100_000, 1])
         with body:

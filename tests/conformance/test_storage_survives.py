@@ -66,7 +66,11 @@ async def outcome(into: list[Any], call: Any) -> None:
 
 def child_pid(name: str) -> int:
     """Return the process of the worker `name`, which its command line ends with."""
-    found = [child.pid for child in psutil.Process().children() if child.cmdline()[-1] == name]
+    found = [
+        child.pid
+        for child in psutil.Process().children()
+        if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[-1:] == [name]
+    ]
     assert len(found) == 1
     pid: int = found[0]
     return pid
