@@ -32,6 +32,12 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
             yield made
 
 
+@pytest.fixture
+def alone(tmp_path: Path) -> Path:
+    """A data folder with nobody on it."""
+    return shop_in(tmp_path)
+
+
 def names(folder: Path) -> list[str]:
     done = run("query", "shop", "SELECT name FROM goods ORDER BY id", "--data-dir", folder)
     assert done.returncode == 0, done.stderr
@@ -57,40 +63,40 @@ def test_a_backup_goes_into_the_folder_and_comes_back_by_its_name(folder: Path, 
     assert names(folder) == ["lamp", "desk"]
 
 
-def test_a_backup_goes_where_it_is_told_and_over_nothing(folder: Path, tmp_path: Path) -> None:
+def test_a_backup_goes_where_it_is_told_and_over_nothing(alone: Path, tmp_path: Path) -> None:
     target = tmp_path / "mine.db"
-    assert run("backup", "shop", "--to", target, "--data-dir", folder).returncode == 0
-    again = run("backup", "shop", "--to", target, "--data-dir", folder)
+    assert run("backup", "shop", "--to", target, "--data-dir", alone).returncode == 0
+    again = run("backup", "shop", "--to", target, "--data-dir", alone)
     assert (again.returncode, "already" in again.stderr, again.stdout) == (1, True, "")
-    nowhere = run("backup", "shop", "--to", tmp_path / "no" / "folder.db", "--data-dir", folder)
+    nowhere = run("backup", "shop", "--to", tmp_path / "no" / "folder.db", "--data-dir", alone)
     assert nowhere.returncode == 1
     assert "Traceback" not in nowhere.stderr
-    checked = run("verify", target, "--data-dir", folder)
+    checked = run("verify", target, "--data-dir", alone)
     assert (checked.returncode, json.loads(checked.stdout)["table_counts"]["goods"]) == (0, 2)
 
 
-def test_only_the_newest_backups_are_kept(folder: Path) -> None:
-    made = [json.loads(run("backup", "shop", "--keep", "2", "--data-dir", folder).stdout) for _ in range(3)]
+def test_only_the_newest_backups_are_kept(alone: Path) -> None:
+    made = [json.loads(run("backup", "shop", "--keep", "2", "--data-dir", alone).stdout) for _ in range(3)]
     assert made[2]["removed"] == [made[0]["name"]]
-    assert sorted(path.name for path in (folder / "backups").iterdir()) == sorted(
+    assert sorted(path.name for path in (alone / "backups").iterdir()) == sorted(
         each["name"] for each in made[1:]
     )
 
 
-def test_an_unsound_file_is_told_and_not_restored(folder: Path, tmp_path: Path) -> None:
+def test_an_unsound_file_is_told_and_not_restored(alone: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.db"
-    assert run("backup", "shop", "--to", bad, "--data-dir", folder).returncode == 0
+    assert run("backup", "shop", "--to", bad, "--data-dir", alone).returncode == 0
     content = bytearray(bad.read_bytes())
     content[4096:8192] = b"\xff" * 4096
     bad.write_bytes(content)
-    checked = run("verify", bad, "--data-dir", folder)
+    checked = run("verify", bad, "--data-dir", alone)
     assert checked.returncode == 1
     assert json.loads(checked.stdout)["complaints"]
     assert "not sound" in checked.stderr
-    refused = run("restore", "shop", bad, "--replace", "--data-dir", folder)
+    refused = run("restore", "shop", bad, "--replace", "--data-dir", alone)
     assert (refused.returncode, "damaged" in refused.stderr) == (1, True)
-    assert names(folder) == ["lamp", "desk"]
-    sound = run("verify", "shop", "--data-dir", folder)
+    assert names(alone) == ["lamp", "desk"]
+    sound = run("verify", "shop", "--data-dir", alone)
     assert (sound.returncode, json.loads(sound.stdout)["is_sound"]) == (0, True)
 
 
