@@ -14,7 +14,7 @@ def name_of(function: Callable[..., Any]) -> str:
     Raises:
         ValueError: It has none: it belongs to the main program, to another function, or is a lambda.
     """
-    module, name = function.__module__, function.__qualname__
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "<no name>")
     if module == "__main__" or "<" in name:
         raise ValueError(
             f"{module}.{name} can't be found by a worker; a function at the top of an importable module can"

@@ -10,6 +10,7 @@ The copy is one file, without a log beside it, written to the disk before it get
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import time
 from contextlib import contextmanager
@@ -87,8 +88,8 @@ class BackupService(MethodService):
         if final.exists():
             raise DatabaseExists(f"there is a file {final.name!r} already")
         unfinished = final.with_name(final.name + _SUFFIX)
-        try:
-            with translated(), _disk_translated():
+        with translated(), _disk_translated(), _alone_on(unfinished):
+            try:
                 prepare_library()
                 source = opened_for_reading(params.source)
                 try:
@@ -97,11 +98,10 @@ class BackupService(MethodService):
                 finally:
                     source.close()
                 write_to_disk(unfinished)
-                unfinished.rename(final)
+                os.link(unfinished, final)  # not over a file that came meanwhile
                 write_to_disk(final.parent)
-        except BaseException:
-            remove_unfinished(unfinished)
-            raise
+            finally:
+                remove_unfinished(unfinished)
         return BackupMade(
             size_bytes=final.stat().st_size, page_count=page_count, seconds=round(time.monotonic() - began, 3)
         )
@@ -158,9 +158,40 @@ def _copied(source: apsw.Connection, unfinished: Path, task: Task) -> int:
 
 
 @contextmanager
+def _alone_on(unfinished: Path) -> Iterator[None]:
+    """Keep a second copy to the same place out: each would take the other's half for its own.
+
+    Raises:
+        DatabaseExists: One is being made.
+    """
+    lock = unfinished.with_name(unfinished.name + "-lock")
+    descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        if not _is_taken(lock, descriptor):
+            raise DatabaseExists(f"a copy to {unfinished.name.removesuffix(_SUFFIX)!r} is being made")
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def _is_taken(lock: Path, descriptor: int) -> bool:
+    """Take the lock, and return whether it is ours: neither held, nor removed by one that has ended just now."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), lock.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+@contextmanager
 def _disk_translated() -> Iterator[None]:
     try:
         yield
+    except FileExistsError as error:
+        raise DatabaseExists("a file of that name came meanwhile") from error
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise StorageFull("there is no space for the copy") from error

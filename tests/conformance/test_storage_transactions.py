@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -391,6 +392,8 @@ async def test_a_result_that_can_not_be_sent_undoes_the_function(db: Database) -
 async def test_a_function_that_a_worker_can_not_find_is_refused_before_anything_is_sent(db: Database) -> None:
     with pytest.raises(ValueError, match="importable module"):
         await db.write(lambda held: held)
+    with pytest.raises(ValueError, match="importable module"):
+        await db.write(partial(functions.add, name="lamp"))
 
 
 async def test_a_function_that_writes_much_gets_a_transaction_of_its_own(db: Database) -> None:

@@ -153,6 +153,26 @@ async def test_a_backup_is_not_made_over_a_file_that_is_there(shop: Database, tm
     assert await aside((tmp_path / "copy.db").read_text) == "precious"
 
 
+async def test_of_two_backups_to_one_place_one_is_refused_and_the_other_is_whole(
+    shop: Database, tmp_path: Path
+) -> None:
+    ends: list[str] = []
+
+    async def copied() -> None:
+        try:
+            await shop.back_up(tmp_path / "copy.db")
+            ends.append("made")
+        except DatabaseExists:
+            ends.append("refused")
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(copied)
+    assert sorted(ends) == ["made", "refused", "refused", "refused"]
+    assert await aside(read, tmp_path / "copy.db", "PRAGMA integrity_check") == [("ok",)]
+    assert await aside(names_in, tmp_path) == ["copy.db", "data"]
+
+
 async def test_a_cancelled_backup_leaves_nothing(shop: Database, tmp_path: Path) -> None:
     with anyio.CancelScope() as scope:
         await shop.back_up(tmp_path / "copy.db", lambda *_: scope.cancel())
