@@ -28,6 +28,9 @@ class Sizes:
     """Actions that wait when a drain begins."""
     queue_wake_count: int
     queue_waiting_counts: tuple[int, ...]
+    pool_round_count: int
+    pool_seconds: float
+    """How long a pool of workers is loaded in one round, at most."""
     file_bytes: int
     """Of a file that is hashed, split and merged."""
     buffer_bytes: int
@@ -55,6 +58,8 @@ FULL = Sizes(
     queue_drain_count=5_000,
     queue_wake_count=100,
     queue_waiting_counts=(10, 10_000, 1_000_000),
+    pool_round_count=3,
+    pool_seconds=0.25,
     file_bytes=64 * 1024 * 1024,
     buffer_bytes=16 * 1024 * 1024,
     web_round_count=3,
@@ -78,6 +83,8 @@ QUICK = Sizes(
     queue_drain_count=200,
     queue_wake_count=10,
     queue_waiting_counts=(10, 1_000),
+    pool_round_count=1,
+    pool_seconds=0.05,
     file_bytes=2 * 1024 * 1024,
     buffer_bytes=64 * 1024,
     web_round_count=1,

@@ -37,21 +37,23 @@ def _skip_beyond(bench: Bench, size: int) -> None:
         pytest.skip("a quick run sends no such buffers")
 
 
-def _count(bench: Bench, size: int) -> int:
-    return max(3, bench.sizes.lone_count // (1 if size < MIB else 10))
-
-
 @pytest.mark.parametrize(("size", "what"), SIZES)
 def test_a_lone_round_trip(bench: Bench, benchmark: BenchmarkFixture, size: int, what: str) -> None:
     _skip_beyond(bench, size)
     pools = bench.candidates(*EVERYONE)
     rounds = {
-        name: partial(pool.run, "workers_lone", size=size, count=_count(bench, size))
+        name: partial(
+            pool.run,
+            "workers_lone",
+            size=size,
+            count=bench.sizes.lone_count,
+            seconds=bench.sizes.pool_seconds,
+        )
         for name, pool in pools.items()
     }
     if not size:
         rounds["bare"] = partial(pools["workers:process"].run, "bare_echo", count=bench.sizes.lone_count)
-    figures = interleaved(benchmark, rounds, count=bench.sizes.round_count)
+    figures = interleaved(benchmark, rounds, count=bench.sizes.pool_round_count)
     for kind, peers in PEERS.items():
         for peer, peer_name in peers.items():
             for key in ("p50_us", "p99_us"):
@@ -109,11 +111,11 @@ def test_many_round_trips_at_once(bench: Bench, benchmark: BenchmarkFixture, siz
         benchmark,
         {
             name: partial(
-                pool.run, "workers_many", size=size, seconds=bench.sizes.seconds, in_flight=in_flight
+                pool.run, "workers_many", size=size, seconds=bench.sizes.pool_seconds, in_flight=in_flight
             )
             for name, pool in pools.items()
         },
-        count=bench.sizes.round_count,
+        count=bench.sizes.pool_round_count,
     )
     for kind, peers in PEERS.items():
         for peer, peer_name in peers.items():
@@ -140,7 +142,7 @@ def test_the_start_of_a_worker(bench: Bench, benchmark: BenchmarkFixture) -> Non
     figures = interleaved(
         benchmark,
         {name: partial(pool.run, "workers_start") for name, pool in pools.items()},
-        count=bench.sizes.round_count,
+        count=bench.sizes.pool_round_count,
     )
     for kind, peers in PEERS.items():
         for peer, peer_name in peers.items():
@@ -173,7 +175,7 @@ def test_more_workers(bench: Bench, benchmark: BenchmarkFixture) -> None:
             for name, pool in pools.items()
             for workers in counts
         },
-        count=bench.sizes.round_count,
+        count=bench.sizes.pool_round_count,
     )
     for kind in ("process", "thread"):
         for workers in counts[1:]:
@@ -201,7 +203,7 @@ def test_small_operations_in_one_request(bench: Bench, benchmark: BenchmarkFixtu
             for name, pool in pools.items()
             for in_one in (True, False)
         },
-        count=bench.sizes.round_count,
+        count=bench.sizes.pool_round_count,
     )
     for name in OURS:
         bench.add(
@@ -224,7 +226,7 @@ def test_cancelling_what_never_looks(bench: Bench, benchmark: BenchmarkFixture) 
     figures = interleaved(
         benchmark,
         {"ours": partial(pools["workers:process"].run, "workers_cancel", count=count)},
-        count=bench.sizes.round_count,
+        count=bench.sizes.pool_round_count,
     )
     bench.add(
         versus(

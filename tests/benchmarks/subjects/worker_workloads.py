@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from tests.benchmarks.subjects.worker_pools import OurWorkers, WorkerCandidate
 
 
-async def workers_lone(candidate: WorkerCandidate, *, size: int, count: int) -> dict[str, float]:
-    """Send `size` bytes to a worker and back, one after the other."""
+async def workers_lone(
+    candidate: WorkerCandidate, *, size: int, count: int, seconds: float
+) -> dict[str, float]:
+    """Send `size` bytes to a worker and back, one after the other: `count` times, or until the time is over."""
     data = os.urandom(size)
     times: list[float] = []
-    for _ in range(count):
+    until = time.perf_counter() + seconds
+    while len(times) < count and (not times or time.perf_counter() < until):
         begun = time.perf_counter()
         await candidate.echo(data)
         times.append((time.perf_counter() - begun) * 1e6)
