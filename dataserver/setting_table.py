@@ -162,6 +162,18 @@ SETTINGS: tuple[Setting, ...] = (
         "page cache of each open database in each worker",
     ),
     _setting(
+        "storage.max_query_steps",
+        "DATASERVER_MAX_QUERY_STEPS",
+        Whole(1_000_000, 10**15),
+        "how many steps of SQLite's machine one read may take; 50 to 200 million are a second",
+    ),
+    _setting(
+        "storage.max_query_rows",
+        "DATASERVER_MAX_QUERY_ROWS",
+        Whole(1, 1_000_000_000),
+        "how many rows a read may return as Python values; answers in JSON are bounded by their bytes",
+    ),
+    _setting(
         "storage.worker_heap_bytes",
         "DATASERVER_WORKER_HEAP_BYTES",
         Whole(64 * _MIB, 1_048_576 * _MIB),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from storage.errors import NotReadOnly as NotReadOnly
     from storage.errors import ParameterMismatch as ParameterMismatch
     from storage.errors import QueryTimedOut as QueryTimedOut
+    from storage.errors import QueryTooCostly as QueryTooCostly
     from storage.errors import ResultTooLarge as ResultTooLarge
     from storage.errors import RowMismatch as RowMismatch
     from storage.errors import SqlError as SqlError
@@ -92,6 +93,7 @@ _HOME = {
     "Queries": "queries",
     "QueryPlan": "query_plans",
     "QueryTimedOut": "errors",
+    "QueryTooCostly": "errors",
     "ResultTooLarge": "errors",
     "RowMismatch": "errors",
     "Snapshot": "snapshots",

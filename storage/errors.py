@@ -19,6 +19,7 @@
     ├── TableNotFollowed         changes of the table are not logged
     ├── HistoryLost              what followed the cursor is not in the log; `cursor` is its end
     ├── QueryTimedOut            the read passed its deadline
+    ├── QueryTooCostly           the read took more steps than it may
     ├── WriteTimedOut            the write passed its deadline; nothing was written
     ├── ResultTooLarge           the answer passes its limit in bytes
     ├── DatabaseCorrupt          the file is damaged or no database
@@ -127,6 +128,14 @@ class HistoryLost(StorageError):
 
 class QueryTimedOut(StorageError):
     """The read passed its deadline and was stopped; ask for less or give it longer."""
+
+
+class QueryTooCostly(StorageError):
+    """The read took more than `limit_steps` steps of SQLite's machine; ask for less, or for what an index finds."""
+
+    def __init__(self, message: str, *, limit_steps: int) -> None:
+        super().__init__(message, limit_steps=limit_steps)
+        self.limit_steps = limit_steps
 
 
 class WriteTimedOut(StorageError):

@@ -41,6 +41,10 @@ class StorageSettings:
     """How long to wait for a lock that another process holds."""
     max_result_bytes: int = 64 * MIB
     """The largest answer held in one piece, and the largest value in a row; a stream may be of any size."""
+    max_query_steps: int = 20_000_000_000
+    """Steps of SQLite's machine that one read, or one piece of a stream, may take; some 50 to 200 million a second."""
+    max_query_rows: int = 1_000_000
+    """The most rows that a read returns as Python values; JSON is bounded by its bytes alone."""
     worker_heap_bytes: int = 512 * MIB
     """What SQLite may allocate in one worker process, sorting included; threads have no such bound."""
     max_open_connections: int = 64
@@ -85,6 +89,8 @@ class StorageSettings:
         return {
             "busy_timeout_s": float(self.busy_timeout_s),
             "max_result_bytes": self.max_result_bytes,
+            "max_query_steps": self.max_query_steps,
+            "max_query_rows": self.max_query_rows,
             "heap_limit_bytes": self.worker_heap_bytes if self.use_workers and self.kind == "process" else 0,
             "max_open_connections": self.max_open_connections,
             "statement_cache_count": self.statement_cache_count,
@@ -112,6 +118,8 @@ _WHOLE_NUMBERS = (
     ("writer_count", 1, 16),
     ("max_queue_size", 1, 1_000_000),
     ("max_result_bytes", 1024, 1_000 * MIB),
+    ("max_query_steps", 1_000_000, 10**15),
+    ("max_query_rows", 1, 1_000_000_000),
     ("worker_heap_bytes", 64 * MIB, 1024 * 1024 * MIB),
     ("max_open_connections", 1, 10_000),
     ("statement_cache_count", 0, 512),

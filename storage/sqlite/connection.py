@@ -65,6 +65,10 @@ class ConnectionSettings:
     plans_by_values: bool = True
     secure_delete: bool = False
     progress_steps: int = PROGRESS_STEPS_GUARDED
+    max_query_steps: int = 0
+    """Steps of SQLite's machine that one read may take, to a call of the progress handler; 0 for any number."""
+    max_query_rows: int = 0
+    """Rows that one read may return as rows, 0 for any number; of JSON the bytes are counted."""
     allow_on_loop: bool = False
     """Only the inline pool may say so (`worker_kind` in the options of a service)."""
 
@@ -82,6 +86,8 @@ class ConnectionSettings:
             plans_by_values=options.get("plans_by_values", True),
             secure_delete=options.get("secure_delete", False),
             progress_steps=PROGRESS_STEPS_ALONE if on_loop else PROGRESS_STEPS_GUARDED,
+            max_query_steps=options.get("max_query_steps", 0),
+            max_query_rows=options.get("max_query_rows", 0),
             allow_on_loop=on_loop,
         )
 
@@ -93,15 +99,28 @@ class OnEventLoop(RuntimeError):
 class Deadline:
     """What a connection's progress handler looks at: `at` in seconds of `time.monotonic`, 0.0 for none."""
 
-    __slots__ = ("at", "stopped")
+    __slots__ = ("at", "calls_count", "max_calls_count", "stopped")
 
-    def __init__(self) -> None:
+    def __init__(self, max_calls_count: int = sys.maxsize) -> None:
         self.at = 0.0
         self.stopped = False
+        self.calls_count = 0
+        """How often it was called since this was last set to 0."""
+        self.max_calls_count = max_calls_count
+
+    @property
+    def is_overstepped(self) -> bool:
+        """Whether what runs has taken more steps than it may."""
+        return self.calls_count > self.max_calls_count
 
     def __call__(self) -> bool:
         """Return whether the statement is to be stopped."""
-        return self.stopped or (self.at != 0.0 and time.monotonic() > self.at)
+        self.calls_count += 1
+        return (
+            self.stopped
+            or self.calls_count > self.max_calls_count
+            or (self.at != 0.0 and time.monotonic() > self.at)
+        )
 
 
 def require_supported(version: str = "") -> None:

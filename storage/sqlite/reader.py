@@ -76,6 +76,7 @@ class Reader:
                 raise
         self._authorizer = authorizer
         self._rules = rules
+        self._max_rows = settings.max_query_rows
         self._plans = Plans(self.connection, authorizer, self._schema, rules)
         self._cursor = self.connection.cursor()
 
@@ -102,8 +103,10 @@ class Reader:
             StorageError: See the members of its tree that a read can raise.
         """
         plans = self._plans
+        guarded: Plan | None = None  # a long text's plan is not kept
         for _ in range(MAX_REPLANS_COUNT):
-            plan = plans.get((sql, shape)) or plans.made(sql, shape)
+            plan = guarded or plans.get((sql, shape)) or plans.made(sql, shape)
+            guarded = None
             if plan.sql is None:
                 answer = self._encoded(plan, params, max_bytes)
             else:
@@ -118,6 +121,7 @@ class Reader:
             if not answer.isascii():
                 answer = valid_utf8(answer)
             if b"+" in answer and b"e+999" in answer and plans.guard_infinity(plan):
+                guarded = plan
                 continue
             if len(answer) > max_bytes:
                 raise ResultTooLarge(f"the answer has more than {max_bytes} bytes", limit_bytes=max_bytes)
@@ -218,23 +222,33 @@ class Reader:
             rows = islice(rows, max_count)
         names = plan.names
         blocks: list[bytearray] = []
-        total_bytes = 0
+        total_bytes = total_count = 0
         block, count = bytearray(_ARRAY_HEADER_BYTES), 0
         for row in rows:
             _pack_into(dict(zip(names, row, strict=True)) if as_maps else row, block, -1)
             count += 1
             if len(block) > BLOCK_BYTES:
                 total_bytes += len(block)
-                if total_bytes > max_bytes:
-                    raise ResultTooLarge(f"the answer has more than {max_bytes} bytes", limit_bytes=max_bytes)
+                total_count += count
+                self._require_within(total_bytes, max_bytes, total_count)
                 blocks.append(_headed(block, count))
                 block, count = bytearray(_ARRAY_HEADER_BYTES), 0
         if max_count:
             self._reset()  # the statement may not be at its end
-        if total_bytes + len(block) > max_bytes:
-            raise ResultTooLarge(f"the answer has more than {max_bytes} bytes", limit_bytes=max_bytes)
+        self._require_within(total_bytes + len(block), max_bytes, total_count + count)
         blocks.append(_headed(block, count))
         return blocks
+
+    def _require_within(self, size_bytes: int, max_bytes: int, rows_count: int) -> None:
+        """Refuse an answer of rows that is too large.
+
+        Raises:
+            ResultTooLarge: It is.
+        """
+        if size_bytes > max_bytes:
+            raise ResultTooLarge(f"the answer has more than {max_bytes} bytes", limit_bytes=max_bytes)
+        if 0 < self._max_rows < rows_count:
+            raise ResultTooLarge(f"the answer has more than {self._max_rows} rows")
 
     def _encoded(self, plan: Plan, params: Params, max_bytes: int) -> bytes:
         """Return the rows of what SQLite can't write itself, as it would write them."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from storage.errors import QueryTimedOut, QueryTooCostly
 from storage.sqlite.connection import (
     ConnectionSettings,
     Deadline,
@@ -41,7 +42,8 @@ class ReaderService:
         refuse_event_loop(self._settings)
         prepare_library(heap_limit_bytes=options.get("heap_limit_bytes", 0))
         self._rules = JsonRules(big_integers_as_strings=options.get("json_big_integers") == "string")
-        self._deadline = Deadline()
+        steps = self._settings.max_query_steps
+        self._deadline = Deadline(-(-steps // self._settings.progress_steps)) if steps else Deadline()
         self._readers: ConnectionCache[Reader] = ConnectionCache(
             options.get("max_open_connections", 64), self._opened
         )
@@ -77,6 +79,7 @@ class ReaderService:
         deadline = self._deadline
         deadline.at = call.deadline
         deadline.stopped = False
+        deadline.calls_count = 0
         if self._streams or self._snapshots:
             self._streams.drop_idle()
             self._snapshots.drop_idle()
@@ -84,6 +87,11 @@ class ReaderService:
             return self._methods[call.method](call.params)
         except apsw.Error as error:  # an interrupt can meet a statement of our own, between the caller's
             raise translation(error) or error from error
+        except QueryTimedOut as error:
+            if not deadline.is_overstepped:
+                raise
+            most = self._settings.max_query_steps
+            raise QueryTooCostly(f"the statement took more than {most} steps", limit_steps=most) from error
 
     def interrupt(self) -> None:
         """See `workers.Service`."""

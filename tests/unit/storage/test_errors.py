@@ -12,6 +12,7 @@ from storage.sqlite.errors import FROM_SQLITE, OUR_BUGS, translated, translation
 NEEDED: dict[type, dict[str, Any]] = {
     errors.StorageSaturated: {"retry_after_s": 1.0},
     errors.HistoryLost: {"cursor": "0123456789abcdef-1"},
+    errors.QueryTooCostly: {"limit_steps": 1_000_000},
 }
 OURS = [
     value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, StorageError)
