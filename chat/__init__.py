@@ -10,6 +10,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chat.domain.feed import FedEvent as FedEvent
+    from chat.domain.feed import Listener as Listener
+    from chat.domain.limits import ChatLimits as ChatLimits
+    from chat.domain.refusals import ChatRefusal as ChatRefusal
+    from chat.domain.refusals import ClientIdReused as ClientIdReused
+    from chat.domain.refusals import Gone as Gone
+    from chat.domain.refusals import InvalidValue as InvalidValue
+    from chat.domain.refusals import LimitReached as LimitReached
+    from chat.domain.refusals import Muted as Muted
+    from chat.domain.refusals import NotFound as NotFound
+    from chat.domain.refusals import NotPermitted as NotPermitted
+    from chat.domain.refusals import OutOfTurn as OutOfTurn
+    from chat.domain.refusals import Taken as Taken
+    from chat.domain.refusals import TooOften as TooOften
+    from chat.domain.refusals import UnknownSession as UnknownSession
+    from chat.domain.refusals import VersionConflict as VersionConflict
+    from chat.domain.refusals import WrongPassword as WrongPassword
+    from chat.domain.sending import Ack as Ack
+    from chat.domain.sending import NewMessage as NewMessage
+    from chat.domain.sending import Order as Order
+    from chat.domain.service import Chat as Chat
+    from chat.domain.service import open_chat as open_chat
     from chat.errors import ActionCancelled as ActionCancelled
     from chat.errors import ActionExpired as ActionExpired
     from chat.errors import ActionFailed as ActionFailed
@@ -97,6 +119,7 @@ if TYPE_CHECKING:
     from chat.settings import ChatSettings as ChatSettings
 
 _HOME = {
+    "Ack": "domain.sending",
     "ActionCancelled": "errors",
     "ActionExpired": "errors",
     "ActionFailed": "errors",
@@ -111,10 +134,14 @@ _HOME = {
     "Cancelled": "queue.control",
     "CannotOpen": "queue.sealing",
     "CannotSeal": "queue.sealing",
+    "Chat": "domain.service",
     "ChatError": "errors",
+    "ChatLimits": "domain.limits",
     "ChatMessageQueue": "messages.face",
+    "ChatRefusal": "domain.refusals",
     "ChatSettings": "settings",
     "ClientIdConflict": "errors",
+    "ClientIdReused": "domain.refusals",
     "Conflict": "errors",
     "DeleteMessage": "queue.payloads",
     "Delivery": "queue.handlers",
@@ -123,17 +150,22 @@ _HOME = {
     "Event": "queue.events",
     "Failure": "errors",
     "FailureKind": "errors",
+    "FedEvent": "domain.feed",
     "Followed": "queue.events",
     "FollowedMessages": "messages.face",
     "FollowedNews": "queue.news",
+    "Gone": "domain.refusals",
     "HIGH": "queue.action_type",
     "InvalidAction": "errors",
+    "InvalidValue": "domain.refusals",
     "JoinSpace": "queue.payloads",
     "KeyringSeal": "queue.sealing",
     "KickUser": "queue.payloads",
     "LOW": "queue.action_type",
     "LeaveSpace": "queue.payloads",
+    "LimitReached": "domain.refusals",
     "ListedAction": "queue.reading",
+    "Listener": "domain.feed",
     "MIDDLE": "queue.action_type",
     "MessageEvent": "messages.events",
     "MessageFailed": "messages.events",
@@ -143,11 +175,17 @@ _HOME = {
     "MessageSent": "messages.events",
     "MessageStatus": "messages.face",
     "MuteUser": "queue.payloads",
+    "Muted": "domain.refusals",
+    "NewMessage": "domain.sending",
     "News": "queue.news",
     "NotAQueue": "errors",
     "NotDelivered": "errors",
+    "NotFound": "domain.refusals",
+    "NotPermitted": "domain.refusals",
     "NotPossible": "errors",
     "Notice": "queue.notices",
+    "Order": "domain.sending",
+    "OutOfTurn": "domain.refusals",
     "Permanent": "errors",
     "PinMessage": "queue.payloads",
     "QueueClock": "queue.clock",
@@ -169,16 +207,22 @@ _HOME = {
     "Statistics": "queue.views",
     "SyncSpaceKeys": "queue.payloads",
     "SystemQueueClock": "queue.clock",
+    "Taken": "domain.refusals",
     "TargetGone": "errors",
+    "TooOften": "domain.refusals",
     "Transient": "errors",
     "Transport": "queue.handlers",
     "UnknownActionType": "errors",
+    "UnknownSession": "domain.refusals",
     "UnmuteUser": "queue.payloads",
     "UnpinMessage": "queue.payloads",
     "Unreachable": "errors",
     "UpdateProfile": "queue.payloads",
     "UpdateSpace": "queue.payloads",
+    "VersionConflict": "domain.refusals",
     "Why": "queue.views",
+    "WrongPassword": "domain.refusals",
+    "open_chat": "domain.service",
     "open_messages": "messages.opening",
     "open_queue": "queue.action_queue",
     "read_queue": "queue.reading",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from storage.errors import MigrationFailed as MigrationFailed
     from storage.errors import NotAllowed as NotAllowed
     from storage.errors import NotReadOnly as NotReadOnly
+    from storage.errors import NothingEarlier as NothingEarlier
     from storage.errors import ParameterMismatch as ParameterMismatch
     from storage.errors import QueryTimedOut as QueryTimedOut
     from storage.errors import QueryTooCostly as QueryTooCostly
@@ -89,6 +90,7 @@ _HOME = {
     "NonceBlocks": "nonce_blocks",
     "NotAllowed": "errors",
     "NotReadOnly": "errors",
+    "NothingEarlier": "errors",
     "ParameterMismatch": "errors",
     "Queries": "queries",
     "QueryPlan": "query_plans",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage.errors import ParameterMismatch
+from storage.errors import NothingEarlier, ParameterMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,7 +47,8 @@ def resolved(params: Sequence[Any] | Mapping[str, Any], results: Sequence[Sequen
     """Return `params` with what they refer to put in its place; `results` are those of the statements before.
 
     Raises:
-        ParameterMismatch: The statement inserted no row, or returned no such row or column.
+        NothingEarlier: The statement inserted no row, or returned no such row.
+        ParameterMismatch: It returned no such column.
     """
     if isinstance(params, dict):
         return {name: _value(value, results) for name, value in params.items()}
@@ -66,11 +67,11 @@ def _value(value: Any, results: Sequence[Sequence[Any]]) -> Any:
     result = results[place]
     if column is None:
         if not result[1]:
-            raise ParameterMismatch(f"statement {place} inserted no row")
+            raise NothingEarlier(f"statement {place} inserted no row")
         return result[1]
     columns, rows = result[2:] if len(result) > 2 else ([], [])  # noqa: PLR2004 - changes and rowid come first
-    if column not in columns:
+    if rows and column not in columns:
         raise ParameterMismatch(f"statement {place} returned no column {column!r}")
     if not 0 <= row < len(rows):
-        raise ParameterMismatch(f"statement {place} returned {len(rows)} rows; there is no row {row}")
+        raise NothingEarlier(f"statement {place} returned {len(rows)} rows; there is no row {row}")
     return rows[row][columns.index(column)]

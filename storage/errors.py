@@ -8,6 +8,7 @@
     ├── NotReadOnly              a statement that writes came where only reading is allowed
     ├── NotAllowed               transaction control, ATTACH, VACUUM or PRAGMA from a caller
     ├── ParameterMismatch        the parameters don't fit the statement
+    │   └── NothingEarlier       an earlier statement of the batch inserted or returned no row
     ├── RowMismatch              a row does not fit the type asked for by `into`
     ├── ConstraintViolated       a rule of the schema refused the write; `kind` says which
     ├── StorageSaturated         too many wait; nothing was queued; `retry_after_s`
@@ -69,6 +70,10 @@ class NotAllowed(StorageError):
 
 class ParameterMismatch(StorageError):
     """The parameters don't fit the statement in number, name or type; mend the call."""
+
+
+class NothingEarlier(ParameterMismatch):
+    """A statement of the batch refers to a row that an earlier one did not insert or return; nothing was kept."""
 
 
 class RowMismatch(StorageError):

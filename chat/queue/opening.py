@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from chat.queue.statement_texts import load
 from chat.queue.tables import Tables
+from chat.statement_texts import load
 from storage import StorageSettings
 from storage import open as open_storage
 
@@ -39,7 +39,7 @@ async def open_tables(path: Path, settings: QueueSettings) -> AsyncIterator[Tabl
     Raises:
         StorageError: It can't be opened.
     """
-    statements = await anyio.to_thread.run_sync(load)
+    statements = await anyio.to_thread.run_sync(load, "chat.queue.statements")
     storage_settings = StorageSettings(
         kind="thread",
         worker_count=1,

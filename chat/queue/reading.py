@@ -20,10 +20,10 @@ from chat.queue.clock import SystemQueueClock
 from chat.queue.connectivity import Contact
 from chat.queue.events import EventLog
 from chat.queue.packing import Packing
-from chat.queue.statement_texts import load
 from chat.queue.states import State
 from chat.queue.tables import STATES, Tables, failure_of
 from chat.queue.views import Views, counted
+from chat.statement_texts import load
 from storage import DatabaseCorrupt, StorageSettings
 from storage import open as open_storage
 
@@ -144,7 +144,7 @@ async def read_queue(path: str | os.PathLike[str]) -> AsyncIterator[QueueReader]
     if not await anyio.Path(path).is_file():
         raise NotAQueue(f"there is no file {Path(path).name}")
     clock = await anyio.to_thread.run_sync(SystemQueueClock.of_this_machine)
-    statements = await anyio.to_thread.run_sync(load)
+    statements = await anyio.to_thread.run_sync(load, "chat.queue.statements")
     settings = StorageSettings(kind="thread", worker_count=1, plans_by_values=False)
     async with AsyncExitStack() as stack:
         try:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chat.errors import Failure
-from chat.queue.statement_texts import for_rows
 from chat.queue.states import State
+from chat.statement_texts import for_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

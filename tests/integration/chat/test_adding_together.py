@@ -15,7 +15,7 @@ from chat.queue.outbox import Outbox
 from chat.queue.packing import Packing
 from chat.queue.records import Added, ClaimRequest, Release, Turn
 from chat.queue.settings import QueueSettings
-from chat.queue.statement_texts import for_rows
+from chat.statement_texts import for_rows
 from chat.testing import ManualClock
 from tests.support.chat_queue import message
 

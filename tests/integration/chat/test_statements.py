@@ -4,7 +4,7 @@ import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from chat.queue.statement_texts import load
+from chat.statement_texts import load
 from storage import StorageSettings
 from storage import open as open_storage
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from storage import Database
 
-STATEMENTS = load()
+STATEMENTS = load("chat.queue.statements")
 OF_PEOPLE = {
     "some",
     "failed_ids",

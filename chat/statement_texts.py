@@ -11,7 +11,7 @@ _NUMBERED = re.compile(r"\?\d+")
 _COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 
 
-def load(package: str = "chat.queue.statements") -> dict[str, str]:
+def load(package: str) -> dict[str, str]:
     """Return the statements of `package` by name, without comments; reads files.
 
     Raises:

@@ -1,0 +1,104 @@
+"""Events on their way out: one reader of what was committed, in the order of the commits, for everybody who listens.
+
+An event is never told by who made it: it is read back once its commit is known, so that nobody hears of what a crash
+then takes away, and all hear the same order. Listeners are called synchronously and must not block; each bounds itself.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import anyio
+import structlog
+
+from storage import StorageError
+
+if TYPE_CHECKING:
+    from chat.domain.tables import Tables
+
+PAGE_COUNT: Final = 500
+TICK_S: Final = 1.0
+"""How often it looks without having been stirred: for what another process wrote, and after a failed read."""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class FedEvent(NamedTuple):
+    """One committed event."""
+
+    position: int
+    stream_id: int
+    seq: int
+    kind: str
+    actor_id: int | None
+    json: str
+    """As clients get it."""
+
+
+class Listener(Protocol):
+    """Who hears the events of a stream."""
+
+    def hear(self, event: FedEvent) -> None:
+        """Take an event; called on the event loop, must return at once."""
+
+
+class EventFeed:
+    """Delivers committed events to those who listen to their streams."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._listeners: dict[int, set[Listener]] = {}
+        self._everywhere: set[Listener] = set()
+        self._stirred = anyio.Event()
+        self._position = 0
+
+    @property
+    def position(self) -> int:
+        """How far events were delivered."""
+        return self._position
+
+    def listen(self, stream_id: int, listener: Listener) -> None:
+        """Have `listener` hear the events of a stream that are committed from now on, and perhaps some just before."""
+        self._listeners.setdefault(stream_id, set()).add(listener)
+
+    def listen_everywhere(self, listener: Listener) -> None:
+        """Have `listener` hear the events of all streams."""
+        self._everywhere.add(listener)
+
+    def leave(self, stream_id: int, listener: Listener) -> None:
+        """Have `listener` hear no more of a stream."""
+        listeners = self._listeners.get(stream_id)
+        if listeners is not None:
+            listeners.discard(listener)
+            if not listeners:
+                del self._listeners[stream_id]
+
+    def stir(self) -> None:
+        """Look soon: something was committed."""
+        self._stirred.set()
+
+    async def start(self) -> None:
+        """Begin after what is there now."""
+        row = await self._tables.one("feed_end")
+        self._position = row[0] if row else 0
+
+    async def run(self) -> None:
+        """Deliver events until cancelled."""
+        while True:
+            with anyio.move_on_after(TICK_S):
+                await self._stirred.wait()
+            self._stirred = anyio.Event()
+            try:
+                while await self._deliver() == PAGE_COUNT:
+                    pass
+            except StorageError as error:
+                _log.warning("chat.feed_read_failed", reason=type(error).__name__)
+
+    async def _deliver(self) -> int:
+        rows = await self._tables.all("feed", self._position, PAGE_COUNT)
+        for row in rows:
+            event = FedEvent(*row)
+            self._position = event.position
+            for listener in [*self._listeners.get(event.stream_id, ()), *self._everywhere]:
+                listener.hear(event)
+        return len(rows)

@@ -1,0 +1,3 @@
+"""The tables of the chat, as numbered changes."""
+
+from __future__ import annotations

@@ -1,0 +1,76 @@
+"""The chat as one object: opened over its database file, closed with what runs for it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import anyio
+
+from chat.domain.acting import Acting
+from chat.domain.feed import EventFeed
+from chat.domain.limits import ChatLimits
+from chat.domain.messages import Messages
+from chat.domain.sending import Sending
+from chat.domain.spaces import Spaces
+from chat.domain.tables import MIGRATIONS, STATEMENTS, Tables
+from chat.statement_texts import load
+from storage import StorageSettings
+from storage import open as open_database
+from workers import SystemClock
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator
+
+    from chat.domain.sending import Ack, NewMessage
+    from workers import Clock
+
+
+class Chat:
+    """The chat's parts; made by `open_chat`, usable until that is left."""
+
+    def __init__(self, tables: Tables, limits: ChatLimits, clock: Clock, feed: EventFeed) -> None:
+        self.tables = tables
+        self.limits = limits
+        self.clock = clock
+        self.feed = feed
+        self.acting = Acting(tables, clock)
+        self.sending = Sending(tables, limits, clock)
+        self.messages = Messages(tables, self.acting, limits)
+        self.spaces = Spaces(tables, self.acting, limits)
+
+    async def send(self, message: NewMessage) -> Ack:
+        """Store a message; see `Sending.send`."""
+        return await self.sending.send(message)
+
+
+@asynccontextmanager
+async def open_chat(
+    path: str | os.PathLike[str],
+    settings: StorageSettings | None = None,
+    *,
+    limits: ChatLimits | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Chat]:
+    """Open the chat whose tables are in the file at `path`, making it if it is not there.
+
+    Raises:
+        DatabaseCorrupt, MigrationFailed, StorageError: As `storage.open`.
+    """
+    statements = await anyio.to_thread.run_sync(load, STATEMENTS)
+    settings = replace(
+        settings or StorageSettings(), plans_by_values=False
+    )  # the same few statements, always
+    async with open_database(path, settings, migrations=MIGRATIONS) as database:
+        tables = Tables(database, statements)
+        feed = EventFeed(tables)
+        tables.on_written = feed.stir
+        await feed.start()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(feed.run)
+            try:
+                yield Chat(tables, limits or ChatLimits(), clock or SystemClock(), feed)
+            finally:
+                tasks.cancel_scope.cancel()

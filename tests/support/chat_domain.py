@@ -1,0 +1,105 @@
+"""A chat on a file with users, a space and a room, made by its own statements."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chat.domain.permissions import Rank
+from chat.domain.sending import Ack, NewMessage, Order
+from chat.domain.service import Chat, open_chat
+from storage import Earlier, StorageSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from chat.domain.limits import ChatLimits
+
+
+@dataclass
+class ChatBench:
+    """The chat, and who and what is in it."""
+
+    chat: Chat
+    ann: int = 0
+    """Owner of the space."""
+    bob: int = 0
+    """A member."""
+    eve: int = 0
+    """In no space."""
+    space: int = 0
+    room: int = 0
+    _count: int = field(default=0)
+
+    def client_id(self) -> str:
+        """Return a new client id."""
+        self._count += 1
+        return f"client-{self._count}"
+
+    async def user(self, name: str) -> int:
+        """Make a user."""
+        made = await self.chat.tables.write_all([
+            ("new_stream", ("user", "e")),
+            ("new_user", (Earlier(0, "id"), name, name.title(), "none", None, 0)),
+        ])
+        user_id: int = made[0].rows[0][0]
+        return user_id
+
+    async def member(self, user_id: int, rank: Rank = Rank.MEMBER) -> None:
+        """Put a user into the space."""
+        await self.chat.tables.write("new_member", self.space, user_id, rank, 0)
+
+    async def send(
+        self,
+        content: str = "hello",
+        *,
+        sender: int | None = None,
+        client_id: str | None = None,
+        room: int | None = None,
+        reply_to: int | None = None,
+        order: Order | None = None,
+    ) -> Ack:
+        """Send a message."""
+        return await self.chat.send(
+            NewMessage(
+                room_id=room or self.room,
+                sender_id=sender or self.ann,
+                client_id=client_id or self.client_id(),
+                content=content,
+                reply_to=reply_to,
+                order=order,
+            )
+        )
+
+    async def messages(self, user_id: int | None = None) -> list[dict[str, Any]]:
+        """Return the messages of the room."""
+        page = await self.chat.messages.page(user_id or self.ann, self.room, after_seq=0, limit=500)
+        found: list[dict[str, Any]] = msgspec.json.decode(page)["messages"]
+        return found
+
+    async def events(self, stream: int | None = None, user_id: int | None = None) -> list[dict[str, Any]]:
+        """Return the events of the room, or another stream."""
+        page = await self.chat.messages.events(
+            user_id or self.ann, stream or self.room, after_seq=0, limit=500
+        )
+        found: list[dict[str, Any]] = msgspec.json.decode(page)["events"]
+        return found
+
+
+@asynccontextmanager
+async def open_bench(path: Path, *, limits: ChatLimits | None = None) -> AsyncIterator[ChatBench]:
+    """Open a chat with Ann, who owns a space with a room, Bob, a member, and Eve, who is in no space."""
+    settings = StorageSettings(kind="thread", worker_count=1)
+    async with open_chat(path, settings, limits=limits) as chat:
+        bench = ChatBench(chat)
+        bench.ann, bench.bob, bench.eve = [await bench.user(name) for name in ("ann", "bob", "eve")]
+        space = await chat.spaces.create(bench.ann, bench.client_id(), name="Home")
+        bench.space = int(space["id"])
+        room = await chat.spaces.create_room(bench.ann, bench.client_id(), bench.space, name="general")
+        bench.room = int(room["id"])
+        await bench.member(bench.bob)
+        yield bench
