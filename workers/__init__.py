@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     from workers.methods import method as method
     from workers.opening import open_pool as open_pool
     from workers.pool import Pool as Pool
-    from workers.pool import Session as Session
     from workers.self_testing import SelfTest as SelfTest
     from workers.self_testing import self_test as self_test
     from workers.service import BatchService as BatchService
@@ -100,6 +99,7 @@ if TYPE_CHECKING:
     from workers.services.files.types import Metadata as Metadata
     from workers.services.files.types import PdfFacts as PdfFacts
     from workers.services.files.types import TextFacts as TextFacts
+    from workers.sessions import Session as Session
     from workers.settings import Kind as Kind
     from workers.settings import Lane as Lane
     from workers.settings import PoolSettings as PoolSettings
@@ -192,7 +192,7 @@ _HOME = {
     "SelfTest": "self_testing",
     "Service": "service",
     "ServiceUnavailable": "errors",
-    "Session": "pool",
+    "Session": "sessions",
     "SharedBoard": "shared.board",
     "SharedCancellation": "shared.cancellation",
     "SharedClosed": "shared.errors",

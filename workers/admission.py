@@ -3,6 +3,9 @@
 Each lane may have as many calls as it has workers, plus `max_waiting_count`. Counting calls until they are
 answered, rather than those in one queue, makes the bound exact: with 2 workers and a bound of 100, the 103rd call
 is the first that is refused, however the calls are spread over the workers' windows.
+
+A tenant whose own calls are few is not refused because of another's: beyond the bound there are spare places, a quarter
+of it, for those that have less waiting than their fair share.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from workers.errors import PoolSaturated
+from workers.pace import Pace
 
 if TYPE_CHECKING:
     from workers.settings import Lane
@@ -18,13 +22,20 @@ MIN_RETRY_AFTER_S = 0.05
 MAX_RETRY_AFTER_S = 30.0
 _RATE_WEIGHT = 0.2
 _MOMENT_S = 0.001
+_SPARE_SHARE = 4
 
 
 class Admission:
     """Counts the calls of one pool and refuses those beyond its bounds."""
 
     def __init__(self, *, running: dict[Lane, int], max_waiting_count: int, max_waiting_bytes: int) -> None:
-        self._limits: dict[Lane, int] = {lane: count + max_waiting_count for lane, count in running.items()}
+        self._running = running
+        self.limits: dict[Lane, int] = {lane: count + max_waiting_count for lane, count in running.items()}
+        self.paces: dict[Lane, Pace] = {lane: Pace() for lane in running}
+        self._answered: dict[Lane, int] = dict.fromkeys(running, 0)
+        self._were_busy: dict[Lane, bool] = dict.fromkeys(running, False)
+        self.crowds: dict[Lane, int] = {lane: 2 * count for lane, count in running.items()}
+        """As many calls of a lane are not worth a look at how long they will take."""
         self._max_waiting_count = max_waiting_count
         self._max_waiting_bytes = max_waiting_bytes
         self._rate_per_s = 0.0
@@ -37,13 +48,14 @@ class Admission:
         """The number of calls that were admitted and not answered yet."""
         return sum(self.counts.values())
 
-    def admit(self, lane: Lane, size_bytes: int) -> None:
-        """Count a call in, or refuse it.
+    def admit(self, lane: Lane, size_bytes: int, *, is_modest: bool = False) -> None:
+        """Count a call in, or refuse it; one of a tenant that `is_modest` may have a spare place.
 
         Raises:
             PoolSaturated: A bound is reached; nothing was counted.
         """
-        if self.counts[lane] >= self._limits[lane]:
+        spare_count = self._max_waiting_count // _SPARE_SHARE if is_modest else 0
+        if self.counts[lane] >= self.limits[lane] + spare_count:
             self._refuse(
                 "queue_full",
                 f"{self._max_waiting_count} calls wait already, which is the most that may",
@@ -56,7 +68,23 @@ class Admission:
     def release(self, lane: Lane, count: int, size_bytes: int) -> None:
         """Count out `count` calls that hold `size_bytes` together and were answered, or given up."""
         self.counts[lane] -= count
+        self._answered[lane] += count
         self.held_bytes -= size_bytes
+
+    def require_time(self, lane: Lane, ahead_count: int, left_s: float) -> None:
+        """Refuse a call that has `left_s` to be answered in if those ahead of it alone will take longer.
+
+        Raises:
+            PoolSaturated: They will; nothing was counted.
+        """
+        wait_s = self.paces[lane].wait_s(ahead_count)
+        if wait_s > left_s:
+            refusal = self.refuse(
+                "no_time",
+                f"{ahead_count} calls come before this one and will take {wait_s:.3g} s; it has {left_s:.3g} s",
+            )
+            refusal.retry_after_s = min(max(wait_s - left_s, MIN_RETRY_AFTER_S), MAX_RETRY_AFTER_S)
+            raise refusal
 
     def hold(self, size_bytes: int) -> None:
         """Count the buffers of a request in, or refuse them.
@@ -77,10 +105,15 @@ class Admission:
         self.counts[lane] -= 1
         self.counts[to_lane] += 1
 
-    def observe_rate(self, completed_count: int, elapsed_s: float) -> None:
-        """Learn how quickly calls are answered, for `retry_after_s`; a moment too short says nothing."""
+    def observe_rate(self, completed_count: int, elapsed_s: float, now: float = 0.0) -> None:
+        """Learn how quickly calls were answered in the `elapsed_s` before `now`; a moment too short says nothing."""
         if elapsed_s >= _MOMENT_S:
             self._rate_per_s += _RATE_WEIGHT * (completed_count / elapsed_s - self._rate_per_s)
+        for lane, pace in self.paces.items():
+            is_busy = self.counts[lane] > self._running[lane]
+            pace.observe(self._answered[lane], elapsed_s, was_busy=is_busy and self._were_busy[lane], now=now)
+            self._answered[lane] = 0
+            self._were_busy[lane] = is_busy
 
     def retry_after_s(self) -> float:
         """Return the time in seconds after which half of what waits should be answered, within its limits."""

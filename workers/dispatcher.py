@@ -16,26 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from workers.body import Body, Outcome, discard
-from workers.errors import TaskCancelled, TaskFailed, TaskTimedOut, WorkerDied, restored
+from workers.body import discard
+from workers.endings import Endings
+from workers.errors import WorkerDied
 from workers.fingerprints import SlowFingerprints
 from workers.handing_out import HandingOut
 from workers.ledger import Ledger
-from workers.protocol import (
-    FAILED,
-    FIRST,
-    LAST,
-    TIMED_OUT,
-    Failure,
-    LargeResponse,
-    Parcel,
-    SmallBody,
-)
+from workers.outcomes import error_of, value_of
+from workers.protocol import FAILED, FIRST, LAST, TIMED_OUT, Failure
+from workers.slot_events import SlotEvents
 from workers.slots import Slot
 from workers.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from workers.admission import Admission
     from workers.completion import Loop
@@ -53,12 +47,23 @@ class Dispatcher:
     """The calls of one pool and where they are."""
 
     def __init__(
-        self, loop: Loop, settings: PoolSettings, admission: Admission, *, slots_count: int, has_lanes: bool
+        self,
+        loop: Loop,
+        settings: PoolSettings,
+        admission: Admission,
+        *,
+        slots_count: int,
+        maintenance_count: int,
+        has_lanes: bool,
     ) -> None:
-        self.slots = [Slot(index) for index in range(slots_count)]
+        self.slots = [
+            Slot(index, is_maintenance=index >= slots_count)
+            for index in range(slots_count + maintenance_count)
+        ]
         self.reserved = self.slots[0] if has_lanes and slots_count > 1 else None
-        self.waiting = Waiting(self.slots)
+        self.waiting = Waiting(self.slots, settings.weights)
         self.ledger = Ledger(admission)
+        self.endings = Endings(self.slots, self.waiting, self.ledger)
         self.slow = SlowFingerprints(settings.demote_after_s * 1e6)
         self._loop = loop
         self._handing_out = HandingOut(
@@ -96,57 +101,6 @@ class Dispatcher:
                 else:
                     slot.worker.send(batch)
 
-    # -- what callers do ------------------------------------------------------------------------------------------
-
-    def abandon(self, pending: Pending) -> None:
-        """Stop a call whose caller does not wait any more."""
-        self.ledger.tally.cancelled_count += 1
-        if pending.slot is None:
-            self.ledger.settle(pending)
-            self.waiting.became_stale()
-        else:
-            pending.settled = True
-            self.ask_to_stop(pending)
-
-    def expire(self, pending: Pending, now: float, settle_s: float) -> None:
-        """Answer a call whose deadline passed; one that may have had an effect waits `settle_s` for the truth."""
-        if pending.slot is None:
-            self.ledger.fail(pending, TaskTimedOut("the deadline passed before it ran", begun=False))
-            self.waiting.became_stale()
-        elif pending.idempotent:
-            self.ask_to_stop(pending)
-            self.ledger.fail(pending, TaskTimedOut("the deadline passed while it ran", begun=True))
-        elif pending.settling:
-            self.ledger.fail(
-                pending, TaskTimedOut("the deadline passed, and the worker does not answer", begun=True)
-            )
-        else:
-            pending.settling = True
-            pending.deadline = now + settle_s
-            self.ask_to_stop(pending)
-
-    def expire_unbegun(self, pending: Pending, now: float, settle_s: float) -> None:
-        """Answer a call that has waited too long to begin; one that has begun just goes on."""
-        pending.begin_by = 0.0
-        slot = pending.slot
-        if slot is None:
-            self.ledger.fail(pending, TaskTimedOut("it waited too long to begin", begun=False))
-            self.waiting.became_stale()
-        elif slot.worker is not None and pending.seq > slot.worker.page[LAST]:
-            pending.settling = True  # it may begin just now: the worker knows
-            pending.deadline = now + settle_s
-            self.ask_to_stop(pending)
-
-    def ask_to_stop(self, pending: Pending) -> None:
-        """Tell the worker of a call to take it back or interrupt it; the watch asks again while it runs."""
-        slot = pending.slot
-        if slot is None or slot.worker is None:
-            return
-        if not pending.cancel_sent_at:
-            pending.cancel_sent_at = time.monotonic()
-        if pending not in slot.outgoing:
-            slot.worker.cancel(pending.seq)
-
     # -- what workers say -----------------------------------------------------------------------------------------
 
     def events(self) -> SlotEvents:
@@ -180,11 +134,12 @@ class Dispatcher:
 
     def wake_one(self) -> None:
         """Ask for one more worker, if there may be one and some call has to wait for another."""
-        if self.waiting or any(len(slot.in_flight) > 1 for slot in self.slots):
-            for slot in self.slots:
-                if slot.is_dormant and not slot.need:
-                    slot.ask("wake")
-                    return
+        is_crowded = bool(self.waiting) or any(len(slot.in_flight) > 1 for slot in self.slots)
+        for slot in self.slots:
+            is_wanted = self.waiting.has_maintenance if slot.is_maintenance else is_crowded
+            if slot.is_dormant and not slot.need and (is_wanted or slot.pinned):
+                slot.ask("wake")
+                return
 
     def on_pong(self, slot: Slot, resident_bytes: int) -> None:
         """Take note that a worker is there."""
@@ -192,18 +147,23 @@ class Dispatcher:
         slot.resident_bytes = resident_bytes
         slot.ponged.set()
 
-    def on_replies(self, slot: Slot, replies: Iterable[Reply], file_of: Callable[[], int]) -> None:
+    def on_replies(self, slot: Slot, replies: Sequence[Reply], file_of: Callable[[], int]) -> None:
         """Give callers their answers; `file_of` gives the next descriptor that came with large ones."""
         now = time.monotonic()
+        is_shared = len(replies) > 1 and slot.worker is not None and slot.worker.is_batched
         for pending, reply in self.ledger.take_common(slot.in_flight, replies, now):
             try:
-                value = _value_of(reply, file_of)
+                value = value_of(reply, file_of)
             except LookupError:
                 value = None
                 reply = Failure(reply.seq, reply.run_us, FAILED, "the answer came without its file", {})  # noqa: PLW2901
             if pending is None:
                 discard(value)
             else:
+                if (
+                    reply.run_us >= self.ledger.slow_us and not is_shared
+                ):  # in a batch all have the time of all
+                    self.ledger.tell_slow(pending, reply.run_us, value, now)
                 self._on_uncommon(slot, pending, reply, value, now)
         slot.slow = False
         slot.recalled_first = 0
@@ -291,8 +251,9 @@ class Dispatcher:
         if pending.cancel_sent_at:
             tally.interrupted_count += 1
             tally.interrupt_us.add(int((now - pending.cancel_sent_at) * 1e6))
-        elif pending.lane == "scan":
+        elif pending.lane != "short":
             self.slow.observe(pending.fingerprint, reply.run_us)
+            self.waiting.charge(pending, reply.run_us)
         if pending.settled:
             discard(value)
             self.ledger.release(pending)
@@ -304,7 +265,7 @@ class Dispatcher:
             self.waiting.add(pending)
             self.pump_soon()
         else:
-            self.ledger.fail(pending, _error_of(pending, reply))
+            self.ledger.fail(pending, error_of(pending, reply))
 
     def move_to_scans(self, pending: Pending) -> None:
         """Count a call as a scan from now on."""
@@ -315,70 +276,3 @@ class Dispatcher:
         slot.unassign(pending)
         if pending.key is not None:
             self.waiting.key_answered(pending.key)
-
-
-class SlotEvents:
-    """What one worker tells its pool; see `Events`. Only one that has a slot is listened to."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self._dispatcher = dispatcher
-        self.slot: Slot | None = None
-        self.has_died = False
-
-    def replied(self, replies: Iterable[Reply], file_of: Callable[[], int]) -> None:
-        """See `Events`."""
-        if self.slot is not None:
-            self._dispatcher.on_replies(self.slot, replies, file_of)
-
-    def recalled(self, seqs: Sequence[int]) -> None:
-        """See `Events`."""
-        if self.slot is not None:
-            self._dispatcher.on_recalled(self.slot, seqs)
-
-    def progressed(self, progress: Progress) -> None:
-        """See `Events`."""
-        if self.slot is not None:
-            self._dispatcher.on_progress(self.slot, progress)
-
-    def ponged(self, resident_bytes: int) -> None:
-        """See `Events`."""
-        if self.slot is not None:
-            self._dispatcher.on_pong(self.slot, resident_bytes)
-
-    def died(self, reason: str) -> None:
-        """See `Events`."""
-        self.has_died = True
-        if self.slot is not None:
-            self._dispatcher.on_death(self.slot, reason)
-
-
-def _value_of(reply: Reply, file_of: Callable[[], int]) -> Any:
-    if isinstance(reply, LargeResponse):
-        return Body.from_file(file_of(), reply.length)
-    if isinstance(reply, SmallBody):
-        return Body((reply.value,))
-    if isinstance(reply, Parcel):
-        return Outcome(reply.value, [_body_of(each, file_of) for each in reply.buffers])
-    return None if isinstance(reply, Failure) else reply.value
-
-
-def _body_of(buffer: bytes | int, file_of: Callable[[], int]) -> Body:
-    return Body.from_file(file_of(), buffer) if isinstance(buffer, int) else Body((buffer,))
-
-
-def _error_of(pending: Pending, failure: Failure) -> Exception:
-    was_late = pending.settling or time.monotonic() > pending.deadline
-    match failure.name:
-        case "timed_out":
-            error: Exception = TaskTimedOut(failure.message, begun=False)
-        case "cancelled" if pending.settling:
-            error = TaskTimedOut("the deadline passed before it ran", begun=False)
-        case "stopped" if was_late:
-            error = TaskTimedOut("the deadline passed while it ran", begun=True)
-        case "cancelled" | "stopped":
-            error = TaskCancelled(failure.message)
-        case "failed":
-            error = TaskFailed(failure.message)
-        case name:
-            error = restored(name, failure.message, failure.details)
-    return error

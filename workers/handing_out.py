@@ -2,7 +2,8 @@
 
 Calls with a key go where others of the key are; scans go to workers other than the reserved one, one at a time;
 short calls go to the least busy worker (or to each in turn) that runs neither a scan nor anything slow. Typed requests
-likewise, those of high priority first.
+likewise, those of high priority first. Maintenance goes to the workers that are there for it, one call at a time, and
+nothing else does: a call whose key is at the other sort of worker waits until that one is done with the key.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING
 from workers.slots import load_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
+    from workers.fairness import FairQueue
     from workers.settings import Balance
     from workers.slots import Slot
     from workers.waiting import Waiting
+    from workers.worker import Pending
 
 
 PATIENCE_S = 5.0
@@ -47,6 +50,8 @@ class HandingOut:
         balance: Balance,
     ) -> None:
         self._slots = slots
+        self._ordinary = [slot for slot in slots if not slot.is_maintenance]
+        self._maintaining = [slot for slot in slots if slot.is_maintenance]
         self._waiting = waiting
         self._reserved = reserved
         self._window_count = window_count
@@ -62,8 +67,13 @@ class HandingOut:
                 self._pinned(slot)
         if waiting.keyed:
             self._keyed()
+        if waiting.maintenance:
+            self._alone(waiting.maintenance, self._maintaining)
         if waiting.scans:
-            self._scans()
+            self._alone(
+                waiting.scans,
+                [slot for slot in self._ordinary if slot is not self._reserved and not slot.slow],
+            )
         if waiting.short:
             self._short()
         if waiting.has_requests:
@@ -79,15 +89,17 @@ class HandingOut:
 
     def _keyed(self) -> None:
         waiting = self._waiting
+        if not any(slot.takes_calls(self._window_count) for slot in self._slots):
+            return
         for key in list(waiting.keyed):
             queue = waiting.keyed[key]
-            slot = waiting.owner_of(key)
-            if slot is None:
-                free = [each for each in self._slots if each.takes_calls(self._window_count)]
-                if not free:
-                    return
-                slot = min(free, key=load_of)
-            while queue and slot.takes_calls(self._window_count):
+            while queue and queue[0].settled:
+                queue.popleft()
+                waiting.met_stale()
+            slot = self._slot_for(key, is_maintenance=bool(queue) and queue[0].lane == "maintenance")
+            while queue and slot is not None and slot.takes_calls(self._window_count):
+                if slot.is_maintenance != (queue[0].lane == "maintenance"):
+                    break
                 pending = queue.popleft()
                 if pending.settled:
                     waiting.met_stale()
@@ -99,12 +111,19 @@ class HandingOut:
             else:
                 del waiting.keyed[key]
 
-    def _scans(self) -> None:
-        queue = self._waiting.scans
-        for slot in sorted(self._slots, key=load_of):
-            if slot is self._reserved or slot.slow:
-                continue
-            while queue and not slot.scan_count and slot.takes_calls(self._window_count):
+    def _slot_for(self, key: Hashable, *, is_maintenance: bool) -> Slot | None:
+        """Return where the next call of `key` goes; None while there is no such place."""
+        owner = self._waiting.owner_of(key)
+        if owner is not None:
+            return owner
+        slots = self._maintaining if is_maintenance else self._ordinary
+        free = [slot for slot in slots if slot.takes_calls(self._window_count)]
+        return min(free, key=load_of) if free else None
+
+    def _alone(self, queue: FairQueue[Pending], slots: Sequence[Slot]) -> None:
+        """Give out long calls, one to a worker."""
+        for slot in sorted(slots, key=load_of):
+            while queue and not slot.long_count and slot.takes_calls(self._window_count):
                 pending = queue.popleft()
                 if pending.settled:
                     self._waiting.met_stale()
@@ -115,7 +134,7 @@ class HandingOut:
         """Give out typed requests by priority, each to the least busy worker (or to each in turn)."""
         self._be_patient_no_longer()
         window_count = self._request_window_count
-        free = [slot for slot in self._slots if not slot.slow and slot.takes_calls(window_count)]
+        free = [slot for slot in self._ordinary if not slot.slow and slot.takes_calls(window_count)]
         for queue in self._waiting.requests:
             while queue and free:
                 pending = queue.popleft()
@@ -151,8 +170,8 @@ class HandingOut:
         queue, window_count = self._waiting.short, self._window_count
         free = [
             slot
-            for slot in self._slots
-            if not slot.scan_count and not slot.slow and slot.takes_calls(window_count)
+            for slot in self._ordinary
+            if not slot.long_count and not slot.slow and slot.takes_calls(window_count)
         ]
         while queue and free:
             if self._balance == "least-busy":
@@ -163,8 +182,7 @@ class HandingOut:
                 slot, share = free[self._turn % len(free)], 1
             # `Slot.assign` in line: this loop runs once a call
             in_flight, outgoing, seq = slot.in_flight, slot.outgoing, slot.next_seq
-            for _ in range(min(share, window_count - len(in_flight))):
-                pending = queue.popleft()
+            for pending in queue.take(min(share, window_count - len(in_flight))):
                 if pending.settled:
                     self._waiting.met_stale()
                     continue

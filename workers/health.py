@@ -84,10 +84,12 @@ class Health:
 
     def _check_idle(self, now: float) -> None:
         awake = [slot for slot in self._dispatcher.slots if slot.worker is not None]
-        surplus_count = len(awake) - self._settings.awake_count
+        surplus_count = sum(not slot.is_maintenance for slot in awake) - self._settings.awake_count
         for slot in reversed(awake):
             if slot.in_flight or slot.next_seq != slot.seq_seen:
                 slot.seq_seen, slot.idle_since = slot.next_seq, now
-            elif surplus_count > 0 and now - slot.idle_since >= self._settings.idle_after_s:
-                surplus_count -= 1
+            elif (slot.is_maintenance or surplus_count > 0) and (
+                now - slot.idle_since >= self._settings.idle_after_s
+            ):
+                surplus_count -= not slot.is_maintenance
                 slot.ask("retire")

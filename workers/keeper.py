@@ -19,8 +19,9 @@ import structlog
 from workers.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
-    from workers.dispatcher import Dispatcher, SlotEvents
+    from workers.dispatcher import Dispatcher
     from workers.settings import PoolSettings
+    from workers.slot_events import SlotEvents
     from workers.slots import Slot
     from workers.worker import Backend, Worker
 

@@ -6,7 +6,9 @@ only once no worker has it any more.
 
 from __future__ import annotations
 
+import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,11 +19,26 @@ from workers.protocol import Response, SmallBody
 from workers.statistics import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from workers.admission import Admission
     from workers.protocol import Reply
     from workers.worker import Pending
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlowCall:
+    """A call that took long in its worker, whatever came of it."""
+
+    method: str
+    params: Any
+    tenant: str
+    run_us: int
+    """Time in the service."""
+    wait_us: int
+    """All the time before and after that."""
+    size_bytes: int
+    """Of the answer where it is bytes; else 0."""
 
 
 class Ledger:
@@ -30,6 +47,9 @@ class Ledger:
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
         self.tally = Tally()
+        self.slow_us = sys.maxsize
+        """From so long in the service on, `on_slow` is told of a call."""
+        self.on_slow: Callable[[SlowCall], None] = lambda _: None
         self._idle: anyio.Event | None = None
 
     def take_common(
@@ -41,7 +61,7 @@ class Ledger:
         """
         rest: list[tuple[Pending | None, Reply]] = []
         admission, tally = self.admission, self.tally
-        run_counts, wait_counts = tally.run_us.counts, tally.wait_us.counts
+        run_counts, wait_counts, slow_us = tally.run_us.counts, tally.wait_us.counts, self.slow_us
         run_total_us = wait_total_us = count = size_bytes = 0
         for reply in replies:
             pending = in_flight.pop(reply.seq, None)
@@ -66,6 +86,8 @@ class Ledger:
             pending.settled = pending.released = True
             run_us = reply.run_us
             wait_us = int((now - pending.submitted_at) * 1e6) - run_us
+            if run_us >= slow_us:
+                self.tell_slow(pending, run_us, value, now)
             run_counts[run_us.bit_length()] += 1
             wait_counts[wait_us.bit_length()] += 1
             run_total_us += run_us
@@ -83,6 +105,22 @@ class Ledger:
         tally.wait_us.total_us += wait_total_us
         self._note_idle()
         return rest
+
+    def tell_slow(self, pending: Pending, run_us: int, value: Any, now: float) -> None:
+        """Tell of a call that took long."""
+        size_bytes = (
+            value.length if isinstance(value, Body) else len(value) if isinstance(value, bytes) else 0
+        )
+        self.on_slow(
+            SlowCall(
+                method=pending.method,
+                params=pending.params,
+                tenant=pending.tenant,
+                run_us=run_us,
+                wait_us=max(0, int((now - pending.submitted_at) * 1e6) - run_us),
+                size_bytes=size_bytes,
+            )
+        )
 
     def succeed(self, pending: Pending, value: Any, run_us: int) -> None:
         """Give a caller its result."""

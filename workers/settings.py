@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["inline", "thread", "process"]
-Lane = Literal["short", "scan"]
+Lane = Literal["short", "scan", "maintenance"]
+"""What a call is: quick, long, or nothing that anybody waits for; each has workers that the longer ones never get."""
 Balance = Literal["least-busy", "round-robin"]
 Priority = Literal["high", "normal", "low"]
 
@@ -34,6 +36,10 @@ class PoolSettings:
     kind: Kind = "process"
     worker_count: int = field(default_factory=default_worker_count)
     """The most workers; the default is half the cores, at least one."""
+    maintenance_count: int = 0
+    """Workers beside those that do maintenance only: started when there is some, ended when idle; 0 makes it scans."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """How large a share of the workers a tenant has while others wait; 1 where none is given."""
     min_worker_count: int | None = None
     """Workers that are there even when idle; None means all. More are started when calls have to wait."""
     idle_after_s: float = 60.0
@@ -123,6 +129,7 @@ class PoolSettings:
             raise ValueError(
                 f"min_worker_count is {self.min_worker_count!r}; None or 0 to worker_count is allowed"
             )
+        self._check_maintenance_and_weights()
         if not 0 <= self.spare_count <= self.worker_count:
             raise ValueError(f"spare_count is {self.spare_count!r}; 0 to worker_count is allowed")
 
@@ -130,3 +137,12 @@ class PoolSettings:
     def awake_count(self) -> int:
         """The number of workers that are there even when idle."""
         return self.worker_count if self.min_worker_count is None else self.min_worker_count
+
+    def _check_maintenance_and_weights(self) -> None:
+        if self.maintenance_count < 0:
+            raise ValueError(f"maintenance_count is {self.maintenance_count!r}; 0 or more is allowed")
+        for tenant, weight in self.weights.items():
+            if not 0 < weight < float("inf"):
+                raise ValueError(
+                    f"the weight of {tenant!r} is {weight!r}; a finite number above 0 is allowed"
+                )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 
 if TYPE_CHECKING:
-    from workers.dispatcher import SlotEvents
+    from workers.slot_events import SlotEvents
     from workers.worker import Pending, Worker
 
 
@@ -20,8 +20,10 @@ Need = Literal["", "replace", "wake", "refresh", "retire"]
 class Slot:
     """What a pool knows of one worker."""
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, *, is_maintenance: bool = False) -> None:
         self.index = index
+        self.is_maintenance = is_maintenance
+        """Its worker takes maintenance calls only."""
         self.worker: Worker | None = None
         """None from a worker's death until its successor is ready."""
         self.events: SlotEvents | None = None
@@ -35,7 +37,8 @@ class Slot:
         self.has_requests = False
         """Some of `outgoing` are typed requests."""
         self.next_seq = 1
-        self.scan_count = 0
+        self.long_count = 0
+        """Scans or maintenance calls at its worker."""
         self.session_count = 0
         self.slow = False
         """What runs takes long: nothing short is sent behind it."""
@@ -88,14 +91,14 @@ class Slot:
         self.outgoing.append(pending)
         if pending.priority >= 0:
             self.has_requests = True
-        if pending.lane == "scan" and pending.pinned is None:
-            self.scan_count += 1
+        if pending.lane != "short" and pending.pinned is None:
+            self.long_count += 1
 
     def unassign(self, pending: Pending) -> None:
         """Take note that a call, already out of `in_flight`, is not here any more."""
         pending.slot = None
-        if pending.lane == "scan" and pending.pinned is None:
-            self.scan_count -= 1
+        if pending.lane != "short" and pending.pinned is None:
+            self.long_count -= 1
 
 
 def load_of(slot: Slot) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from workers.dispatcher import Dispatcher
     from workers.settings import Kind
 
 BUCKETS_COUNT = 40
@@ -80,6 +81,7 @@ class PoolStatistics:
     kind: Kind
     worker_count: int
     alive_count: int
+    """Of these; the workers for maintenance are beside them."""
     busy_count: int
     """Workers that have at least one call."""
     waiting_count: int
@@ -121,3 +123,46 @@ class PoolStatistics:
     """Time in the service."""
     fallback_reason: str | None = None
     """Why the pool is not of the kind that was asked for."""
+
+
+def pool_statistics(
+    dispatcher: Dispatcher,
+    *,
+    name: str,
+    kind: Kind,
+    worker_count: int,
+    spares_count: int,
+    fallback_reason: str | None,
+) -> PoolStatistics:
+    """Return a pool as it stands."""
+    slots, tally, admission = dispatcher.slots, dispatcher.ledger.tally, dispatcher.ledger.admission
+    in_flight_count = sum(len(slot.in_flight) for slot in slots)
+    return PoolStatistics(
+        name=name,
+        kind=kind,
+        worker_count=worker_count,
+        alive_count=sum(slot.worker is not None and not slot.is_maintenance for slot in slots),
+        busy_count=sum(bool(slot.in_flight) for slot in slots),
+        waiting_count=admission.outstanding_count - in_flight_count,
+        waiting_bytes=admission.held_bytes,
+        in_flight_count=in_flight_count,
+        completed_count=tally.completed_count,
+        failed_count=tally.failed_count,
+        timed_out_count=tally.timed_out_count,
+        cancelled_count=tally.cancelled_count,
+        demoted_count=tally.demoted_count,
+        recalled_count=tally.recalled_count,
+        interrupted_count=tally.interrupted_count,
+        interrupt_us=tally.interrupt_us.frozen(),
+        restarts_count=tally.restarts_count,
+        recycled_count=tally.recycled_count,
+        retired_count=tally.retired_count,
+        unheard_count=tally.unheard_count,
+        spares_count=spares_count,
+        resident_bytes=sum(slot.resident_bytes for slot in slots),
+        abandoned_count=tally.abandoned_count,
+        rejected=dict(admission.rejected),
+        wait_us=tally.wait_us.frozen(),
+        run_us=tally.run_us.frozen(),
+        fallback_reason=fallback_reason,
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any
 
+from workers.fairness import FairQueue
 from workers.settings import PRIORITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
+    from workers.settings import Lane
     from workers.slots import Slot
     from workers.worker import Pending
 
@@ -19,9 +21,15 @@ _STALE_SLACK_COUNT = 1_024
 class Waiting:
     """Queues by lane, by key and by pinned slot; calls that were settled while they waited stay until met."""
 
-    def __init__(self, slots: Sequence[Slot]) -> None:
-        self.short: deque[Pending] = deque()
-        self.scans: deque[Pending] = deque()
+    def __init__(self, slots: Sequence[Slot], weights: Mapping[str, float]) -> None:
+        self.short: FairQueue[Pending] = FairQueue(weights)
+        self.scans: FairQueue[Pending] = FairQueue(weights)
+        self.maintenance: FairQueue[Pending] = FairQueue(weights)
+        self._lanes: dict[Lane, FairQueue[Pending]] = {
+            "short": self.short,
+            "scan": self.scans,
+            "maintenance": self.maintenance,
+        }
         self.requests: tuple[deque[Pending], ...] = tuple(deque() for _ in PRIORITIES)
         """Typed requests, by priority."""
         self.keyed: OrderedDict[Hashable, deque[Pending]] = OrderedDict()
@@ -30,7 +38,7 @@ class Waiting:
         self._stale_count = 0
 
     def __bool__(self) -> bool:
-        return bool(self.short or self.scans or self.keyed or self.has_requests)
+        return bool(self.short or self.scans or self.keyed or self.maintenance or self.has_requests)
 
     @property
     def has_requests(self) -> bool:
@@ -38,9 +46,39 @@ class Waiting:
         high, normal, low = self.requests
         return bool(normal or high or low)
 
+    @property
+    def has_maintenance(self) -> bool:
+        """Whether something waits that only the workers for maintenance take."""
+        return bool(self.maintenance) or any(
+            queue and queue[0].lane == "maintenance" for queue in self.keyed.values()
+        )
+
     def __iter__(self) -> Iterator[Pending]:
         for queue in self._queues():
             yield from queue
+        for lane in self._lanes.values():
+            yield from lane
+
+    def is_modest(self, lane: Lane, tenant: str, max_count: int) -> bool:
+        """Return whether `tenant` has less waiting than its share of `max_count` beside the others that have some."""
+        queue = self._lanes[lane]
+        own_count = queue.count_of(tenant)
+        others_count = queue.active_count - (own_count > 0)
+        return others_count > 0 and own_count < max_count / (others_count + 1)
+
+    def ahead_of(self, lane: Lane, tenant: str) -> int:
+        """Return how many of the calls that wait come before a new one of `tenant`, all weights being alike."""
+        queue = self._lanes[lane]
+        own_count = queue.count_of(tenant)
+        return min(len(queue), (own_count + 1) * queue.active_count)
+
+    def waiting_count(self, lane: Lane) -> int:
+        """Return how many calls of `lane` wait that belong to no key and no slot."""
+        return len(self._lanes[lane])
+
+    def charge(self, pending: Pending, run_us: float) -> None:
+        """Put the tenant of a call that took long behind others."""
+        self._lanes[pending.lane].charge(pending.tenant, run_us)
 
     def add(self, pending: Pending) -> None:
         """Let a call wait behind the others of its lane, key or slot."""
@@ -50,10 +88,8 @@ class Waiting:
             self.requests[pending.priority].append(pending)
         elif pending.key is not None:
             self.keyed.setdefault(pending.key, deque()).append(pending)
-        elif pending.lane == "short":
-            self.short.append(pending)
         else:
-            self.scans.append(pending)
+            self._lanes[pending.lane].append(pending)
 
     def add_first(self, returned: Sequence[Pending]) -> None:
         """Put calls that came back from a worker, given in order, before those that wait."""
@@ -64,15 +100,15 @@ class Waiting:
                 self.requests[pending.priority].appendleft(pending)
             elif pending.key is not None:
                 self.keyed.setdefault(pending.key, deque()).appendleft(pending)
-            elif pending.lane == "short":
-                self.short.appendleft(pending)
             else:
-                self.scans.appendleft(pending)
+                self._lanes[pending.lane].appendleft(pending)
 
     def clear(self) -> None:
         """Forget all."""
         for queue in self._queues():
             queue.clear()
+        for lane in self._lanes.values():
+            lane.clear()
         self.keyed.clear()
 
     def owner_of(self, key: Hashable) -> Slot | None:
@@ -104,11 +140,11 @@ class Waiting:
                 live = [pending for pending in queue if not pending.settled]
                 queue.clear()
                 queue.extend(live)
+            for lane in self._lanes.values():
+                lane.keep(lambda pending: not pending.settled)
 
     def _queues(self) -> list[deque[Any]]:
         return [
-            self.short,
-            self.scans,
             *self.requests,
             *self.keyed.values(),
             *(slot.pinned for slot in self._slots),

@@ -75,7 +75,7 @@ class Watch:
                 is_busy = True
                 self._look_at(slot, slot.worker, now)
         completed_count = ledger.tally.completed_count
-        ledger.admission.observe_rate(completed_count - self._completed_count, now - self._looked_at)
+        ledger.admission.observe_rate(completed_count - self._completed_count, now - self._looked_at, now)
         self._looked_at, self._completed_count = now, completed_count
         if is_busy:
             self._loop.call_later(PERIOD_S, self._look)
@@ -91,11 +91,11 @@ class Watch:
         for pending in calls:
             if pending.begin_by and not pending.settled:
                 if pending.begin_by <= now:
-                    self._dispatcher.expire_unbegun(pending, now, self._settings.settle_s)
+                    self._dispatcher.endings.expire_unbegun(pending, now, self._settings.settle_s)
                 else:
                     soonest = min(soonest, pending.begin_by)
             if not pending.settled and pending.deadline <= now:
-                self._dispatcher.expire(pending, now, self._settings.settle_s)
+                self._dispatcher.endings.expire(pending, now, self._settings.settle_s)
             if not pending.settled and pending.deadline < soonest:
                 soonest = pending.deadline
         self.soonest_deadline = soonest
@@ -133,20 +133,21 @@ class Watch:
         dispatcher = self._dispatcher
         if (
             dispatcher.reserved is None
-            or pending.lane == "scan"
+            or pending.lane != "short"
             or not pending.idempotent
             or pending.pinned is not None
         ):
             return
         dispatcher.ledger.tally.demoted_count += 1
+        dispatcher.waiting.charge(pending, self._settings.demote_after_s * 1e6)
         if pending.fingerprint is not None:
             dispatcher.slow.add(pending.fingerprint)
         if slot is dispatcher.reserved:
             pending.demoting = True
-            dispatcher.ask_to_stop(pending)
+            dispatcher.endings.ask_to_stop(pending)
         else:  # it is where scans run: let it go on as one
             dispatcher.move_to_scans(pending)
-            slot.scan_count += 1
+            slot.long_count += 1
 
     def _stop_further(self, slot: Slot, worker: Worker, now: float) -> None:
         if slot.stop_stage == 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from workers.buffers import Attachments
     from workers.protocol import Progress, Reply
@@ -30,6 +30,8 @@ class Pending(msgspec.Struct, eq=False):
     deadline: float
     idempotent: bool
     pinned: Slot | None
+    tenant: str = ""
+    """Whose it is: tenants share the workers by weight."""
     slot: Slot | None = None
     """Where it is; None while it waits in the parent."""
     seq: int = 0
@@ -90,7 +92,7 @@ class Worker(Protocol):
 class Events(Protocol):
     """What a worker tells its pool, on the loop's thread."""
 
-    def replied(self, replies: Iterable[Reply], file_of: Callable[[], int]) -> None:
+    def replied(self, replies: Sequence[Reply], file_of: Callable[[], int]) -> None:
         """Calls were answered; `file_of` gives the descriptor of each `LargeResponse`, in their order."""
 
     def recalled(self, seqs: Sequence[int]) -> None:

@@ -43,6 +43,47 @@ def test_a_refused_call_holds_no_bytes() -> None:
     door.admit("short", 2)
 
 
+def test_a_modest_tenant_has_a_spare_place_where_another_filled_all_and_those_too_are_bounded() -> None:
+    door = admission(waiting=8)
+    for _ in range(2 + 8):
+        door.admit("short", 0)
+    for _ in range(2):
+        door.admit("short", 0, is_modest=True)
+    with pytest.raises(PoolSaturated):
+        door.admit("short", 0, is_modest=True)
+
+
+def busy(door: Admission, *, answered: int, elapsed_s: float) -> None:
+    """Let calls be answered while three are out all the time, twice: the first look only sees that it is so."""
+    for _ in range(3):
+        door.admit("short", 0)
+    for now in (1.0, 2.0):
+        for _ in range(answered):
+            door.release("short", 1, 0)
+            door.admit("short", 0)
+        door.observe_rate(answered, elapsed_s, now)
+
+
+def test_a_call_that_would_be_answered_too_late_is_told_when_it_would_not() -> None:
+    door = admission()
+    busy(door, answered=100, elapsed_s=1.0)
+    door.require_time("short", 50, 0.6)
+    with pytest.raises(PoolSaturated, match="50 calls come before") as caught:
+        door.require_time("short", 50, 0.2)
+    assert caught.value.reason == "no_time"
+    assert caught.value.retry_after_s == pytest.approx(0.3)
+    assert door.rejected == {"no_time": 1}
+
+
+def test_a_lane_that_has_no_more_than_its_workers_can_do_refuses_nobody_for_want_of_time() -> None:
+    door = admission()
+    for now in range(100):
+        door.admit("scan", 0)
+        door.observe_rate(0, 1.0, float(now))
+        door.release("scan", 1, 0)
+    door.require_time("scan", 1_000, 0.001)
+
+
 @given(st.lists(st.tuples(st.sampled_from(["short", "scan"]), st.integers(0, 300)), max_size=50))
 def test_what_is_admitted_and_released_leaves_nothing_behind(calls: list[tuple[str, int]]) -> None:
     door = admission()
