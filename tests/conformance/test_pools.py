@@ -83,12 +83,10 @@ def admitted_count(pool: Pool) -> int:
 # -- results ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "value", [None, True, -(2**63), 2**63 - 1, 1.5, "é\x00", b"\x00\xff", [1, [2]], {"a": [None]}]
-)
-async def test_a_value_comes_back_as_it_went(kind: Kind, value: Any) -> None:
+async def test_a_value_comes_back_as_it_went(kind: Kind) -> None:
     async with opened(kind) as pool:
-        assert await pool.call("echo", value) == value
+        for value in (None, True, -(2**63), 2**63 - 1, 1.5, "é\x00", b"\x00\xff", [1, [2]], {"a": [None]}):
+            assert await pool.call("echo", value) == value
         assert pool.kind == kind
 
 
@@ -102,12 +100,12 @@ async def test_a_thousand_calls_at_once_are_all_answered_and_none_is_refused(kin
         assert pool.statistics().completed_count == 1_000
 
 
-@pytest.mark.parametrize("size", [0, 10, 64 * 1024, 64 * 1024 + 1, 3_000_000])
-async def test_a_body_arrives_whole_whatever_its_size(kind: Kind, size: int) -> None:
+async def test_a_body_arrives_whole_whatever_its_size(kind: Kind) -> None:
     async with opened(kind) as pool:
-        with await pool.call("body", [size, 3]) as body:
-            assert body.length == 3 * size
-            assert await body.read() == b"\0" * size + b"\1" * size + b"\2" * size
+        for size in (0, 10, 64 * 1024, 64 * 1024 + 1, 3_000_000):
+            with await pool.call("body", [size, 3]) as body:
+                assert body.length == 3 * size
+                assert await body.read() == b"\0" * size + b"\1" * size + b"\2" * size
 
 
 async def test_several_large_bodies_in_one_batch_keep_their_own_bytes(kind: Kind) -> None:
@@ -201,12 +199,12 @@ async def test_calls_beyond_the_bound_are_answered_or_refused_and_none_hangs(kin
     answers: list[Any] = []
     async with opened(kind, max_waiting_count=100) as pool:
         async with anyio.create_task_group() as group:
-            for number in range(10_000):
+            for number in range(3_000):
                 begin(group, pool, answers, "echo", number)
         refused = sum(isinstance(one, PoolSaturated) for one in answers)
-        assert len(answers) == 10_000
+        assert len(answers) == 3_000
         assert refused == pool.statistics().rejected["queue_full"]
-        assert refused + sum(isinstance(one, int) for one in answers) == 10_000
+        assert refused + sum(isinstance(one, int) for one in answers) == 3_000
 
 
 async def test_parameters_beyond_the_bound_of_bytes_are_refused(kind: Kind) -> None:
@@ -273,9 +271,11 @@ async def test_a_write_that_has_begun_at_its_deadline_still_gives_its_answer(iso
         assert await pool.call("deaf", 0.2, timeout_s=0.05, idempotent=False) == "waited"
 
 
-async def test_ten_thousand_calls_that_give_up_while_waiting_leave_no_trace(isolated: Kind) -> None:
+async def test_ten_thousand_calls_that_give_up_while_waiting_leave_no_trace() -> None:
     async with (
-        opened(isolated, worker_count=1, max_waiting_count=20_000) as pool,
+        opened(
+            "thread", worker_count=1, max_waiting_count=20_000
+        ) as pool,  # they never reach a worker of any kind
         anyio.create_task_group() as group,
     ):
         begin(group, pool, [], "wait", 60.0)
@@ -491,7 +491,7 @@ async def test_opening_and_closing_leaves_no_descriptor_thread_or_process_behind
     await open_once()
     gc.collect()
     before = await anyio.to_thread.run_sync(held)
-    for _ in range(5):
+    for _ in range(3):
         await open_once()
     gc.collect()
     after = await anyio.to_thread.run_sync(held)

@@ -146,7 +146,7 @@ async def test_rows_become_the_type_asked_for(db: Database) -> None:
         await db.query("SELECT 'x' AS i, 1 AS t", into=Row)
 
 
-@pytest.mark.parametrize("number", [0, 1, 600, 30_000])
+@pytest.mark.parametrize("number", [0, 1, 600, 10_000])
 async def test_answers_of_any_size_are_whole_and_in_order(db: Database, number: int) -> None:
     sql = f"SELECT * FROM ({NUMBERS}) WHERE i <= ?1"  # noqa: S608 - a text of our own
     expected = [(each, f"row {each}") for each in range(1, number + 1)]

@@ -129,6 +129,7 @@ async def test_a_writer_killed_under_load_says_which_writes_are_unknown_and_lose
     assert set(outcomes) - set(errors) - kept == set()
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)  # bounds: on both loops in `test_pools`
 async def test_of_ten_thousand_reads_against_a_bound_of_100_each_is_answered_or_refused(
     tmp_path: Path, kind: str
 ) -> None:
