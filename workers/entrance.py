@@ -78,7 +78,7 @@ class Entrance:
         admission = self._admission
         counts = admission.counts[lane]
         if counts > admission.crowds[lane] and pinned is None:
-            self._require_time(lane, tenant if key is None else None, left_s)
+            self._require_time(lane, left_s, key=key, tenant=tenant)
         is_modest = (
             counts >= admission.limits[lane]
             and key is None
@@ -144,7 +144,7 @@ class Entrance:
         self._require_open()
         ends_at = pending.begin_by or pending.deadline
         if self._admission.counts[pending.lane] > self._admission.crowds[pending.lane]:
-            self._require_time(pending.lane, None, ends_at - pending.submitted_at)
+            self._require_time(pending.lane, ends_at - pending.submitted_at)
         self._admission.admit(pending.lane, len(pending.tail))
         self._waiting.add(pending)
         watch = self._watch
@@ -188,9 +188,13 @@ class Entrance:
                 f"the last {deaths_count} workers of {self._name} died without an answer; see the log"
             )
 
-    def _require_time(self, lane: Lane, tenant: str | None, left_s: float) -> None:
+    def _require_time(
+        self, lane: Lane, left_s: float, *, key: Hashable = None, tenant: str | None = None
+    ) -> None:
         """Refuse a call that would be answered too late; `tenant` is None where calls wait in one line."""
         ahead_count = self._admission.counts[lane]
-        if tenant is not None:
+        if key is not None:
+            ahead_count = min(ahead_count, self._waiting.ahead_of_key(key))
+        elif tenant is not None:
             ahead_count += self._waiting.ahead_of(lane, tenant) - self._waiting.waiting_count(lane)
         self._admission.require_time(lane, ahead_count, left_s)

@@ -72,6 +72,12 @@ class Waiting:
         own_count = queue.count_of(tenant)
         return min(len(queue), (own_count + 1) * queue.active_count)
 
+    def ahead_of_key(self, key: Hashable) -> int:
+        """Return how many calls come before a new one of `key`: those at workers, and each key's in turn."""
+        own_count = len(self.keyed.get(key, ()))
+        at_workers_count = sum(len(slot.in_flight) for slot in self._slots)
+        return at_workers_count + (own_count + 1) * len(self.keyed)
+
     def waiting_count(self, lane: Lane) -> int:
         """Return how many calls of `lane` wait that belong to no key and no slot."""
         return len(self._lanes[lane])
