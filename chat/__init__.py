@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from chat.domain.sending import Order as Order
     from chat.domain.service import Chat as Chat
     from chat.domain.service import open_chat as open_chat
+    from chat.domain.sessions import Session as Session
     from chat.errors import ActionCancelled as ActionCancelled
     from chat.errors import ActionExpired as ActionExpired
     from chat.errors import ActionFailed as ActionFailed
@@ -202,6 +203,7 @@ _HOME = {
     "Seal": "queue.sealing",
     "SealError": "queue.sealing",
     "SendMessage": "queue.payloads",
+    "Session": "domain.sessions",
     "SessionExpired": "messages.events",
     "State": "queue.states",
     "Statistics": "queue.views",
