@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chat.domain.feed import FedEvent as FedEvent
     from chat.domain.feed import Listener as Listener
+    from chat.domain.ids import parsed_id as parsed_id
     from chat.domain.limits import ChatLimits as ChatLimits
     from chat.domain.refusals import ChatRefusal as ChatRefusal
     from chat.domain.refusals import ClientIdReused as ClientIdReused
@@ -227,6 +228,7 @@ _HOME = {
     "open_chat": "domain.service",
     "open_messages": "messages.opening",
     "open_queue": "queue.action_queue",
+    "parsed_id": "domain.ids",
     "read_queue": "queue.reading",
 }
 

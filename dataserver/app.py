@@ -33,6 +33,7 @@ from dataserver.schemas import Schemas
 from workers import SystemClock
 
 if TYPE_CHECKING:
+    from chat import Chat
     from dataserver.answers import Send
     from dataserver.auth import TokenStore
     from dataserver.departures import Receive, Visit
@@ -54,10 +55,11 @@ def build_application(
     settings: HttpLimits | None = None,
     *,
     backups: BackupFolder,
+    chat: Chat | None = None,
 ) -> Application:
     """Return the application over what the caller has opened, and closes when it is served no more."""
     return Application(
-        databases, tokens, metrics or Metrics(LoopLag()), settings or HttpLimits(), backups=backups
+        databases, tokens, metrics or Metrics(LoopLag()), settings or HttpLimits(), backups=backups, chat=chat
     )
 
 
@@ -72,6 +74,7 @@ class Application:
         limits: HttpLimits,
         *,
         backups: BackupFolder,
+        chat: Chat | None,
     ) -> None:
         self._departures = Departures()
         self._metrics = metrics
@@ -84,6 +87,7 @@ class Application:
             schemas=Schemas(databases, SystemClock()),
             snapshots=HeldSnapshots(SystemClock()),
             backups=backups,
+            opened_chat=chat,
             departures=self._departures,
             state=self._state,
         )
@@ -170,8 +174,10 @@ class _Resource:
 
     async def _handle(self, visit: Visit, scope: Scope, route: Route | None) -> AnyAnswer:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        principal = None
-        if route is None or route.role is not None:
+        principal, session = None, None
+        if route is not None and route.role == "user":
+            session = self._services.chat.accounts.authenticate(headers.get(b"authorization"))  # type: ignore[attr-defined]
+        elif route is None or route.role is not None:
             principal = self._services.tokens.authenticate(headers.get(b"authorization"))
         if route is None:
             if not self._methods:
@@ -180,7 +186,7 @@ class _Resource:
             raise MethodNotAllowed(
                 f"{scope['method']} is not for this address; {', '.join(allowed)} are", allowed=allowed
             )
-        if route.role is not None and principal is not None:
+        if principal is not None and route.role is not None and route.role != "user":
             require(principal, route.role)
         check_accept(headers, route.media)
         raw: dict[str, str] = scope.get("path_params", {})
@@ -190,6 +196,7 @@ class _Resource:
             scope=scope,
             headers=headers,
             principal=principal,
+            session=session,
             path={name: unquote(value) for name, value in raw.items()},
             raw_path={name: value.encode("latin-1") for name, value in raw.items()},
         )

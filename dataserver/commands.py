@@ -16,6 +16,7 @@ from typing import Any, Literal, assert_never
 import anyio
 import msgspec
 
+from chat import Chat
 from dataserver.auth import Role, TokenStore
 from dataserver.refusals import Refusal
 from storage import BackupFolder, BackupMade, Database, DatabaseExists, Databases, StorageError
@@ -161,6 +162,8 @@ class House:
     databases: Databases
     tokens: TokenStore
     backups: BackupFolder
+    chat: Chat | None = None
+    """There where a server runs, and for commands that are about the chat."""
 
 
 async def perform(command: Command, house: House) -> AsyncGenerator[Reply]:

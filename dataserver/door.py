@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from chat import open_chat
 from dataserver.auth import MIGRATIONS, TokenStore
 from dataserver.commands import Chunk, Command, CommandFailed, Done, House, Reply, Step, perform
 from dataserver.control import ControlError, framed, reachable, receive_reply
@@ -55,15 +56,20 @@ async def chunks(door: Door, command: Command) -> AsyncGenerator[bytes]:
 
 
 @asynccontextmanager
-async def open_house(folder: DataFolder, settings: StorageSettings) -> AsyncIterator[House]:
-    """Open the databases and the tokens of a folder that this process holds."""
+async def open_house(
+    folder: DataFolder, settings: StorageSettings, *, with_chat: bool = False
+) -> AsyncIterator[House]:
+    """Open the databases and the tokens of a folder that this process holds, and the chat if it is asked for."""
     async with AsyncExitStack() as stack:
         databases = await stack.enter_async_context(open_databases(folder.databases, settings))
         tokens = await stack.enter_async_context(
             open_database(folder.server_database, own_settings(settings), migrations=MIGRATIONS)
         )
+        chat = None
+        if with_chat:
+            chat = await stack.enter_async_context(open_chat(folder.chat_database, settings))
         yield House(
-            databases, await TokenStore.open(tokens, clock=SystemClock()), BackupFolder(folder.backups)
+            databases, await TokenStore.open(tokens, clock=SystemClock()), BackupFolder(folder.backups), chat
         )
 
 
@@ -79,6 +85,7 @@ async def open_door(
     *,
     command: str,
     waiting: Callable[[FolderInUse], None] = lambda _: None,
+    with_chat: bool = False,
 ) -> AsyncIterator[Door]:
     """Reach `folder` either way; `waiting` is told once if somebody else has to finish first.
 
@@ -87,7 +94,7 @@ async def open_door(
         FolderError: It cannot be used.
     """
     async with AsyncExitStack() as stack:
-        yield await _reached(stack, folder, settings, command, waiting)
+        yield await _reached(stack, folder, settings, command, waiting, with_chat=with_chat)
 
 
 async def _reached(
@@ -96,6 +103,8 @@ async def _reached(
     settings: StorageSettings,
     command: str,
     waiting: Callable[[FolderInUse], None],
+    *,
+    with_chat: bool,
 ) -> Door:
     deadline = anyio.current_time() + _PATIENCE_S
     told = False
@@ -116,7 +125,7 @@ async def _reached(
             alone = replace(
                 settings, kind="thread", worker_count=1
             )  # quick to start, and nobody else is here
-            return DirectDoor(await stack.enter_async_context(open_house(folder, alone)))
+            return DirectDoor(await stack.enter_async_context(open_house(folder, alone, with_chat=with_chat)))
 
 
 async def _knocked(stack: AsyncExitStack, folder: DataFolder) -> Door | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+import chat
 import storage
 from dataserver import refusals
 
@@ -72,6 +73,19 @@ ANSWERS: dict[type[BaseException], Answering] = {
     refusals.TokenNotFound: Answering(404, "permanent", "token_not_found"),
     refusals.TooManyTokens: Answering(409, "conflict", "too_many_tokens"),
     refusals.ServerDraining: Answering(503, "transient", "draining", "info"),
+    chat.UnknownSession: Answering(401, "auth", "unauthenticated"),
+    chat.WrongPassword: Answering(401, "auth", "wrong_password"),
+    chat.NotPermitted: Answering(403, "permanent", "not_permitted"),
+    chat.Muted: Answering(403, "permanent", "muted"),
+    chat.NotFound: Answering(404, "permanent", "not_found"),
+    chat.Gone: Answering(404, "permanent", "gone"),
+    chat.InvalidValue: Answering(400, "permanent", "invalid_value"),
+    chat.Taken: Answering(409, "conflict", "taken"),
+    chat.VersionConflict: Answering(412, "conflict", "version_conflict"),
+    chat.ClientIdReused: Answering(409, "conflict", "client_id_reused"),
+    chat.OutOfTurn: Answering(409, "transient", "out_of_turn"),
+    chat.LimitReached: Answering(409, "permanent", "limit_reached"),
+    chat.TooOften: Answering(429, "rate", "too_often"),
     storage.DatabaseNotFound: Answering(404, "permanent", "database_not_found"),
     storage.DatabaseExists: Answering(409, "conflict", "database_exists"),
     storage.InvalidDatabaseName: Answering(400, "permanent", "invalid_database_name"),
@@ -103,6 +117,7 @@ ANSWERS: dict[type[BaseException], Answering] = {
 }
 
 _DEFAULT_RETRY_AFTER_S = 1.0
+_WITH_RETRY_AFTER = frozenset({429, 503})
 
 
 def answering(kind: type[BaseException]) -> Answering:
@@ -116,7 +131,7 @@ def answering(kind: type[BaseException]) -> Answering:
 
 def retry_after_s(error: BaseException, how: Answering) -> float | None:
     """Return how long the sender should wait, in seconds; None where trying again is no remedy."""
-    if how.status != 503:  # noqa: PLR2004 - the one status that carries Retry-After
+    if how.status not in _WITH_RETRY_AFTER:
         return None
     wait_s = getattr(error, "details", {}).get("retry_after_s", _DEFAULT_RETRY_AFTER_S)
     return max(0.0, float(wait_s))

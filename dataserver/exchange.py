@@ -14,11 +14,14 @@ from dataserver.refusals import (
     InvalidBody,
     InvalidParameter,
     NotAcceptable,
+    RouteNotFound,
+    Unauthenticated,
     UnsupportedMediaType,
 )
 from dataserver.wire import json_value
 
 if TYPE_CHECKING:
+    from chat import Chat, Session
     from dataserver.auth import Principal, TokenStore
     from dataserver.departures import Departures, Visit
     from dataserver.held_snapshots import HeldSnapshots
@@ -53,6 +56,18 @@ class Services:
     backups: BackupFolder
     departures: Departures
     state: ServerState
+    opened_chat: Chat | None = None
+
+    @property
+    def chat(self) -> Chat:
+        """The chat.
+
+        Raises:
+            RouteNotFound: There is none here.
+        """
+        if self.opened_chat is None:
+            raise RouteNotFound("there is no chat here")
+        return self.opened_chat
 
 
 @dataclass(slots=True)
@@ -67,7 +82,18 @@ class ServerState:
 class Exchange:
     """One request, authenticated and routed."""
 
-    __slots__ = ("_named", "_query", "headers", "path", "principal", "raw_path", "scope", "services", "visit")
+    __slots__ = (
+        "_named",
+        "_query",
+        "_session",
+        "headers",
+        "path",
+        "principal",
+        "raw_path",
+        "scope",
+        "services",
+        "visit",
+    )
 
     def __init__(
         self,
@@ -79,12 +105,14 @@ class Exchange:
         principal: Principal | None,
         path: Mapping[str, str],
         raw_path: Mapping[str, bytes],
+        session: Session | None = None,
     ) -> None:
         self.services = services
         self.scope = scope
         self.headers = headers
         self.visit = visit
         self.principal = principal
+        self._session = session
         self.path = path
         """The path's parameters, decoded."""
         self.raw_path = raw_path
@@ -102,6 +130,17 @@ class Exchange:
         if self._query is None:
             self._query = query_pairs(self.scope["query_string"])
         return self._query
+
+    @property
+    def session(self) -> Session:
+        """Who is logged in; for routes that need the role `user`.
+
+        Raises:
+            Unauthenticated: Nobody is.
+        """
+        if self._session is None:
+            raise Unauthenticated("log in first: send `Authorization: Bearer TOKEN`")
+        return self._session
 
     def parameter(self, name: str) -> str | None:
         """Return the last parameter of the query called `name`, if there is one."""

@@ -1,6 +1,7 @@
 """The data folder: what lies where, and that one process at a time owns it.
 
     DIR/data/NAME.db    the databases        DIR/server.lock   who owns the folder now (flock; JSON inside)
+    DIR/chat.db         the chat
     DIR/server.db       the tokens           DIR/server.sock   where the owner takes commands, while it serves
     DIR/backups/        dated copies of databases
 
@@ -67,6 +68,11 @@ class DataFolder:
     def server_database(self) -> Path:
         """The server's own database: tokens."""
         return self.root / "server.db"
+
+    @property
+    def chat_database(self) -> Path:
+        """The chat's own database, which `/v1/databases` does not reach."""
+        return self.root / "chat.db"
 
     @property
     def lock(self) -> Path:

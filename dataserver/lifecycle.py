@@ -75,7 +75,7 @@ async def run_server(
     """
     folder = DataFolder(settings.server.data_dir)
     with hold(folder, command=command) as held:
-        async with open_house(folder, settings.storage) as house:
+        async with open_house(folder, settings.storage, with_chat=True) as house:
             for name in ALWAYS_THERE:
                 await done(DirectDoor(house), EnsureDatabase(database=name))
             if prepare is not None:
@@ -94,7 +94,7 @@ async def _serve(
     greet: Callable[[Greeting], None],
 ) -> None:
     application = build_application(
-        house.databases, house.tokens, settings=settings.http, backups=house.backups
+        house.databases, house.tokens, settings=settings.http, backups=house.backups, chat=house.chat
     )
     stop = anyio.Event()
 

@@ -23,7 +23,10 @@ _SAYS: Final = {
     "db": "The database's name.",
     "table": "The name of a table or view.",
     "key": "The values of the table's key, percent-encoded and parted by commas.",
-    "id": "The token's id.",
+    "id": "The id of what the address names.",
+    "message": "A message's id, or the client id that the user sent it with.",
+    "emoji": "What the reaction is, percent-encoded.",
+    "client_id": "The client id of a change.",
 }
 
 

@@ -31,8 +31,8 @@ class Route:
     method: Literal["GET", "PUT", "POST", "PATCH", "DELETE"]
     path: str
     """With its parameters in braces."""
-    role: Role | None
-    """The least role that may use it; None lets everybody in."""
+    role: Role | Literal["user"] | None
+    """The least role that may use it; `user` is whoever is logged in to the chat; None lets everybody in."""
     handle: Handler
     says: str
     """What it does, in one sentence."""

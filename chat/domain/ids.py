@@ -13,7 +13,7 @@ _ID: Final = re.compile(r"[1-9][0-9]{0,14}")
 _CLIENT_ID: Final = re.compile(r"[\x21-\x7e]{1,64}")
 
 
-def number(text: str, what: str) -> int:
+def parsed_id(text: str, what: str) -> int:
     """Return the id that `text` is.
 
     Raises:

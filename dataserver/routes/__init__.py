@@ -12,6 +12,7 @@ from dataserver.routes import (
     execute,
     export,
     live,
+    messages,
     operation,
     pages,
     query,
@@ -31,6 +32,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *export.ROUTES,
     *changes.ROUTES,
     *live.ROUTES,
+    *messages.ROUTES,
     *tokens.ROUTES,
     *operation.ROUTES,
 )
