@@ -51,6 +51,7 @@ class EventFeed:
         self._everywhere: set[Listener] = set()
         self._stirred = anyio.Event()
         self._position = 0
+        self._is_closed = False
 
     @property
     def position(self) -> int:
@@ -82,9 +83,14 @@ class EventFeed:
         row = await self._tables.one("feed_end")
         self._position = row[0] if row else 0
 
+    def close(self) -> None:
+        """Let `run` end."""
+        self._is_closed = True
+        self.stir()
+
     async def run(self) -> None:
-        """Deliver events until cancelled."""
-        while True:
+        """Deliver events until it is closed."""
+        while not self._is_closed:
             with anyio.move_on_after(TICK_S):
                 await self._stirred.wait()
             self._stirred = anyio.Event()

@@ -15,6 +15,7 @@ from chat.domain.messages import Messages
 from chat.domain.sending import Sending
 from chat.domain.spaces import Spaces
 from chat.domain.tables import MIGRATIONS, STATEMENTS, Tables
+from chat.own_tasks import own_tasks
 from chat.statement_texts import load
 from storage import StorageSettings
 from storage import open as open_database
@@ -68,9 +69,6 @@ async def open_chat(
         feed = EventFeed(tables)
         tables.on_written = feed.stir
         await feed.start()
-        async with anyio.create_task_group() as tasks:
+        async with own_tasks(feed.close) as tasks:
             tasks.start_soon(feed.run)
-            try:
-                yield Chat(tables, limits or ChatLimits(), clock or SystemClock(), feed)
-            finally:
-                tasks.cancel_scope.cancel()
+            yield Chat(tables, limits or ChatLimits(), clock or SystemClock(), feed)
