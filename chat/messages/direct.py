@@ -30,8 +30,8 @@ from chat.errors import (
 )
 from chat.messages.face import FollowedMessages, MessageReceipt, MessageStatus
 from chat.messages.memory_log import MemoryLog
-from chat.own_tasks import own_tasks
 from chat.messages.recent import RecentMessages
+from chat.own_tasks import own_tasks
 from chat.queue.actions import ActionTypes
 from chat.queue.client_ids import ClientIds
 from chat.queue.control import Cancelled

@@ -15,8 +15,8 @@ from chat.messages.face import FollowedMessages, MessageReceipt, MessageStatus
 from chat.messages.memory_lanes import MemoryLanes
 from chat.messages.memory_log import MemoryLog
 from chat.messages.memory_outbox import MemoryOutbox
-from chat.own_tasks import own_tasks
 from chat.messages.recent import RecentMessages
+from chat.own_tasks import own_tasks
 from chat.queue.actions import ActionTypes
 from chat.queue.clock import Wake
 from chat.queue.control import Cancelled
