@@ -9,14 +9,21 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, run, serving
+from tests.support.command_line import RunningServer, called, run, serving
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> None:
+    """A command has its loop for itself, and may block it."""
 
 
 def shop_in(place: Path) -> Path:
     """Make a data folder with the database `shop`, by the command line itself."""
     rows = place / "rows.jsonl"
     rows.write_text('{"id":1,"name":"lamp"}\n{"id":2,"name":"desk"}\n', encoding="utf-8")
-    made = run("import", "jsonl", rows, "shop", "goods", "--primary-key", "id", "--data-dir", place / "data")
+    made = called(
+        "import", "jsonl", rows, "shop", "goods", "--primary-key", "id", "--data-dir", place / "data"
+    )
     assert made.returncode == 0, made.stderr
     return place / "data"
 
@@ -39,7 +46,7 @@ def alone(tmp_path: Path) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    done = run("query", "shop", "SELECT name FROM goods ORDER BY id", "--data-dir", folder)
+    done = called("query", "shop", "SELECT name FROM goods ORDER BY id", "--data-dir", folder)
     assert done.returncode == 0, done.stderr
     return [row["name"] for row in json.loads(done.stdout)]
 
@@ -49,26 +56,28 @@ def test_a_backup_goes_into_the_folder_and_comes_back_by_its_name(folder: Path, 
     assert made.returncode == 0, made.stderr
     backup = json.loads(made.stdout)
     assert [path.name for path in (folder / "backups").iterdir()] == [backup["name"]]
-    refused = run("restore", "shop", backup["name"], "--data-dir", folder)
+    refused = called("restore", "shop", backup["name"], "--data-dir", folder)
     assert (refused.returncode, "already" in refused.stderr) == (1, True)
 
     again = run("restore", "second", backup["name"], "--data-dir", folder)
     assert again.returncode == 0, again.stderr
     changed = tmp_path / "more.jsonl"
     changed.write_text('{"id":3,"name":"chair"}\n', encoding="utf-8")
-    assert run("import", "jsonl", changed, "shop", "goods", "--append", "--data-dir", folder).returncode == 0
+    assert (
+        called("import", "jsonl", changed, "shop", "goods", "--append", "--data-dir", folder).returncode == 0
+    )
     assert names(folder) == ["lamp", "desk", "chair"]
-    replaced = run("restore", "shop", backup["name"], "--replace", "--data-dir", folder)
+    replaced = called("restore", "shop", backup["name"], "--replace", "--data-dir", folder)
     assert replaced.returncode == 0, replaced.stderr
     assert names(folder) == ["lamp", "desk"]
 
 
 def test_a_backup_goes_where_it_is_told_and_over_nothing(alone: Path, tmp_path: Path) -> None:
     target = tmp_path / "mine.db"
-    assert run("backup", "shop", "--to", target, "--data-dir", alone).returncode == 0
-    again = run("backup", "shop", "--to", target, "--data-dir", alone)
+    assert called("backup", "shop", "--to", target, "--data-dir", alone).returncode == 0
+    again = called("backup", "shop", "--to", target, "--data-dir", alone)
     assert (again.returncode, "already" in again.stderr, again.stdout) == (1, True, "")
-    nowhere = run("backup", "shop", "--to", tmp_path / "no" / "folder.db", "--data-dir", alone)
+    nowhere = called("backup", "shop", "--to", tmp_path / "no" / "folder.db", "--data-dir", alone)
     assert nowhere.returncode == 1
     assert "Traceback" not in nowhere.stderr
     checked = run("verify", target, "--data-dir", alone)
@@ -76,7 +85,7 @@ def test_a_backup_goes_where_it_is_told_and_over_nothing(alone: Path, tmp_path: 
 
 
 def test_only_the_newest_backups_are_kept(alone: Path) -> None:
-    made = [json.loads(run("backup", "shop", "--keep", "2", "--data-dir", alone).stdout) for _ in range(3)]
+    made = [json.loads(called("backup", "shop", "--keep", "2", "--data-dir", alone).stdout) for _ in range(3)]
     assert made[2]["removed"] == [made[0]["name"]]
     assert sorted(path.name for path in (alone / "backups").iterdir()) == sorted(
         each["name"] for each in made[1:]
@@ -85,18 +94,18 @@ def test_only_the_newest_backups_are_kept(alone: Path) -> None:
 
 def test_an_unsound_file_is_told_and_not_restored(alone: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.db"
-    assert run("backup", "shop", "--to", bad, "--data-dir", alone).returncode == 0
+    assert called("backup", "shop", "--to", bad, "--data-dir", alone).returncode == 0
     content = bytearray(bad.read_bytes())
     content[4096:8192] = b"\xff" * 4096
     bad.write_bytes(content)
-    checked = run("verify", bad, "--data-dir", alone)
+    checked = called("verify", bad, "--data-dir", alone)
     assert checked.returncode == 1
     assert json.loads(checked.stdout)["complaints"]
     assert "not sound" in checked.stderr
-    refused = run("restore", "shop", bad, "--replace", "--data-dir", alone)
+    refused = called("restore", "shop", bad, "--replace", "--data-dir", alone)
     assert (refused.returncode, "damaged" in refused.stderr) == (1, True)
     assert names(alone) == ["lamp", "desk"]
-    sound = run("verify", "shop", "--data-dir", alone)
+    sound = called("verify", "shop", "--data-dir", alone)
     assert (sound.returncode, json.loads(sound.stdout)["is_sound"]) == (0, True)
 
 

@@ -10,14 +10,21 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, run, run_on_terminal, serving
+from tests.support.command_line import RunningServer, called, run, run_on_terminal, serving
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> None:
+    """A command has its loop for itself, and may block it."""
 
 
 def shop_in(place: Path) -> Path:
     """Make a data folder with the database `shop`, by the command line itself."""
     rows = place / "rows.jsonl"
     rows.write_text('{"id":1,"name":"caf\u00e9 \U0001f980"}\n{"id":2,"name":null}\n', encoding="utf-8")
-    made = run("import", "jsonl", rows, "shop", "goods", "--primary-key", "id", "--data-dir", place / "data")
+    made = called(
+        "import", "jsonl", rows, "shop", "goods", "--primary-key", "id", "--data-dir", place / "data"
+    )
     assert made.returncode == 0, made.stderr
     return place / "data"
 
@@ -56,7 +63,7 @@ def test_a_query_in_a_pipe_is_json_and_nothing_else(reached: Path) -> None:
 def test_a_query_comes_in_the_form_asked_for(reached: Path) -> None:
     def asked(form: str) -> str:
         sql = "SELECT * FROM goods ORDER BY id"
-        return run("query", "shop", sql, "--format", form, "--data-dir", reached).stdout
+        return called("query", "shop", sql, "--format", form, "--data-dir", reached).stdout
 
     rows = [{"id": 1, "name": "caf\u00e9 \U0001f980"}, {"id": 2, "name": None}]
     assert json.loads(asked("json")) == rows
@@ -69,13 +76,13 @@ def test_a_query_comes_in_the_form_asked_for(reached: Path) -> None:
 
 
 def test_parameters_are_bound_not_pasted(reached: Path) -> None:
-    done = run("query", "shop", "SELECT ? AS a, ? AS b", "-p", "x'); --", "-p", "2", "--data-dir", reached)
+    done = called("query", "shop", "SELECT ? AS a, ? AS b", "-p", "x'); --", "-p", "2", "--data-dir", reached)
     assert json.loads(done.stdout) == [{"a": "x'); --", "b": "2"}]
 
 
 def test_an_answer_larger_than_any_one_message_arrives_whole(reached: Path) -> None:
     sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400000) SELECT i, 'x' || i FROM n"
-    rows = json.loads(run("query", "shop", sql, "--data-dir", reached).stdout)
+    rows = json.loads(called("query", "shop", sql, "--data-dir", reached).stdout)
     assert len(rows) == 400_000
     assert rows[-1] == {"i": 400_000, "'x' || i": "x400000"}
 
@@ -93,7 +100,7 @@ def test_an_answer_larger_than_any_one_message_arrives_whole(reached: Path) -> N
 def test_a_query_that_fails_says_why_and_exits_1(
     reached: Path, database: str, sql: str, complaint: str
 ) -> None:
-    failed = run("query", database, sql, "--data-dir", reached)
+    failed = called("query", database, sql, "--data-dir", reached)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert complaint in failed.stderr
     assert "Traceback" not in failed.stderr
@@ -101,9 +108,9 @@ def test_a_query_that_fails_says_why_and_exits_1(
 
 def test_a_query_past_its_time_is_stopped(reached: Path) -> None:
     forever = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
-    stopped = run("query", "shop", forever, "--timeout", "0.2", "--data-dir", reached)
+    stopped = called("query", "shop", forever, "--timeout", "0.2", "--data-dir", reached)
     assert stopped.returncode == 1
-    assert run("query", "shop", "SELECT 1", "--data-dir", reached).returncode == 0
+    assert called("query", "shop", "SELECT 1", "--data-dir", reached).returncode == 0
 
 
 def test_on_a_terminal_a_query_is_a_table(folder: Path) -> None:
@@ -127,22 +134,24 @@ def test_a_new_token_is_alone_on_stdout_and_counts_at_once(server: RunningServer
     assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
     assert httpx2.put(f"{server.url}/v1/databases/x", headers=headers).status_code == 403
     [listed] = [
-        each for each in json.loads(run("token", "list", "--data-dir", folder).stdout) if each["name"] == "ci"
+        each
+        for each in json.loads(called("token", "list", "--data-dir", folder).stdout)
+        if each["name"] == "ci"
     ]
     assert listed["role"] == "read"
-    assert run("token", "revoke", listed["id"], "--data-dir", folder).returncode == 0
+    assert called("token", "revoke", listed["id"], "--data-dir", folder).returncode == 0
     assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 401
 
 
 def test_a_token_made_without_a_server_works_on_the_next_one(folder: Path) -> None:
-    token = run("token", "create", "--role", "admin", "--data-dir", folder).stdout.strip()
+    token = called("token", "create", "--role", "admin", "--data-dir", folder).stdout.strip()
     with serving(folder) as server:
         headers = {"Authorization": f"Bearer {token}"}
         assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
 
 
 def test_a_token_that_does_not_exist_cannot_be_revoked(reached: Path) -> None:
-    failed = run("token", "revoke", "nonsense", "--data-dir", reached)
+    failed = called("token", "revoke", "nonsense", "--data-dir", reached)
     assert failed.returncode == 1
     assert "nonsense" in failed.stderr
 
@@ -152,6 +161,6 @@ def test_wrong_use_exits_2_and_says_nothing_on_stdout(tmp_path: Path) -> None:
         (["frobnicate"], {}),
         (["query", "shop", "SELECT 1"], {"SQLITE_WORKER_COUNTS": "2"}),
     ):
-        refused = run(*arguments, "--data-dir", tmp_path, environment=environment)
+        refused = called(*arguments, "--data-dir", tmp_path, environment=environment)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert "Usage" in refused.stderr

@@ -17,9 +17,14 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, run, run_on_terminal, serving, start
+from tests.support.command_line import RunningServer, called, run, run_on_terminal, serving, start
 
-ROW_COUNT = 120_000
+ROW_COUNT = 60_000
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> None:
+    """A command has its loop for itself, and may block it."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Place:
     server: RunningServer | None = None
 
     def bring(self, form: str, file: Path, table: str, *options: str) -> subprocess.CompletedProcess[str]:
-        return run("import", form, file, self.database, table, *options, "--data-dir", self.folder)
+        return called("import", form, file, self.database, table, *options, "--data-dir", self.folder)
 
     def bring_database(self, file: Path) -> subprocess.CompletedProcess[str]:
         return run("import", "sqlite", file, self.database, "--data-dir", self.folder)
@@ -42,7 +47,7 @@ class Place:
             answer = httpx2.post(url, headers=self.server.headers, json={"sql": sql})
             found: list[dict[str, Any]] = answer.json()["rows"]
             return found
-        done = run("query", self.database, sql, "--data-dir", self.folder)
+        done = called("query", self.database, sql, "--data-dir", self.folder)
         assert done.returncode == 0, done.stderr
         rows: list[dict[str, Any]] = json.loads(done.stdout)
         return rows
@@ -167,7 +172,7 @@ def test_an_import_that_is_killed_goes_on_and_has_each_row_once(place: Place, tm
 
 
 def test_two_imports_of_one_file_at_once_do_not_double_a_row(served: Place, tmp_path: Path) -> None:
-    row_count = 200_000
+    row_count = 100_000
     file = write_csv(tmp_path / "rows.csv", [["number"], *([str(number)] for number in range(row_count))])
     arguments = ("import", "csv", file, served.database, "t", "--data-dir", served.folder)
     first = start(*arguments, environment={"DATASERVER_LOG_LEVEL": "debug"})

@@ -1,15 +1,17 @@
-"""The real command line in real processes: one-shot commands, and servers that say where they listen."""
+"""The real command line: one-shot commands, in real processes or here, and servers that say where they listen."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import pty
 import signal
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,6 +19,11 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+
+import structlog
+from click.testing import CliRunner
+
+from dataserver.cli.root import root
 
 COMMAND = [sys.executable, "-m", "dataserver"]
 LIMIT_S = 50.0
@@ -46,6 +53,25 @@ def run(
         check=False,
         env=surroundings(environment),
     )
+
+
+def called(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run one command as `run` does, but in this process, for a tenth of its cost; not on files of stdlib `sqlite3`."""
+    kept = surroundings(environment)
+    others: dict[str, str | None] = {name: None for name in os.environ if name not in kept}
+    handlers, level, events = logging.root.handlers[:], logging.root.level, structlog.get_config()
+    try:
+        done = CliRunner().invoke(root, [str(each) for each in arguments], env=others | kept)
+    finally:  # the command's log went to the stderr of the runner, which is closed
+        structlog.configure(**events)
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+    broken = ""
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        broken = "".join(traceback.format_exception(done.exception))
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr + broken)
 
 
 def start(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

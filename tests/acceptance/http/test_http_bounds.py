@@ -30,7 +30,7 @@ def test_a_full_queue_refuses_the_next_one_and_says_when_to_come_back(
         base = house_of(server, client, asgi_server).database()
         statements = [
             callers.submit(
-                client.post, f"{base.path}/query?timeout_ms=1500", json={"sql": f"{FOREVER} -- {each}"}
+                client.post, f"{base.path}/query?timeout_ms=500", json={"sql": f"{FOREVER} -- {each}"}
             )
             for each in range(40)
         ]
@@ -55,7 +55,7 @@ def test_a_stop_lets_a_running_request_end(tmp_path: Path, asgi_server: str) -> 
         ):
             house = house_of(server, client, asgi_server)
             base: Base = house.database()
-            asked = caller.submit(client.post, f"{base.path}/query?timeout_ms=4000", json={"sql": FOREVER})
+            asked = caller.submit(client.post, f"{base.path}/query?timeout_ms=1500", json={"sql": FOREVER})
             house.until("dataserver_http_open_requests", 2)
             server.process.terminate()
             assert asked.result().status_code == 504
