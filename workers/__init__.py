@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from workers.keys.errors import NonceReused as NonceReused
     from workers.keys.errors import NoncesExhausted as NoncesExhausted
     from workers.keys.errors import ReplayRefused as ReplayRefused
+    from workers.keys.given_key import keyring_of as keyring_of
     from workers.keys.keyring import Keyring as Keyring
     from workers.keys.keyring import create_keyring as create_keyring
     from workers.keys.keyring import open_keyring as open_keyring
@@ -215,6 +216,7 @@ _HOME = {
     "capabilities": "shared.capabilities",
     "close_all": "bridges",
     "create_keyring": "keys.keyring",
+    "keyring_of": "keys.given_key",
     "method": "methods",
     "open_bridges": "bridges",
     "open_keyring": "keys.keyring",
