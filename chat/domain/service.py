@@ -14,6 +14,7 @@ from chat.domain.limits import ChatLimits
 from chat.domain.messages import Messages
 from chat.domain.sending import Sending
 from chat.domain.spaces import Spaces
+from chat.domain.streams import Streams
 from chat.domain.tables import MIGRATIONS, STATEMENTS, Tables
 from chat.own_tasks import own_tasks
 from chat.statement_texts import load
@@ -41,6 +42,7 @@ class Chat:
         self.sending = Sending(tables, limits, clock)
         self.messages = Messages(tables, self.acting, limits)
         self.spaces = Spaces(tables, self.acting, limits)
+        self.streams = Streams(tables)
 
     async def send(self, message: NewMessage) -> Ack:
         """Store a message; see `Sending.send`."""
