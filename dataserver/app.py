@@ -92,7 +92,7 @@ class Application:
             state=self._state,
         )
         metrics.observe(
-            statistics=databases.statistics,
+            report=databases.report,
             open_count=lambda: self._departures.open_count,
             departed_count=lambda: self._departures.departed_count,
         )

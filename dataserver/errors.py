@@ -102,6 +102,7 @@ ANSWERS: dict[type[BaseException], Answering] = {
     storage.TableNotFollowed: Answering(409, "conflict", "table_not_followed"),
     storage.HistoryLost: Answering(410, "permanent", "history_lost"),
     storage.QueryTimedOut: Answering(504, "transient", "deadline_exceeded"),
+    storage.ReadTooOld: Answering(503, "transient", "read_too_old", "info"),
     storage.QueryTooCostly: Answering(413, "permanent", "query_too_costly"),
     storage.TransactionLost: Answering(409, "transient", "transaction_lost"),
     storage.WriteTimedOut: Answering(504, "transient", "deadline_exceeded"),

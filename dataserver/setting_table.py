@@ -180,10 +180,16 @@ SETTINGS: tuple[Setting, ...] = (
         "what SQLite may allocate in one worker process",
     ),
     _setting(
-        "storage.stream_age_s",
-        "DATASERVER_STREAM_AGE_S",
+        "storage.reader_age_s",
+        "DATASERVER_READER_AGE_S",
         Seconds(_DAY_S),
-        "how long an export may take: it holds back the write-ahead log",
+        "how long any read may hold one state, exports too: it holds back the write-ahead log",
+    ),
+    _setting(
+        "storage.max_wal_bytes",
+        "DATASERVER_MAX_WAL_BYTES",
+        Whole(_MIB, 1_048_576 * _MIB),
+        "the bound of a write-ahead log: reads that hold it back are ended",
     ),
     _setting(
         "storage.json_big_integers",

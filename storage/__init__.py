@@ -31,11 +31,12 @@ if TYPE_CHECKING:
     from storage.errors import InvalidDatabaseName as InvalidDatabaseName
     from storage.errors import MigrationFailed as MigrationFailed
     from storage.errors import NotAllowed as NotAllowed
-    from storage.errors import NotReadOnly as NotReadOnly
     from storage.errors import NothingEarlier as NothingEarlier
+    from storage.errors import NotReadOnly as NotReadOnly
     from storage.errors import ParameterMismatch as ParameterMismatch
     from storage.errors import QueryTimedOut as QueryTimedOut
     from storage.errors import QueryTooCostly as QueryTooCostly
+    from storage.errors import ReadTooOld as ReadTooOld
     from storage.errors import ResultTooLarge as ResultTooLarge
     from storage.errors import RowMismatch as RowMismatch
     from storage.errors import SqlError as SqlError
@@ -51,10 +52,13 @@ if TYPE_CHECKING:
     from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
     from storage.errors import WriteTimedOut as WriteTimedOut
     from storage.live_queries import LiveQuery as LiveQuery
+    from storage.log_governor import LogStatistics as LogStatistics
     from storage.nonce_blocks import NonceBlocks as NonceBlocks
     from storage.pools import StorageStatistics as StorageStatistics
     from storage.queries import Queries as Queries
     from storage.query_plans import QueryPlan as QueryPlan
+    from storage.reports import LogFacts as LogFacts
+    from storage.reports import StorageReport as StorageReport
     from storage.settings import StorageSettings as StorageSettings
     from storage.snapshots import Snapshot as Snapshot
     from storage.sqlite.backups import BackupMade as BackupMade
@@ -86,6 +90,8 @@ _HOME = {
     "InvalidDatabaseName": "errors",
     "LibraryFacts": "sqlite.facts",
     "LiveQuery": "live_queries",
+    "LogFacts": "reports",
+    "LogStatistics": "log_governor",
     "MigrationFailed": "errors",
     "NonceBlocks": "nonce_blocks",
     "NotAllowed": "errors",
@@ -96,6 +102,7 @@ _HOME = {
     "QueryPlan": "query_plans",
     "QueryTimedOut": "errors",
     "QueryTooCostly": "errors",
+    "ReadTooOld": "errors",
     "ResultTooLarge": "errors",
     "RowMismatch": "errors",
     "Snapshot": "snapshots",
@@ -104,6 +111,7 @@ _HOME = {
     "StorageClosed": "errors",
     "StorageError": "errors",
     "StorageFull": "errors",
+    "StorageReport": "reports",
     "StorageSaturated": "errors",
     "StorageSettings": "settings",
     "StorageStatistics": "pools",

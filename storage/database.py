@@ -6,9 +6,8 @@ worker; a write is taken back if it has not begun, and otherwise goes on unheard
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from itertools import count
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.to_thread
@@ -16,27 +15,24 @@ from typing_extensions import override
 
 from storage.backups import back_up, verify
 from storage.change_log import ChangeLog
-from storage.changes import ChangeFeed, Cursor
-from storage.errors import DatabaseNotFound
+from storage.errors import DatabaseNotFound, QueryTimedOut
+from storage.following import Following
 from storage.function_names import name_of
-from storage.live_queries import LiveAnswer, LiveAnswers, LiveQuery
+from storage.json_streams import json_pieces
 from storage.migrations import load
 from storage.parameters import bound, bound_in_batch
 from storage.pool_errors import UNENCODABLE, failed_read, failed_write, refused_parameters
-from storage.queries import Queries
 from storage.snapshots import Snapshot
 from storage.tables import TableInfo, table_info
 from storage.transactions import Transaction, WriteGate, opened
 from storage.written import Written, written
-from workers import WorkersError
+from workers import TaskTimedOut, WorkersError
 
 if TYPE_CHECKING:
     from collections.abc import (
         AsyncGenerator,
         AsyncIterator,
-        Awaitable,
         Callable,
-        Collection,
         Iterable,
         Mapping,
         Sequence,
@@ -44,46 +40,41 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.backups import OnProgress
-    from storage.settings import StorageSettings
+    from storage.means import Means
     from storage.sqlite.backups import BackupMade, Verified
-    from workers import Pool, Session
 
     Params = Sequence[Any] | Mapping[str, Any]
 
-T = TypeVar("T")
 
-_CLOSE_STREAM_S = 5.0
-_STORED_TABLES = "SELECT lower(name) FROM sqlite_schema WHERE type = 'table'"
-
-_stream_numbers = count(1)
-"""Given here and not by the worker, so that a stream can be closed whose opening was not waited for."""
-
-
-class Database(Queries):
+class Database(Following):
     """One database; made by `storage.open` or `Databases`, usable until these close."""
 
     def __init__(
         self,
         path: str,
-        readers: Pool,
-        writers: Pool,
-        settings: StorageSettings,
+        means: Means,
         *,
         name: str = "",
         generation: int = 0,
     ) -> None:
-        super().__init__(max_result_bytes=settings.max_result_bytes)
+        super().__init__(max_result_bytes=means.settings.max_result_bytes)
         self.name = name
         self._path = path
-        self._readers = readers
-        self._writers = writers
-        self._settings = settings
+        self._means = means
+        self._readers = means.readers
+        self._writers = means.writers
+        self._logs = means.logs
+        self._settings = means.settings
         self._generation = generation
-        self._gate = WriteGate(max_waiting_count=settings.max_queue_size)
-        self.change_log = ChangeLog(self)
-        self._live = LiveAnswers()
+        self._gate = WriteGate(max_waiting_count=means.settings.max_queue_size)
+        self._change_log = ChangeLog(self)
         self.is_dropped = False
         """Its file is gone or about to be, and every call fails."""
+
+    @property
+    @override
+    def change_log(self) -> ChangeLog:
+        return self._change_log
 
     async def stream_json(
         self,
@@ -97,38 +88,28 @@ class Database(Queries):
 
         The next piece is made when it is asked for, so memory is bounded however large the answer is. Close the
         generator (`contextlib.aclosing`) to stop before the end. `timeout_s` is for each piece. A stream that nobody
-        asks for is closed after `stream_idle_s`, and any after `stream_age_s`: it holds back the write-ahead log.
+        asks for is closed after `stream_idle_s`, and any after `reader_age_s`: it holds back the write-ahead log.
 
         Raises:
-            StorageError: As `query`; QueryTimedOut too when the stream was left waiting.
+            StorageError: As `query`; QueryTimedOut too when the stream was left waiting, ReadTooOld when it was ended.
         """
         if self.is_dropped:
             raise self._gone()
         limit_s = self._settings.query_timeout_s if timeout_s is None else timeout_s
-        number = next(_stream_numbers)
-        opening = [number, self._path, self._generation, sql, bound(params), format]
-        try:
-            async with self._readers.session(lane="scan") as session:
-                is_last = False
-                try:
-                    await _opened_stream(session, opening, limit_s)
-                    while not is_last:
-                        is_last, piece = await session.call("stream_next", [number], timeout_s=limit_s)
-                        if piece:
-                            yield piece
-                finally:
-                    if not is_last:
-                        await _close_stream(session, number)
-        except WorkersError as error:
-            raise failed_read(error) from error
+        opening = [self._generation, sql, bound(params), format]
+        async with aclosing(json_pieces(self._means, self._path, opening, limit_s)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         """Read one state of the database while this is entered, whatever is written meanwhile.
 
-        It is closed when nobody asks it for `stream_idle_s`, and after `stream_age_s`: it holds back the write-ahead log.
+        It is closed when nobody asks it for `stream_idle_s`, after `reader_age_s`, and before that if the write-ahead
+        log, which can't be cut behind it, grows too long (`max_wal_bytes`).
 
         Raises:
+            ReadTooOld: It was ended; a read of it says so.
             StorageSaturated: A worker holds as many snapshots and streams as it may (`max_open_streams`).
             StorageError: As `query`.
         """
@@ -146,12 +127,7 @@ class Database(Queries):
         """
         if self.is_dropped:
             raise self._gone()
-        return await Snapshot.opened(
-            self._readers,
-            [self._path, self._generation],
-            timeout_s=self._settings.query_timeout_s,
-            max_result_bytes=self._max_result_bytes,
-        )
+        return await Snapshot.opened(self._means, self._path, self._generation)
 
     async def execute(self, sql: str, params: Params = (), *, timeout_s: float | None = None) -> Written:
         """Run one statement that writes; it is on disk when this returns.
@@ -163,7 +139,7 @@ class Database(Queries):
                 StorageSaturated, StorageBusy, StorageUnavailable, WriteTimedOut: nothing was written, call again.
                 WriteOutcomeUnknown: look it up.
         """
-        return written(*await self._write("execute", [self._path, sql, bound(params)], timeout_s))
+        return written(*await self._write("execute", [sql, bound(params)], timeout_s))
 
     async def execute_batch(
         self, statements: Iterable[tuple[str, Params]], *, timeout_s: float | None = None
@@ -176,7 +152,7 @@ class Database(Queries):
             StorageError: As `execute`; nothing of the batch was kept.
         """
         pairs = [[sql, bound_in_batch(params, place)] for place, (sql, params) in enumerate(statements)]
-        results = await self._write("execute_batch", [self._path, pairs], timeout_s)
+        results = await self._write("execute_batch", [pairs], timeout_s)
         return [written(*each) for each in results]
 
     async def write(self, function: Callable[..., Any], *args: Any, timeout_s: float | None = None) -> Any:
@@ -191,7 +167,7 @@ class Database(Queries):
             PortableError: What the function raised, if it is of that kind; nothing was written.
             StorageError: As `execute`; as itself when the function raised another error, which is in the log.
         """
-        sent = [self._path, name_of(function), list(args)]
+        sent = [name_of(function), list(args)]
         return await self._write("function", sent, timeout_s)
 
     @asynccontextmanager
@@ -221,7 +197,7 @@ class Database(Queries):
         except WorkersError as error:
             raise failed_write(error) from error
         finally:
-            self.change_log.stir()
+            self._change_log.stir()
 
     async def back_up(self, target: Path, on_progress: OnProgress | None = None) -> BackupMade:
         """Copy the database as it is now to the new file `target`; writes go on meanwhile. See `storage.back_up`.
@@ -245,90 +221,6 @@ class Database(Queries):
             raise self._gone()
         return await verify(self._path, self._settings, on_progress)
 
-    async def follow_tables(self, tables: Collection[str], *, values: bool = False) -> Cursor:
-        """Log each change of a row in `tables` from now on, whoever makes it; return where the log stands then.
-
-        A change has the row's key; with `values` the row before and after it too, which costs as much disk again. A
-        table that is followed may be altered, but neither dropped nor renamed. The log is a part of the database.
-
-        Raises:
-            TableNotFollowed: There is no such table, or it can't be followed; the text says why.
-            StorageError: As `execute`.
-        """
-        return Cursor(*await self._write("follow", [self._path, list(tables), values], None))
-
-    async def unfollow_tables(self, tables: Collection[str]) -> Cursor:
-        """Log no more changes in `tables`; what was logged is kept as long as ever.
-
-        Raises:
-            TableNotFollowed: One of them is not followed.
-            StorageError: As `execute`.
-        """
-        return Cursor(*await self._write("unfollow", [self._path, list(tables)], None))
-
-    async def keep_changes(self, *, max_count: int, max_age_s: float) -> None:
-        """Keep about so many changes, and for so long; older ones go as new ones come. At first: 100,000, and 7 days.
-
-        Raises:
-            TableNotFollowed: No table was ever followed.
-            StorageError: As `execute`.
-        """
-        await self._write("keep_changes", [self._path, max_count, int(max_age_s * 1000)], None)
-
-    def changes(self, tables: Collection[str] | None = None, since: Cursor | None = None) -> ChangeFeed:
-        """Return an iterator over the changes after `since`, or else from its `begin` on, as they are committed.
-
-        It ends with an error only, or when nobody asks any more; no task and no connection stands behind it. To have all of
-        a table: `change_cursor(snapshot)`, read the snapshot, then follow from that cursor.
-
-        Raises:
-            TableNotFollowed, HistoryLost, StorageError: When it is asked; see `ChangeFeed.page`.
-        """
-        return ChangeFeed(self.change_log, tables, since)
-
-    def live_query(self, sql: str, params: Params = ()) -> LiveQuery[list[tuple[Any, ...]]]:
-        """Return an iterator over the rows of `sql`: as they are now, and again whenever they are others.
-
-        All tables that it reads have to be followed. It runs once for all who ask the same.
-
-        Raises:
-            ParameterMismatch: A parameter is nothing that SQLite stores.
-            TableNotFollowed, StorageError: When it is asked; see `LiveQuery.next_answer`.
-        """
-        return self._live_answers(sql, params, "rows", lambda: self.query(sql, params))
-
-    def live_json(
-        self, sql: str, params: Params = (), *, shape: Literal["objects", "arrays"] = "objects"
-    ) -> LiveQuery[bytes]:
-        """Return an iterator as `live_query`, over what `query_body` gives with its columns.
-
-        Raises:
-            ParameterMismatch, TableNotFollowed, StorageError: As `live_query`.
-        """
-
-        async def read() -> bytes:
-            with await self.query_body(sql, params, shape=shape, envelope=True) as body:
-                return await body.read()
-
-        return self._live_answers(sql, params, shape, read)
-
-    def _live_answers(
-        self, sql: str, params: Params, form: str, read: Callable[[], Awaitable[T]]
-    ) -> LiveQuery[T]:
-        key = [form, sql, bound(params)]
-        try:
-            return self._live.shared(
-                key, lambda: LiveAnswer(self.change_log, read, lambda: self._tables_read(sql))
-            )
-        except UNENCODABLE as error:
-            raise refused_parameters(error) from error
-
-    async def _tables_read(self, sql: str) -> list[str]:
-        """Return the tables that `sql` reads, without views and what is no table of the database."""
-        found = await self._read("tables_read", [sql], sql, None)
-        stored = {name for (name,) in await self.query(_STORED_TABLES)}
-        return [name for name in found if name in stored]
-
     async def tables(self) -> list[TableInfo]:
         """Return the tables and views by name, without SQLite's own.
 
@@ -346,7 +238,7 @@ class Database(Queries):
             StorageError: As `execute`.
         """
         found = await anyio.to_thread.run_sync(load, package)
-        sent = [self._path, [migration.as_params() for migration in found]]
+        sent = [[migration.as_params() for migration in found]]
         applied: int = await self._write("migrate", sent, None)
         return applied
 
@@ -354,19 +246,26 @@ class Database(Queries):
     async def _read(self, method: str, sent: list[Any], sql: str | None, timeout_s: float | None) -> Any:
         if self.is_dropped:
             raise self._gone()
+        settings = self._settings
+        limit_s = min(settings.query_timeout_s if timeout_s is None else timeout_s, settings.reader_age_s)
         try:
             return await self._readers.call(
                 method,
                 [self._path, self._generation, *sent],
                 fingerprint=(self._path, sql),
-                timeout_s=self._settings.query_timeout_s if timeout_s is None else timeout_s,
+                timeout_s=limit_s,
                 idempotent=True,
+                tenant=self._path,
             )
+        except (TaskTimedOut, QueryTimedOut) as error:
+            self._logs.require_within_age(error, limit_s)
+            raise QueryTimedOut("the read passed its deadline") from error
         except WorkersError as error:
             raise failed_read(error) from error
         except UNENCODABLE as error:
             raise refused_parameters(error) from error
 
+    @override
     async def _write(self, method: str, sent: list[Any], timeout_s: float | None) -> Any:
         if self.is_dropped:
             raise self._gone()
@@ -376,30 +275,17 @@ class Database(Queries):
             limit_s = await gate.passed(limit_s)
         gate.entered()
         try:
-            return await self._writers.call(method, sent, key=self._path, timeout_s=limit_s, idempotent=False)
+            return await self._writers.call(
+                method, [self._path, *sent], key=self._path, timeout_s=limit_s, idempotent=False
+            )
         except WorkersError as error:
             raise failed_write(error) from error
         except UNENCODABLE as error:
             raise refused_parameters(error) from error
         finally:
             gate.left()
-            self.change_log.stir()
+            self._logs.written(self._path)
+            self._change_log.stir()
 
     def _gone(self) -> DatabaseNotFound:
         return DatabaseNotFound(f"the database {self.name!r} was dropped")
-
-
-async def _opened_stream(session: Session, opening: list[Any], timeout_s: float) -> None:
-    try:
-        await session.call("stream_open", opening, timeout_s=timeout_s)
-    except UNENCODABLE as error:
-        raise refused_parameters(error) from error
-
-
-async def _close_stream(session: Session, number: int) -> None:
-    """Let the worker let go of the snapshot, also when the caller was cancelled; a lost worker has done so already."""
-    with anyio.CancelScope(shield=True):
-        try:
-            await session.call("stream_close", [number], timeout_s=_CLOSE_STREAM_S)
-        except WorkersError:
-            return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from storage.database import Database
     from storage.pools import Pools, StorageStatistics
+    from storage.reports import StorageReport
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SUFFIX = ".db"
@@ -189,6 +190,12 @@ class Databases:
     def statistics(self) -> StorageStatistics:
         """Return how the pools stand."""
         return self._pools.statistics()
+
+    async def report(self) -> StorageReport:
+        """Return how the pools stand, and the log of each database that is open for writing, by its name."""
+        found = await self._pools.report()
+        logs = {Path(path).name.removesuffix(_SUFFIX): facts for path, facts in found.logs.items()}
+        return replace(found, logs=logs)
 
     def _database(self, name: str) -> Database:
         return self._pools.database(self._path(name), name=name, generation=next(self._generations))

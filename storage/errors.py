@@ -20,6 +20,7 @@
     ├── TableNotFollowed         changes of the table are not logged
     ├── HistoryLost              what followed the cursor is not in the log; `cursor` is its end
     ├── QueryTimedOut            the read passed its deadline
+    ├── ReadTooOld               the read held one state for too long and was ended; the text says why
     ├── QueryTooCostly           the read took more steps than it may
     ├── WriteTimedOut            the write passed its deadline; nothing was written
     ├── ResultTooLarge           the answer passes its limit in bytes
@@ -133,6 +134,10 @@ class HistoryLost(StorageError):
 
 class QueryTimedOut(StorageError):
     """The read passed its deadline and was stopped; ask for less or give it longer."""
+
+
+class ReadTooOld(StorageError):
+    """The read held one state of the database for so long that it was ended; begin again, and ask for less at once."""
 
 
 class QueryTooCostly(StorageError):

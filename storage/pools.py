@@ -11,7 +11,10 @@ import structlog
 
 from storage.database import Database
 from storage.errors import StorageError, StorageUnavailable
+from storage.log_governor import LOG_SUFFIX, LogGovernor, LogStatistics
+from storage.means import Means
 from storage.pool_errors import failed_write
+from storage.reports import StorageReport, log_facts
 from workers import PoolSettings, ServiceUnavailable, WorkersError, open_pool
 
 if TYPE_CHECKING:
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
 
 _READER = "storage.sqlite.service:ReaderService"
 _WRITER = "storage.sqlite.writer:WriterService"
-_LOG_SUFFIX = "-wal"
+_REPORT_S = 1.0
+"""How long a writer that is busy is waited for to tell what it has counted."""
+_AGE_GRACE_S = 5.0
+"""How long after its age a read that could not be interrupted may take, before its worker is stopped."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("storage")
 
@@ -35,6 +41,7 @@ class StorageStatistics:
 
     reader: PoolStatistics
     writer: PoolStatistics
+    logs: LogStatistics
     kind: Kind
     worker_count: int
     """Readers and writers; 0 when SQL runs on the event loop."""
@@ -43,16 +50,14 @@ class StorageStatistics:
 class Pools:
     """The pool of readers and the pool of writers of one storage."""
 
-    def __init__(self, readers: Pool, writers: Pool, settings: StorageSettings) -> None:
-        self._readers = readers
-        self._writers = writers
-        self._settings = settings
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._readers = means.readers
+        self._writers = means.writers
 
     def database(self, path: str | os.PathLike[str], *, name: str = "", generation: int = 0) -> Database:
         """Return the face of the database at `path`; nothing is opened by this."""
-        return Database(
-            str(path), self._readers, self._writers, self._settings, name=name, generation=generation
-        )
+        return Database(str(path), self._means, name=name, generation=generation)
 
     async def maintain(self, method: str, path: str | os.PathLike[str], *more: object) -> None:
         """Have the writer of the file at `path` run `method`, after the writes that wait.
@@ -65,6 +70,12 @@ class Pools:
         except WorkersError as error:
             raise failed_write(error) from error
 
+    async def report(self) -> StorageReport:
+        """Return how they stand, the logs by path; looks at the logs, and asks the writers."""
+        await self._means.logs.look()
+        told = await self._writers.call_each("logs", [""], timeout_s=_REPORT_S)
+        return StorageReport(statistics=self.statistics(), logs=log_facts(told))
+
     def statistics(self) -> StorageStatistics:
         """Return how they stand."""
         reader, writer = self._readers.statistics(), self._writers.statistics()
@@ -72,6 +83,7 @@ class Pools:
         return StorageStatistics(
             reader=reader,
             writer=writer,
+            logs=self._means.logs.statistics(),
             kind=reader.kind,
             worker_count=0 if is_inline else reader.worker_count + writer.worker_count,
         )
@@ -97,8 +109,10 @@ async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -
     readers = PoolSettings(
         kind=kind,
         worker_count=settings.worker_count,
+        maintenance_count=1,
         max_waiting_count=settings.max_queue_size,
         default_timeout_s=settings.query_timeout_s,
+        max_run_s=settings.reader_age_s + _AGE_GRACE_S,
     )
     async with AsyncExitStack() as stack:
         try:  # the writers first, so that they close last: who closes a file last leaves no log behind
@@ -110,25 +124,33 @@ async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -
             reading = await stack.enter_async_context(open_pool(_READER, options, readers, name="readers"))
         except ServiceUnavailable as error:
             raise StorageUnavailable(f"the workers can't start: {error}") from error
-        pools = Pools(reading, writing, settings)
+        logs = LogGovernor(reading, settings)
+        pools = Pools(Means(reading, writing, settings, logs))
         facts = pools.statistics()
         if facts.kind == "inline":
             reason = facts.reader.fallback_reason or "use_workers is off"
             _log.warning("storage.opened_without_workers", reason=reason)
         else:
             _log.info("storage.opened", kind=facts.kind, worker_count=facts.worker_count)
-        try:
-            yield pools
-        finally:
-            _log.info("storage.closing", kind=facts.kind, worker_count=facts.worker_count)
+        failure: BaseException | None = None
+        async with anyio.create_task_group() as governing:
+            governing.start_soon(logs.run)
+            try:
+                yield pools
+            except BaseException as error:  # noqa: BLE001 - raised again below, outside the group, which would wrap it
+                failure = error
+            governing.cancel_scope.cancel()
+        _log.info("storage.closing", kind=facts.kind, worker_count=facts.worker_count)
+        if failure is not None:
+            raise failure
 
 
 async def _empty_logs(writing: Pool, folder: Path) -> None:
     """Put what lies in logs into the databases: a reader, which may be the last to close, can't, nor after a crash."""
-    for log in sorted([found async for found in anyio.Path(folder).glob(f"*{_LOG_SUFFIX}")]):
-        path = str(log).removesuffix(_LOG_SUFFIX)
+    for log in sorted([found async for found in anyio.Path(folder).glob(f"*{LOG_SUFFIX}")]):
+        path = str(log).removesuffix(LOG_SUFFIX)
         try:
             await writing.call("checkpoint", [path], key=path, idempotent=False)
             await writing.call("close_database", [path], key=path, idempotent=False)
         except (StorageError, WorkersError) as error:
-            _log.warning("storage.log_left", database=log.name.removesuffix(_LOG_SUFFIX), reason=str(error))
+            _log.warning("storage.log_left", database=log.name.removesuffix(LOG_SUFFIX), reason=str(error))

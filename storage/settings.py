@@ -57,8 +57,11 @@ class StorageSettings:
     """Streams a worker; the next one is told to come again."""
     stream_idle_s: float = 30.0
     """A stream that nobody asks for this long is closed: it holds the write-ahead log."""
-    stream_age_s: float = 600.0
-    """A stream that is still not at its end after this is closed."""
+    reader_age_s: float = 600.0
+    """How long any read may hold one state of a database, streams and snapshots too: it holds the write-ahead log."""
+    max_wal_bytes: int = 256 * MIB
+    """The bound of a write-ahead log: reads that hold it back are ended, and at the bound writers wait for that. One
+    transaction that is larger passes it, and so does the time that a backup takes."""
     stream_chunk_bytes: int = 128 * 1024
     """About how much of a stream comes in one piece."""
     plans_by_values: bool = True
@@ -97,7 +100,8 @@ class StorageSettings:
             "cache_bytes": self.cache_bytes,
             "max_open_streams": self.max_open_streams,
             "stream_idle_s": float(self.stream_idle_s),
-            "stream_age_s": float(self.stream_age_s),
+            "reader_age_s": float(self.reader_age_s),
+            "max_wal_bytes": self.max_wal_bytes,
             "stream_chunk_bytes": self.stream_chunk_bytes,
             "plans_by_values": self.plans_by_values,
             "secure_delete": self.secure_delete,
@@ -111,7 +115,7 @@ _SECONDS = (
     "transaction_lease_s",
     "busy_timeout_s",
     "stream_idle_s",
-    "stream_age_s",
+    "reader_age_s",
 )
 _WHOLE_NUMBERS = (
     ("worker_count", 1, 64),
@@ -125,5 +129,6 @@ _WHOLE_NUMBERS = (
     ("statement_cache_count", 0, 512),
     ("cache_bytes", 0, 1024 * MIB),
     ("max_open_streams", 1, 1_000),
+    ("max_wal_bytes", MIB, 1024 * 1024 * MIB),
     ("stream_chunk_bytes", 1024, 16 * MIB),
 )

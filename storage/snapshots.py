@@ -10,12 +10,14 @@ import anyio
 from typing_extensions import override
 
 from storage.errors import TransactionLost
+from storage.log_governor import HeldRead
 from storage.pool_errors import UNENCODABLE, failed_read, refused_parameters
 from storage.queries import Queries
 from workers import WorkerDied, WorkersError
 
 if TYPE_CHECKING:
-    from workers import Pool, Session
+    from storage.means import Means
+    from workers import Session
 
 _CLOSE_S = 5.0
 
@@ -26,31 +28,32 @@ _numbers = count(1)
 class Snapshot(Queries):
     """A state of a database; made by `Database.snapshot`, usable until that is left or it was left idle for too long."""
 
-    def __init__(
-        self, session: Session, stack: AsyncExitStack, *, timeout_s: float, max_result_bytes: int
-    ) -> None:
-        super().__init__(max_result_bytes=max_result_bytes)
+    def __init__(self, session: Session, means: Means, path: str) -> None:
+        super().__init__(max_result_bytes=means.settings.max_result_bytes)
         self._session = session
-        self._stack = stack
-        self._timeout_s = timeout_s
-        self._number = next(_numbers)
+        self._stack = AsyncExitStack()
+        self._timeout_s = means.settings.query_timeout_s
+        self._held = HeldRead(path, session, "snapshot", next(_numbers))
         self._is_open = True
 
     @classmethod
-    async def opened(
-        cls, readers: Pool, database: list[Any], *, timeout_s: float, max_result_bytes: int
-    ) -> Snapshot:
-        """Open a snapshot of `database` (path and generation) in one of `readers`.
+    async def opened(cls, means: Means, path: str, generation: int) -> Snapshot:
+        """Open a snapshot of the database at `path`.
 
         Raises:
             StorageError: As `Database.snapshot`.
         """
         async with AsyncExitStack() as stack:
             try:
-                session = await stack.enter_async_context(readers.session(lane="scan"))
-                snapshot = cls(session, stack, timeout_s=timeout_s, max_result_bytes=max_result_bytes)
+                session = await stack.enter_async_context(means.readers.session(lane="scan"))
+                snapshot = cls(session, means, path)
+                stack.enter_context(means.logs.holding(snapshot._held))
                 try:
-                    await session.call("snapshot_open", [snapshot._number, *database], timeout_s=timeout_s)
+                    await session.call(
+                        "snapshot_open",
+                        [snapshot._held.number, path, generation],
+                        timeout_s=snapshot._timeout_s,
+                    )
                 except BaseException:
                     await snapshot._tell_closed()
                     raise
@@ -73,8 +76,11 @@ class Snapshot(Queries):
         if not self._is_open:
             raise TransactionLost("the snapshot is closed")
         limit_s = self._timeout_s if timeout_s is None else timeout_s
+        self._held.used()
         try:
-            return await self._session.call(f"snapshot_{method}", [self._number, *sent], timeout_s=limit_s)
+            return await self._session.call(
+                f"snapshot_{method}", [self._held.number, *sent], timeout_s=limit_s
+            )
         except WorkerDied as error:
             raise TransactionLost("the worker that held the snapshot is gone") from error
         except WorkersError as error:
@@ -86,6 +92,6 @@ class Snapshot(Queries):
         """Let the worker let go of it, also when the caller was cancelled; a lost worker has done so already."""
         with anyio.CancelScope(shield=True):
             try:
-                await self._session.call("snapshot_close", [self._number], timeout_s=_CLOSE_S)
+                await self._session.call("snapshot_close", [self._held.number], timeout_s=_CLOSE_S)
             except WorkersError:
                 return

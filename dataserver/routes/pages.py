@@ -142,6 +142,7 @@ ROUTES = (
             InvalidCursor,
             storage.ResultTooLarge,
             storage.QueryTimedOut,
+            storage.ReadTooOld,
             storage.StorageSaturated,
             storage.TransactionLost,
         ),

@@ -30,6 +30,7 @@ READ_REFUSALS: Final = (
     storage.ParameterMismatch,
     storage.ResultTooLarge,
     storage.QueryTimedOut,
+    storage.ReadTooOld,
     storage.StorageSaturated,
 )
 

@@ -45,6 +45,10 @@ class ConnectionCache(Generic[C]):
     def __len__(self) -> int:
         return len(self._open)
 
+    def items(self) -> list[tuple[str, C]]:
+        """Return what is open, by its path."""
+        return list(self._open.items())
+
     def get(self, path: str) -> C:
         """Return what `path` is open as, opening it if need be.
 

@@ -2,15 +2,17 @@
 
 Each reads one state of its database, and holds the write-ahead log, which can't be cut behind it. So they are few, one
 that nobody asks for is closed (looked at whenever the worker does anything else), and none lives longer than its age.
+Why one was ended is kept for a while, so that whoever comes back to it is told.
 """
 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from storage.errors import StorageSaturated
+from storage.errors import ReadTooOld, StorageSaturated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,8 @@ class Held(Protocol):
 
 
 H = TypeVar("H", bound=Held)
+
+_MAX_REASONS_COUNT = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +57,7 @@ class HeldReads(Generic[H]):
         self._settings = settings
         self._clock = clock
         self._entries: dict[int, _Entry[H]] = {}
+        self._reasons: OrderedDict[int, str] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -72,10 +77,17 @@ class HeldReads(Generic[H]):
         self._entries[number] = _Entry(held, now, now)
 
     def find(self, number: int) -> H | None:
-        """Return what is held as `number`, which counts as used now; None if it was closed."""
+        """Return what is held as `number`, which counts as used now; None if it was closed.
+
+        Raises:
+            ReadTooOld: It was ended; the text says why.
+        """
         self.drop_idle()
         entry = self._entries.get(number)
         if entry is None:
+            reason = self._reasons.pop(number, None)
+            if reason is not None:
+                raise ReadTooOld(reason)
             return None
         entry.used_at = self._clock()
         return entry.held
@@ -86,11 +98,23 @@ class HeldReads(Generic[H]):
         if entry is not None:
             entry.held.close()
 
+    def end(self, number: int, reason: str) -> None:
+        """Close what is held as `number`, if anything is, and keep why."""
+        if number in self._entries:
+            self.close(number)
+            self._reasons[number] = reason
+            if len(self._reasons) > _MAX_REASONS_COUNT:
+                self._reasons.popitem(last=False)
+
     def drop_idle(self) -> None:
         """Close what nobody asked for in time, and what is too old."""
         now = self._clock()
         for number, entry in list(self._entries.items()):
-            if now - entry.used_at > self._settings.idle_s or now - entry.born_at > self._settings.age_s:
+            if now - entry.born_at > self._settings.age_s:
+                self.end(
+                    number, f"the read held one state for {self._settings.age_s:g} s, as long as any may"
+                )
+            elif now - entry.used_at > self._settings.idle_s:
                 self.close(number)
 
     def close_all(self) -> None:

@@ -33,7 +33,8 @@ class ReaderService:
     Parameters of its methods, after `path, generation`: `json` takes `sql, params, shape, envelope, max_bytes`, `rows`
     `sql, params, as_maps, max_count, max_bytes`, `tables` nothing more, `tables_read` `sql`; `stream_open` takes `number, path, generation,
     sql, params, format`, `stream_next` and `stream_close` the number alone; `snapshot_open` takes `number, path,
-    generation`, `snapshot_json` and `snapshot_rows` take the number instead of path and generation. A path whose generation is another than that of the open connection is opened anew:
+    generation`, `snapshot_json` and `snapshot_rows` take the number instead of path and generation; `held_end` takes `kind, number,
+    reason` and ends a stream or a snapshot; `sweep` takes nothing and closes those that are idle or too old. A path whose generation is another than that of the open connection is opened anew:
     the database was dropped and made again under the same name.
     """
 
@@ -50,7 +51,7 @@ class ReaderService:
         holding = HoldingSettings(
             max_count=options.get("max_open_streams", 8),
             idle_s=options.get("stream_idle_s", 30.0),
-            age_s=options.get("stream_age_s", 600.0),
+            age_s=options.get("reader_age_s", 600.0),
         )
         self._streams = Streams(holding, chunk_bytes=options.get("stream_chunk_bytes", 128 * 1024))
         self._snapshots = Snapshots(holding, self._begins)
@@ -63,6 +64,8 @@ class ReaderService:
             "snapshot_json": self._snapshots.json,
             "snapshot_rows": self._snapshots.rows,
             "snapshot_close": self._snapshot_close,
+            "held_end": self._held_end,
+            "sweep": lambda _: None,  # what is due was done before
             "stream_open": self._stream_open,
             "stream_next": self._stream_next,
             "stream_close": self._stream_close,
@@ -162,6 +165,10 @@ class ReaderService:
     def _stream_close(self, params: Any) -> None:
         (number,) = params
         self._streams.close(number)
+
+    def _held_end(self, params: Any) -> None:
+        kind, number, reason = params
+        (self._streams if kind == "stream" else self._snapshots).end(number, reason)
 
     def _tables(self, params: Any) -> list[list[Any]]:
         path, generation = params

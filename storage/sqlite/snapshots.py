@@ -58,6 +58,6 @@ class Snapshots(HeldReads[HeldSnapshot]):
     def _reader(self, number: int) -> Reader:
         held = self.find(number)
         if held is None or not held.connection.in_transaction:
-            raise TransactionLost("the snapshot was left waiting, or open, for too long")
+            raise TransactionLost("the snapshot was left waiting for too long")
         self._begins(held.connection)
         return held.reader

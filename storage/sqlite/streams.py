@@ -120,12 +120,13 @@ class Streams(HeldReads[Stream]):
         """Return `[is_last, bytes]` of stream `number`; after its last piece, or an error, it is closed.
 
         Raises:
-            QueryTimedOut: It was closed because nobody asked for too long, or it lived too long.
+            QueryTimedOut: It was closed because nobody asked for too long.
+            ReadTooOld: It was ended because it held one state for too long.
             StorageError: The read failed.
         """
         stream = self.find(number)
         if stream is None:
-            raise QueryTimedOut("the stream was left waiting, or open, for too long")
+            raise QueryTimedOut("the stream was left waiting for too long")
         try:
             is_last, piece = stream.piece(self._chunk_bytes)
         except BaseException:

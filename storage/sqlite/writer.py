@@ -13,6 +13,7 @@ Methods and their parameters (a path is that of the database's file):
 - `follow`, `unfollow`, `keep_changes`: see `storage.sqlite.changes`
 - `checkpoint` `[path]` -> whether the write-ahead log is empty now
 - `statistics` `[path]` -> pages in the log, and checkpoints by mode and outcome
+- `logs` `[""]` -> the same for each path that is open here
 - `close_database` `[path]`; it is opened again when needed
 
 What changes more than rows, what has more than `LONE_STATEMENTS_COUNT` statements and what took too many steps before
@@ -31,7 +32,7 @@ from storage.migrations import Migration
 from storage.sqlite import files
 from storage.sqlite.batches import ALONE, sections
 from storage.sqlite.changes import Following
-from storage.sqlite.checkpoints import TRUNCATE_WAIT_MS, Governor
+from storage.sqlite.checkpoints import MAX_WAL_BYTES, Governor
 from storage.sqlite.connection import ConnectionSettings, prepare_library, refuse_event_loop
 from storage.sqlite.connection_cache import ConnectionCache
 from storage.sqlite.group_commit import EXECUTE, FUNCTION, SHARING, settle, texts
@@ -52,7 +53,7 @@ TRANSACTION_STATEMENTS_COUNT = 2_000
 LONE_STATEMENTS_COUNT = 500
 """A request of more has no company."""
 _BESIDE_TRANSACTIONS = frozenset(
-    {"statistics"}
+    {"statistics", "logs"}
     | {f"transaction_{step}" for step in ("execute", "mark", "keep", "undo", "commit", "roll_back")}
 )
 """What does not end the transaction that is open on the file."""
@@ -68,6 +69,7 @@ class WriterService:
         self._files: ConnectionCache[WriterConnection] = ConnectionCache(
             options.get("max_open_connections", 64), self._opened, checks_files=True
         )
+        self._max_wal_bytes: int = options.get("max_wal_bytes", MAX_WAL_BYTES)
         self._heavy = HeavyTexts()
         self._current: WriterConnection | None = None
         self._written: list[WriterConnection] = []
@@ -82,6 +84,7 @@ class WriterService:
             "migrate": self._migrate,
             "checkpoint": self._checkpoint,
             "statistics": self._statistics,
+            "logs": self._logs,
             "close_database": self._close_database,
         }
 
@@ -194,8 +197,10 @@ class WriterService:
 
     def _statistics(self, call: Call) -> dict[str, int]:
         (path,) = call.params
-        governor = self._files.get(path).governor
-        return {"wal_pages": governor.pages, **governor.counts}
+        return self._files.get(path).governor.statistics()
+
+    def _logs(self, _call: Call) -> dict[str, dict[str, int]]:
+        return {path: file.governor.statistics() for path, file in self._files.items()}
 
     def _close_database(self, call: Call) -> None:
         (path,) = call.params
@@ -204,7 +209,9 @@ class WriterService:
     def _opened(self, path: str) -> WriterConnection:
         busy_timeout_ms = int(self._settings.busy_timeout_s * 1000)
         # inline, on the event loop, nothing waits for readers: they are on the same thread
-        governor = Governor(busy_timeout_ms, wait_ms=0 if self._settings.allow_on_loop else TRUNCATE_WAIT_MS)
+        governor = Governor(
+            busy_timeout_ms, may_wait=not self._settings.allow_on_loop, max_bytes=self._max_wal_bytes
+        )
         return WriterConnection(
             path, self._settings, governor=governor, max_result_bytes=self._settings.max_value_bytes
         )

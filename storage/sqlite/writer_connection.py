@@ -18,7 +18,6 @@ import apsw
 
 from storage.errors import WriteOutcomeUnknown, WriteTimedOut
 from storage.sqlite import changes
-from storage.sqlite.checkpoints import KEPT_LOG_BYTES
 from storage.sqlite.connection import open_writer
 from storage.sqlite.errors import translation
 from storage.sqlite.write_rules import Watch, WriteAuthorizer
@@ -162,9 +161,8 @@ class WriterConnection:
 
     def _open(self) -> None:
         connection = open_writer(self._path, self._settings, self.watch, create=False)
-        connection.execute(f"PRAGMA journal_size_limit = {KEPT_LOG_BYTES}")
-        connection.authorizer = self._authorizer
         self.governor.watch(connection)
+        connection.authorizer = self._authorizer
         self.connection = connection
         self._cursor = connection.cursor()
         self.statements = WriteStatements(

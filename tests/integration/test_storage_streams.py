@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 import pytest
 
-from storage import NotReadOnly, QueryTimedOut, ResultTooLarge, SqlError, StorageSaturated
+from storage import NotReadOnly, QueryTimedOut, ReadTooOld, ResultTooLarge, SqlError, StorageSaturated
 from storage.sqlite.connection import ConnectionSettings, Deadline, prepare_library
 from storage.sqlite.held_reads import HoldingSettings
 from storage.sqlite.json_results import JsonRules
@@ -142,7 +142,7 @@ def test_a_stream_that_is_too_old_is_closed_though_it_is_asked_for(bench: Stream
         bench.now += 5
         bench.streams.next(1)
     bench.now += 5
-    with pytest.raises(QueryTimedOut):
+    with pytest.raises(ReadTooOld, match="held one state for 100 s"):
         bench.streams.next(1)
     assert len(bench.streams) == 0
 

@@ -36,6 +36,8 @@ def test_metrics_are_prometheus_text_and_count_what_happened(base: Base) -> None
         "http_request_seconds", "http_open_requests", "http_sent_body_bytes", "event_loop_lag_seconds",
         "event_loop_lag_worst_seconds", "memory_pss_bytes", "processes", "pool_info", "pool_workers", "pool_waiting",
         "pool_in_flight", "pool_rejected", "pool_restarts", "pool_interrupted", "pool_wait_seconds", "pool_run_seconds",
+        "storage_wal_bytes", "storage_wal_largest_bytes", "storage_oldest_reader_seconds", "storage_held_reads",
+        "storage_reads_ended", "storage_checkpoints",
     ):  # fmt: skip
         assert families[f"dataserver_{name}"].documentation
     (lag_count,) = [
@@ -45,6 +47,7 @@ def test_metrics_are_prometheus_text_and_count_what_happened(base: Base) -> None
     ]
     assert lag_count > 0
     assert base.house.metric("dataserver_memory_pss_bytes") > 10_000_000
+    assert base.house.metric("dataserver_storage_wal_bytes") > 0
 
 
 def test_no_metric_carries_what_a_client_chose(base: Base) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.sqlite.checkpoints import PASSIVE_PAGES, TRUNCATE_PAGES, Mode, due
+from storage.sqlite.checkpoints import PASSIVE_PAGES, TRUNCATE_PAGES, Mode, Steps, due
 
 
 def test_a_short_log_is_left_alone() -> None:
@@ -41,3 +41,27 @@ def test_behind_a_reader_that_stays_the_waits_become_rare(growth: list[int]) -> 
         assert pages - tried < PASSIVE_PAGES
 
     assert all(later >= earlier * 1.24 for earlier, later in pairwise(waits))
+
+
+def test_a_small_bound_brings_every_step_forward() -> None:
+    steps = Steps.within(1024 * 1024, 4096)
+    assert (steps.passive, steps.truncate, steps.full) == (63, 127, 254)
+    assert Steps.within(256 * 1024 * 1024, 4096).truncate == TRUNCATE_PAGES
+
+
+@given(st.integers(1, 10_000), st.lists(st.integers(1, 500), min_size=1, max_size=200))
+def test_a_log_that_passes_its_bound_is_waited_for_at_once_whatever_was_tried_before(
+    full: int, growth: list[int]
+) -> None:
+    steps = Steps(passive=10, truncate=min(100, full), full=full)
+    pages = tried = truncated = 0
+    for step in growth:
+        was_below = pages < full
+        pages += step
+        mode = due(pages, tried=tried, truncated=truncated, steps=steps)
+        if was_below and pages >= full:
+            assert mode is Mode.TRUNCATE
+        if mode is not None:
+            tried = pages
+        if mode is Mode.TRUNCATE:
+            truncated = pages

@@ -1,0 +1,21 @@
+"""What all databases of one storage work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from storage.log_governor import LogGovernor
+    from storage.settings import StorageSettings
+    from workers import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """The pools and what watches over them; made by `open_pools`."""
+
+    readers: Pool
+    writers: Pool
+    settings: StorageSettings
+    logs: LogGovernor
