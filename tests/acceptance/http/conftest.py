@@ -52,10 +52,30 @@ def house(request: pytest.FixtureRequest, houses: Callable[[str, str], House]) -
 @pytest.fixture
 def base(house: House) -> Iterator[Base]:
     """A database of one test's own, with a table `t` of three rows."""
+    base = _filled(house)
+    yield base
+    house.client.delete(base.path).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def kept_bases() -> dict[str, Base]:
+    return {}
+
+
+@pytest.fixture
+def kept(house: House, kept_bases: dict[str, Base]) -> Base:
+    """A database like `base`, and a view `v` of its table, for all tests that only read or are refused."""
+    url = house.server.url
+    if url not in kept_bases:
+        kept_bases[url] = _filled(house)
+        kept_bases[url].execute("CREATE VIEW v AS SELECT * FROM t")
+    return kept_bases[url]
+
+
+def _filled(house: House) -> Base:
     base = house.database()
     base.execute(
         "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, age INTEGER CHECK (age >= 0))"
     )
     base.execute("INSERT INTO t VALUES (1, 'Ann', 30), (2, 'Bob', NULL), (3, 'Cid', 20)")
-    yield base
-    house.client.delete(base.path).raise_for_status()
+    return base

@@ -40,9 +40,9 @@ BODIES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("what", BODIES)
 @pytest.mark.parametrize("path", ["/query", "/execute", "/export"])
-def test_a_body_that_makes_no_sense_is_refused_as_such(what: str, path: str, base: Base) -> None:
-    answer = base.house.client.post(
-        f"{base.path}{path}", content=BODIES[what], headers={"content-type": "application/json"}
+def test_a_body_that_makes_no_sense_is_refused_as_such(what: str, path: str, kept: Base) -> None:
+    answer = kept.house.client.post(
+        f"{kept.path}{path}", content=BODIES[what], headers={"content-type": "application/json"}
     )
     assert (answer.status_code, error_of(answer)["class"]) == (400, "permanent")
 
@@ -53,11 +53,11 @@ def test_a_body_that_makes_no_sense_is_refused_as_such(what: str, path: str, bas
      "PRAGMA journal_mode = DELETE", "PRAGMA wal_checkpoint", "VACUUM INTO '/tmp/x'", "ATTACH ':memory:' AS m", "BEGIN",
      "DROP TABLE t", "SELECT * FROM t; SELECT 1", "EXPLAIN", "SELECT writefile('/tmp/x', 'y')"],
 )  # fmt: skip
-def test_sql_that_reaches_further_than_reading_is_refused(sql: str, base: Base) -> None:
-    answer = base.house.client.post(f"{base.path}/query", json={"sql": sql})
+def test_sql_that_reaches_further_than_reading_is_refused(sql: str, kept: Base) -> None:
+    answer = kept.house.client.post(f"{kept.path}/query", json={"sql": sql})
     assert answer.status_code in {400, 403}, answer.text
     error_of(answer)
-    assert base.query("SELECT count(*) AS n FROM t")["rows"] == [{"n": 3}]
+    assert kept.query("SELECT count(*) AS n FROM t")["rows"] == [{"n": 3}]
 
 
 def test_one_huge_value_is_refused_before_it_is_made(base: Base) -> None:
@@ -153,10 +153,10 @@ def test_a_path_that_makes_no_sense_is_not_found(path: str, house: House) -> Non
     "query",
     ["limit=%ff", "order=%00", "id__in=" + "1," * 600, "after=" + "A" * 20_000, "=1", "%=1", "id=%ff", "&&&"],
 )
-def test_query_parameters_that_make_no_sense_are_refused_or_select_nothing(query: str, base: Base) -> None:
-    status, received = base.house.raw(
-        base.house.request_bytes("GET", f"{base.path}/tables/t/rows?{query}", close=True)
+def test_query_parameters_that_make_no_sense_are_refused_or_select_nothing(query: str, kept: Base) -> None:
+    status, received = kept.house.raw(
+        kept.house.request_bytes("GET", f"{kept.path}/tables/t/rows?{query}", close=True)
     )
     assert status in {200, 400, 414, 431}
     if status != 200:
-        base.house.check_refusal(received)
+        kept.house.check_refusal(received)

@@ -58,8 +58,12 @@ def test_the_table_names_every_route() -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("label", LEAST)
-def test_a_route_lets_in_its_least_role_and_those_above(label: str, role: str, base: Base) -> None:
+def test_a_route_lets_in_its_least_role_and_those_above(role: str, base: Base) -> None:
+    for label in LEAST:
+        check_access(label, role, base)
+
+
+def check_access(label: str, role: str, base: Base) -> None:
     method, _, template = label.partition(" ")
     path = template.format(db=base.name, table="t", key="1", id="unknown")
     if label == "GET /v1/databases/{db}/export":
@@ -67,12 +71,13 @@ def test_a_route_lets_in_its_least_role_and_those_above(label: str, role: str, b
     if label in {"PUT /v1/databases/{db}", "DELETE /v1/databases/{db}"}:
         path = "/v1/databases/nobody-else"
     headers = {"authorization": "" if role == "none" else f"Bearer {base.house.tokens[role]}"}
-    answer = base.house.client.request(method, path, headers=headers, json=BODIES.get(label, {}))
-    if ROLES.index(role) >= ROLES.index(LEAST[label]):
-        assert answer.status_code not in {401, 403}, answer.text
-    else:
+    with base.house.client.stream(method, path, headers=headers, json=BODIES.get(label, {})) as answer:
+        if ROLES.index(role) >= ROLES.index(LEAST[label]):
+            assert answer.status_code not in {401, 403}, label
+            return  # an answer may have no end
         expected = (401, "unauthenticated") if role == "none" else (403, "forbidden")
-        assert (answer.status_code, error_of(answer)["code"]) == expected
+        answer.read()
+        assert (answer.status_code, error_of(answer)["code"]) == expected, label
 
 
 @pytest.mark.parametrize(

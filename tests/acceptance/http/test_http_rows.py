@@ -79,8 +79,8 @@ def test_a_value_comes_back_as_it_was_sent(value: Any, stored: Any, base: Base) 
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, [1], {"a": 1}, {"$base64": "?"}, {"$base64": 1}])
-def test_a_value_that_no_column_holds_is_refused(value: Any, base: Base) -> None:
-    answer = base.house.client.patch(f"{base.path}/tables/t/rows/1", json={"age": value})
+def test_a_value_that_no_column_holds_is_refused(value: Any, kept: Base) -> None:
+    answer = kept.house.client.patch(f"{kept.path}/tables/t/rows/1", json={"age": value})
     assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_body")
 
 
@@ -144,8 +144,8 @@ def test_a_name_of_any_text_is_a_table_and_a_column(base: Base) -> None:
         ({"order": "-age", "age__gt": "0", "limit": "1"}, [1, 3]),
     ],
 )
-def test_filters_and_order_select_and_sort(parameters: dict[str, str], ids: list[int], base: Base) -> None:
-    assert [row["id"] for page in pages(base, "t", **parameters) for row in page] == ids
+def test_filters_and_order_select_and_sort(parameters: dict[str, str], ids: list[int], kept: Base) -> None:
+    assert [row["id"] for page in pages(kept, "t", **parameters) for row in page] == ids
 
 
 @pytest.mark.parametrize("order", [None, "n", "-n", "s,-n", "-s"])

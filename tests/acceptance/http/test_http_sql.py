@@ -19,8 +19,8 @@ def test_a_query_answers_columns_and_rows_as_objects_or_lists(base: Base) -> Non
     assert base.query(sql, [3], shape="arrays")["rows"] == [["Ann", 30], ["Bob", None]]
 
 
-def test_parameters_go_by_name_too(base: Base) -> None:
-    assert base.query("SELECT name FROM t WHERE id = :id", {"id": 2})["rows"] == [{"name": "Bob"}]
+def test_parameters_go_by_name_too(kept: Base) -> None:
+    assert kept.query("SELECT name FROM t WHERE id = :id", {"id": 2})["rows"] == [{"name": "Bob"}]
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_parameters_go_by_name_too(base: Base) -> None:
         ({"$base64": "AAE="}, {"$base64": "AAE="}),
     ],
 )
-def test_a_parameter_comes_back_as_it_was_sent(value: Any, answered: Any, base: Base) -> None:
-    assert base.query("SELECT ? AS x", [value])["rows"] == [{"x": answered}]
+def test_a_parameter_comes_back_as_it_was_sent(value: Any, answered: Any, kept: Base) -> None:
+    assert kept.query("SELECT ? AS x", [value])["rows"] == [{"x": answered}]
 
 
 def test_an_answer_of_no_rows_still_has_its_columns(base: Base) -> None:
