@@ -170,7 +170,7 @@ async def test_the_newest_set_of_keys_takes_the_place_of_one_that_blocks_its_lan
 
 
 async def test_a_repeated_try_never_collides_with_a_newer_action_about_the_same_thing(tmp_path: Path) -> None:
-    async with opened(tmp_path) as bench:
+    async with opened(tmp_path, lease_s=3_600) as bench:
         bench.server.always(lambda each: Transient(status=500) if each.attempt == 1 else Accept())
         first = await bench.queue.enqueue(UpdateSpace(space_id="s", fields={"a": 1, "b": 1}))
         await bench.until("retry_wait")

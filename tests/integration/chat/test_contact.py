@@ -45,7 +45,7 @@ async def test_being_online_again_is_not_missed_while_a_turn_is_written(tmp_path
 
 
 async def test_being_online_again_is_not_missed_while_the_last_call_still_fails(tmp_path: Path) -> None:
-    async with opened(tmp_path) as bench:
+    async with opened(tmp_path, lease_s=3_600) as bench:
         release = anyio.Event()
         bench.server.script(Hold(release, then=Unreachable()))
         first = await bench.queue.enqueue(message("1"))
@@ -100,7 +100,7 @@ async def test_a_probe_that_breaks_is_asked_again_and_the_queue_goes_on(tmp_path
             raise OSError("no route")
         return True
 
-    async with opened(tmp_path, probe=probe) as bench:
+    async with opened(tmp_path, probe=probe, lease_s=3_600) as bench:
         bench.server.script(Unreachable())
         receipt = await bench.queue.enqueue(message("1"))
         await until(lambda: not bench.queue.is_online)

@@ -43,7 +43,7 @@ async def test_a_message_waits_for_its_upload_and_the_text_behind_it_does_not(tm
 
 
 async def test_an_action_that_needs_several_waits_for_the_last_of_them(tmp_path: Path) -> None:
-    async with opened(tmp_path, types=types()) as bench:
+    async with opened(tmp_path, types=types(), lease_s=3_600) as bench:
         bench.server.script(Accept(), Transient(status=500))
         first = await bench.queue.enqueue(Upload(name="1"))
         await first.sent()
@@ -90,7 +90,7 @@ async def test_what_needs_a_failed_action_waits_until_that_is_tried_again(tmp_pa
 
 
 async def test_a_reaction_waits_for_its_message(tmp_path: Path) -> None:
-    async with opened(tmp_path) as bench:
+    async with opened(tmp_path, lease_s=3_600) as bench:
         bench.server.script(Transient(status=500))
         sent = await bench.queue.enqueue(message("1"))
         reaction = await bench.queue.enqueue(React(room_id="a", message_id=sent.client_id, emoji="+1"))
@@ -206,7 +206,7 @@ async def test_what_needs_an_action_that_was_merged_waits_for_the_one_that_carri
 async def test_a_change_that_replaces_the_one_it_was_to_come_after_does_not_wait_for_itself(
     tmp_path: Path,
 ) -> None:
-    async with opened(tmp_path) as bench:
+    async with opened(tmp_path, lease_s=3_600) as bench:
         bench.server.script(Transient(status=500))
         first = await bench.queue.enqueue(UpdateProfile(fields={"name": "Ann"}))
         await bench.until("retry_wait")

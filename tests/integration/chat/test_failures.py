@@ -75,7 +75,7 @@ async def test_a_probe_knocks_instead_of_an_action(tmp_path: Path) -> None:
         probes.append(len(probes) == 1)
         return probes[-1]
 
-    async with opened(tmp_path, probe=probe) as bench:
+    async with opened(tmp_path, probe=probe, lease_s=3_600) as bench:
         bench.server.script(Unreachable())
         receipt = await bench.queue.enqueue(message("1"))
         await until(lambda: not bench.queue.is_online)

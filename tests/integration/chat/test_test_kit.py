@@ -80,7 +80,7 @@ async def test_a_script_is_followed_one_step_a_call_and_then_the_rule(tmp_path: 
 
 async def test_a_held_call_ends_as_it_says_once_it_is_released(tmp_path: Path) -> None:
     release = anyio.Event()
-    async with opened(tmp_path) as bench:
+    async with opened(tmp_path, lease_s=3_600) as bench:
         bench.server.script(Hold(release, then=LoseAnswer(has_effect=False)))
         receipt = await bench.queue.enqueue(message("1"))
         with anyio.fail_after(LIMIT_S):
