@@ -119,6 +119,7 @@ if TYPE_CHECKING:
     from chat.queue.views import Statistics as Statistics
     from chat.queue.views import Why as Why
     from chat.settings import ChatSettings as ChatSettings
+    from chat.sync.sealing import SealedSettings as SealedSettings
 
 _HOME = {
     "Ack": "domain.sending",
@@ -203,6 +204,7 @@ _HOME = {
     "SaveUserConfig": "queue.payloads",
     "Seal": "queue.sealing",
     "SealError": "queue.sealing",
+    "SealedSettings": "sync.sealing",
     "SendMessage": "queue.payloads",
     "Session": "domain.sessions",
     "SessionExpired": "messages.events",

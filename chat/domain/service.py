@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING
 import anyio
 
 from chat.domain.acting import Acting
+from chat.domain.direct import Direct
 from chat.domain.feed import EventFeed
+from chat.domain.groups import Groups
+from chat.domain.invites import Invites
 from chat.domain.limits import ChatLimits
+from chat.domain.members import Members
 from chat.domain.messages import Messages
+from chat.domain.moderation import Moderation
+from chat.domain.read_markers import ReadMarkers
+from chat.domain.rooms import Rooms
+from chat.domain.search import Search
 from chat.domain.sending import Sending
+from chat.domain.settings_documents import SettingsDocuments
+from chat.domain.signing_keys import SigningKeys
+from chat.domain.space_keys import SpaceKeys
 from chat.domain.spaces import Spaces
 from chat.domain.streams import Streams
 from chat.domain.tables import MIGRATIONS, STATEMENTS, Tables
@@ -20,20 +31,22 @@ from chat.own_tasks import own_tasks
 from chat.statement_texts import load
 from storage import StorageSettings
 from storage import open as open_database
-from workers import SystemClock
+from workers import BridgeSettings, SystemClock, open_bridges
 
 if TYPE_CHECKING:
     import os
     from collections.abc import AsyncIterator
 
     from chat.domain.sending import Ack, NewMessage
-    from workers import Clock
+    from workers import Bridges, Clock
 
 
 class Chat:
     """The chat's parts; made by `open_chat`, usable until that is left."""
 
-    def __init__(self, tables: Tables, limits: ChatLimits, clock: Clock, feed: EventFeed) -> None:
+    def __init__(
+        self, tables: Tables, limits: ChatLimits, clock: Clock, feed: EventFeed, bridges: Bridges
+    ) -> None:
         self.tables = tables
         self.limits = limits
         self.clock = clock
@@ -41,8 +54,19 @@ class Chat:
         self.acting = Acting(tables, clock)
         self.sending = Sending(tables, limits, clock)
         self.messages = Messages(tables, self.acting, limits)
+        self.read_markers = ReadMarkers(tables, self.acting)
+        self.search = Search(tables, limits)
         self.spaces = Spaces(tables, self.acting, limits)
+        self.members = Members(tables, self.acting, limits, self.spaces)
+        self.moderation = Moderation(tables, self.acting, limits)
+        self.invites = Invites(tables, self.acting, limits, self.spaces, self.members)
+        self.direct = Direct(tables, self.acting, limits, self.spaces)
+        self.rooms = Rooms(tables, self.acting, limits)
+        self.groups = Groups(tables, self.acting, limits)
         self.streams = Streams(tables)
+        self.signing_keys = SigningKeys(tables, self.acting)
+        self.settings = SettingsDocuments(tables, self.acting, self.signing_keys, bridges)
+        self.space_keys = SpaceKeys(tables, self.acting)
 
     async def send(self, message: NewMessage) -> Ack:
         """Store a message; see `Sending.send`."""
@@ -66,11 +90,14 @@ async def open_chat(
     settings = replace(
         settings or StorageSettings(), plans_by_values=False
     )  # the same few statements, always
-    async with open_database(path, settings, migrations=MIGRATIONS) as database:
+    async with (
+        open_database(path, settings, migrations=MIGRATIONS) as database,
+        open_bridges(BridgeSettings(kind="thread")) as bridges,
+    ):
         tables = Tables(database, statements)
         feed = EventFeed(tables)
         tables.on_written = feed.stir
         await feed.start()
         async with own_tasks(feed.close) as tasks:
             tasks.start_soon(feed.run)
-            yield Chat(tables, limits or ChatLimits(), clock or SystemClock(), feed)
+            yield Chat(tables, limits or ChatLimits(), clock or SystemClock(), feed, bridges)

@@ -17,6 +17,7 @@ from dataserver.routes import (
     pages,
     query,
     rows,
+    settings,
     tables,
     tokens,
 )
@@ -33,6 +34,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *changes.ROUTES,
     *live.ROUTES,
     *messages.ROUTES,
+    *settings.ROUTES,
     *tokens.ROUTES,
     *operation.ROUTES,
 )
