@@ -3,7 +3,8 @@
 The record comes first and carries the user on to the changes, so a client id that was used stops all of it. The
 changes test by themselves whether the user may; a change that touches no row stops the ones that need that row, and the
 whole is undone. Only then is it asked why, which a success does not pay for. An action that finds the world as it
-wants it (already pinned, already left) is written down and answered like one that changed it.
+wants it (already pinned, already left) is written down and answered like one that changed it; but what stood against
+it may just have gone, so it is tried once more before that is believed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ USER: Final = Earlier(0, "user_id")
 """The acting user, in the parameters of changes: there is none if the client id was used."""
 
 _HASH_BYTES: Final = 16
-_TRIES: Final = 3
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -46,6 +46,8 @@ class Act:
     why: Callable[[], Awaitable[None]]
     """Called when nothing changed: raises what stands against it; returns if all is as it should be."""
     result: dict[str, Any] = field(default_factory=dict)
+    notes: bool = False
+    """Whether the changes add to the answer, by `note_id` and `note_number`."""
 
 
 class Acting:
@@ -74,9 +76,9 @@ class Acting:
             "record",
             (act.user_id, act.client_id, act.kind, digest, _encode(result).decode(), self.now_ms()),
         )
-        for _ in range(_TRIES):
+        for changes in (act.changes, act.changes, ()):
             try:
-                await self._tables.write_all([record, *act.changes])
+                written = await self._tables.write_all([record, *changes])
             except (ConstraintViolated, NothingEarlier) as error:
                 found = await self.recorded(act.user_id, act.client_id, act.kind, digest)
                 if found is not None:
@@ -85,11 +87,13 @@ class Acting:
                     raise
                 await act.why()
             else:
-                return {**result, "duplicate": False}
-            # nothing stands against it, so it is so already, unless somebody changed it this moment: try both
-            if (await self._tables.write_all([record]))[0].rows:
-                return {**result, "duplicate": False}
+                if written[0].rows:
+                    return await self._answer(act, result)
         raise ClientIdReused(f"the client id {act.client_id!r} is being used elsewhere", field="client_id")
+
+    async def _answer(self, act: Act, result: dict[str, Any]) -> dict[str, Any]:
+        noted = await self.answered(act.user_id, act.client_id) if act.notes else None
+        return {**result, **({} if noted is None else noted["result"]), "duplicate": False}
 
     async def recorded(self, user_id: int, client_id: str, kind: str, digest: bytes) -> dict[str, Any] | None:
         """Return what this action was answered, None if it is new.
@@ -111,6 +115,12 @@ class Acting:
         """Return what the user's action of this client id was answered, None if it has never come."""
         row = await self._tables.one("recorded", user_id, client_id)
         return None if row is None else {"kind": row[0], "result": msgspec.json.decode(row[2])}
+
+
+def told(stream: int | Earlier, kind: str, actor_id: int, now_ms: int, **body: Any) -> Step:
+    """Return the change that puts an event into a stream."""
+    text = _encode(body).decode() if body else None
+    return ("tell", (stream, kind, actor_id, None, text, now_ms))
 
 
 def payload_hash(kind: str, payload: Any) -> bytes:

@@ -8,14 +8,17 @@ import msgspec
 
 from chat.domain.acting import USER, Act
 from chat.domain.ids import maybe_number
-from chat.domain.permissions import LEAST_RANK, Rank
-from chat.domain.refusals import Gone, InvalidValue, LimitReached, Muted, NotFound, NotPermitted
+from chat.domain.mentions import mentioned
+from chat.domain.objections import Objections
+from chat.domain.permissions import LEAST_RANK
+from chat.domain.refusals import InvalidValue, NotFound
 from storage import Earlier
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chat.domain.acting import Acting
     from chat.domain.limits import ChatLimits
-    from chat.domain.permissions import Deed
     from chat.domain.tables import Step, Tables
 
 _MAX_EMOJI_CHARACTERS = 64
@@ -30,12 +33,15 @@ class Messages:
         self._tables = tables
         self._acting = acting
         self._limits = limits
+        self._objections = Objections(tables, acting, limits)
 
-    async def edit(self, user_id: int, client_id: str, message: str, content: str) -> dict[str, Any]:
-        """Give a message of the user's own another content; what it said before is kept.
+    async def edit(
+        self, user_id: int, client_id: str, message: str, content: str, mentions: Sequence[int] = ()
+    ) -> dict[str, Any]:
+        """Give a message of the user's own another content and other mentions; what it said before is kept.
 
         Raises:
-            ChatRefusal: As `Acting.perform`: NotFound, Gone, NotPermitted, Muted, InvalidValue.
+            ChatRefusal: As `Acting.perform`: NotFound, Gone, NotPermitted, Muted, InvalidValue, LimitReached.
         """
         size = len(content.encode())
         if size > self._limits.max_content_bytes:
@@ -43,6 +49,8 @@ class Messages:
                 f"the content has {size} bytes; at most {self._limits.max_content_bytes} are allowed",
                 field="content",
             )
+        limits = self._limits
+        named = mentioned(content, mentions, most=limits.max_mentions_per_message)
         message_id = await self.found(user_id, message)
         now_ms = self._acting.now_ms()
         return await self._acting.perform(
@@ -50,12 +58,12 @@ class Messages:
                 user_id=user_id,
                 client_id=client_id,
                 kind="edit-message",
-                payload=[str(message_id), content],
+                payload=[str(message_id), content, *mentions],
                 changes=[
-                    ("edit", (message_id, USER, content, now_ms)),
+                    ("edit", (message_id, USER, content, now_ms, named, limits.max_edits_per_message)),
                     _event("message.edited", user_id, message_id, now_ms),
                 ],
-                why=lambda: self._why(user_id, message_id, "edit_own"),
+                why=lambda: self._objections.to_edit(user_id, message_id, content),
                 result={"message_id": str(message_id)},
             )
         )
@@ -81,7 +89,7 @@ class Messages:
                     ("delete_reactions", (message_id,)),
                     ("delete_pin", (message_id,)),
                 ],
-                why=lambda: self._why(user_id, message_id, "delete_others"),
+                why=lambda: self._objections.to_delete(user_id, message_id),
                 result={"message_id": str(message_id)},
             )
         )
@@ -115,7 +123,7 @@ class Messages:
                 kind="reaction",
                 payload=[str(message_id), emoji, is_on],
                 changes=[change, _event(kind, user_id, message_id, now_ms, body)],
-                why=lambda: self._why(user_id, message_id, "react", emoji=emoji if is_on else None),
+                why=lambda: self._objections.to_react(user_id, message_id, emoji, is_on=is_on),
                 result={"message_id": str(message_id)},
             )
         )
@@ -144,7 +152,7 @@ class Messages:
                     change,
                     _event("pin.added" if is_on else "pin.removed", user_id, message_id, now_ms),
                 ],
-                why=lambda: self._why(user_id, message_id, "pin", pins=is_on),
+                why=lambda: self._objections.to_pin(user_id, message_id, is_on=is_on),
                 result={"message_id": str(message_id)},
             )
         )
@@ -170,7 +178,9 @@ class Messages:
         Raises:
             NotFound: There is no such room for this user.
         """
-        found = await self._tables.text("messages", room_id, user_id, after_seq, self._count(limit))
+        found = await self._tables.text(
+            "messages", room_id, user_id, after_seq, self._limits.page_count(limit)
+        )
         return await self._checked(found, b'{"messages":[]}', room_id, user_id)
 
     async def page_before(self, user_id: int, room_id: int, *, before_seq: int, limit: int) -> bytes:
@@ -179,8 +189,29 @@ class Messages:
         Raises:
             NotFound: There is no such room for this user.
         """
-        found = await self._tables.text("messages_before", room_id, user_id, before_seq, self._count(limit))
+        found = await self._tables.text(
+            "messages_before", room_id, user_id, before_seq, self._limits.page_count(limit)
+        )
         return await self._checked(found, b'{"messages":[]}', room_id, user_id)
+
+    async def pins(self, user_id: int, room_id: int, *, after: int, limit: int) -> bytes:
+        """Return the pinned messages of a room by their ids, as JSON, and who pinned each.
+
+        Raises:
+            NotFound: There is no such room for this user.
+        """
+        found = await self._tables.text("pins", room_id, user_id, after, self._limits.page_count(limit))
+        return await self._checked(found, b'{"pins":[]}', room_id, user_id)
+
+    async def edits(self, user_id: int, message: str, *, after: int, limit: int) -> bytes:
+        """Return what a message said before it was edited, the oldest first, as JSON; of a deleted one, nothing.
+
+        Raises:
+            NotFound: There is no such message for this user.
+        """
+        message_id = await self.found(user_id, message)
+        await self._objections.to_read(user_id, message_id)
+        return await self._tables.text("edits", message_id, user_id, after, self._limits.page_count(limit))
 
     async def events(self, user_id: int, stream_id: int, *, after_seq: int, limit: int) -> bytes:
         """Return the events of a stream after a seq as JSON: dense, in their order.
@@ -188,44 +219,15 @@ class Messages:
         Raises:
             NotFound: There is no such stream for this user.
         """
-        found = await self._tables.text("events", stream_id, user_id, after_seq, self._count(limit))
+        found = await self._tables.text(
+            "events", stream_id, user_id, after_seq, self._limits.page_count(limit)
+        )
         return await self._checked(found, b'{"events":[]}', stream_id, user_id)
 
     async def _checked(self, found: bytes, empty: bytes, stream_id: int, user_id: int) -> bytes:
         if found == empty and await self._tables.one("stream_state", stream_id, user_id) is None:
             raise NotFound(f"there is no room {stream_id}", what="room")
         return found
-
-    def _count(self, limit: int) -> int:
-        return max(1, min(limit, self._limits.max_page_count))
-
-    async def _why(
-        self, user_id: int, message_id: int, deed: Deed, *, emoji: str | None = None, pins: bool = False
-    ) -> None:
-        """Raise what stands against a deed on a message; return if the message is as the deed wants it."""
-        row = await self._tables.one("message_named", user_id, message_id, None)
-        standing = None if row is None else await self._tables.one("standing", row[1], user_id)
-        if row is None or standing is None or standing[2] is None:
-            raise NotFound(f"there is no message {message_id}", what="message")
-        _, room_id, sender_id, deleted_at_ms = row
-        _, archived_at_ms, rank, muted_until_ms = standing
-        if deed == "delete_others" and (sender_id == user_id or rank >= LEAST_RANK[deed]):
-            return
-        if rank < LEAST_RANK[deed] or (deed == "edit_own" and sender_id != user_id):
-            needed = "the sender" if deed == "edit_own" else Rank(LEAST_RANK[deed]).role
-            raise NotPermitted(f"this needs the role {needed}; you are {Rank(rank).role}", needed=needed)
-        if deleted_at_ms is not None:
-            raise Gone(f"the message {message_id} was deleted", what="message")
-        if archived_at_ms is not None and deed == "edit_own":
-            raise NotPermitted(f"the room {room_id} is archived", needed=Rank.MEMBER.role)
-        if muted_until_ms > self._acting.now_ms() and deed in {"edit_own", "react"}:
-            raise Muted("you are muted in this space", until_ms=muted_until_ms)
-        if emoji is not None and not await self._tables.one("has_reaction", message_id, emoji, user_id):
-            most = self._limits.max_emoji_per_message
-            raise LimitReached(f"a message may have {most} different reactions", limit=most)
-        if pins and not await self._tables.one("is_pinned", message_id):
-            most = self._limits.max_pins_per_room
-            raise LimitReached(f"a room may have {most} pinned messages", limit=most)
 
 
 def _event(kind: str, user_id: int, message_id: int, now_ms: int, body: str | None = None) -> Step:

@@ -55,6 +55,10 @@ LEAST_RANK: Final[dict[Deed, Rank]] = {
 }
 
 
+ADDING: Final[frozenset[Deed]] = frozenset({"send", "edit_own", "react", "pin"})
+"""What adds to a room: refused to who is muted, and in an archived room. Taking away is not."""
+
+
 def may(rank: int, deed: Deed) -> bool:
     """Tell whether a member of this rank may do it."""
     return rank >= LEAST_RANK[deed]

@@ -15,6 +15,7 @@ import msgspec
 
 from chat.domain.acting import payload_hash
 from chat.domain.ids import check_client_id
+from chat.domain.mentions import mentioned
 from chat.domain.permissions import Rank
 from chat.domain.refusals import ClientIdReused, InvalidValue, Muted, NotFound, NotPermitted, OutOfTurn
 from chat.domain.turns import Turns
@@ -58,6 +59,7 @@ class NewMessage:
     content: str
     reply_to: int | None = None
     mentions: tuple[int, ...] = ()
+    """Beside those that the content names by `<@ID>`."""
     order: Order | None = None
 
 
@@ -76,7 +78,7 @@ class Sending:
         """Store a message; it is on disk, numbered and bound to its client id when this returns.
 
         Raises:
-            InvalidValue: The content or the client id breaks its rule.
+            InvalidValue, LimitReached: The content, the client id or the mentions break their rule.
             NotFound, NotPermitted, Muted: The sender may not write there, or there is no such room or answered message.
             ClientIdReused: The client id belongs to something else of the sender's.
             OutOfTurn: An earlier send of the device is missing; nothing was stored.
@@ -92,9 +94,7 @@ class Sending:
             digest,
             message.content,
             message.reply_to,
-            msgspec.json.encode([str(each) for each in message.mentions]).decode()
-            if message.mentions
-            else None,
+            mentioned(message.content, message.mentions, most=self._limits.max_mentions_per_message),
             self._now_ms(),
         ]
         try:
@@ -123,7 +123,7 @@ class Sending:
         row = await self._tables.one("standing", room_id, user_id)
         if row is None or row[2] is None:
             return NotFound(f"there is no room {room_id}", what="room")
-        _, archived_at_ms, _, muted_until_ms = row
+        _, archived_at_ms, _, muted_until_ms, _ = row
         if archived_at_ms is not None:
             return NotPermitted(f"the room {room_id} is archived", needed=Rank.MEMBER.role)
         if muted_until_ms > self._now_ms():

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 import anyio
 
 from chat.domain.acting import Acting
+from chat.domain.direct import Direct
 from chat.domain.feed import EventFeed
+from chat.domain.groups import Groups
+from chat.domain.invites import Invites
 from chat.domain.limits import ChatLimits
+from chat.domain.members import Members
 from chat.domain.messages import Messages
+from chat.domain.moderation import Moderation
+from chat.domain.read_markers import ReadMarkers
+from chat.domain.rooms import Rooms
+from chat.domain.search import Search
 from chat.domain.sending import Sending
 from chat.domain.settings_documents import SettingsDocuments
 from chat.domain.signing_keys import SigningKeys
@@ -46,7 +54,15 @@ class Chat:
         self.acting = Acting(tables, clock)
         self.sending = Sending(tables, limits, clock)
         self.messages = Messages(tables, self.acting, limits)
+        self.read_markers = ReadMarkers(tables, self.acting)
+        self.search = Search(tables, limits)
         self.spaces = Spaces(tables, self.acting, limits)
+        self.members = Members(tables, self.acting, limits, self.spaces)
+        self.moderation = Moderation(tables, self.acting, limits)
+        self.invites = Invites(tables, self.acting, limits, self.spaces, self.members)
+        self.direct = Direct(tables, self.acting, limits, self.spaces)
+        self.rooms = Rooms(tables, self.acting, limits)
+        self.groups = Groups(tables, self.acting, limits)
         self.streams = Streams(tables)
         self.signing_keys = SigningKeys(tables, self.acting)
         self.settings = SettingsDocuments(tables, self.acting, self.signing_keys, bridges)

@@ -1,4 +1,4 @@
-"""Spaces with their rooms and members: made, joined, left; each change is told in the space's own stream."""
+"""Spaces: made, described by settings of one version after the other, and taken away by their owner."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chat.domain.acting import USER, Act
+from chat.domain.acting import USER, Act, told
 from chat.domain.permissions import LEAST_RANK, Rank
-from chat.domain.refusals import InvalidValue, LimitReached, NotFound, NotPermitted, Taken
-from storage import ConstraintViolated, Earlier
+from chat.domain.refusals import InvalidValue, LimitReached, NotFound, VersionConflict
+from chat.domain.space_settings import checked
+from chat.domain.standing import standing_in
+from chat.domain.texts import MAX_NAME_CHARACTERS, MAX_TOPIC_CHARACTERS, check_text
+from storage import Earlier
 
 if TYPE_CHECKING:
     from chat.domain.acting import Acting
     from chat.domain.limits import ChatLimits
+    from chat.domain.permissions import Deed
+    from chat.domain.space_settings import SpaceFields
     from chat.domain.tables import Tables
-
-MAX_NAME_CHARACTERS = 100
-MAX_TOPIC_CHARACTERS = 1_000
 
 
 class Spaces:
-    """Makes spaces and rooms, and lets users in and out."""
+    """Makes spaces, changes them, ends them."""
 
     def __init__(self, tables: Tables, acting: Acting, limits: ChatLimits) -> None:
         self._tables = tables
@@ -32,18 +34,18 @@ class Spaces:
     async def create(
         self, user_id: int, client_id: str, *, name: str, description: str = "", is_open: bool = False
     ) -> dict[str, Any]:
-        """Make a space that the user owns.
+        """Make a space that the user owns; whoever knows the id of an open one may join it.
 
         Raises:
-            ChatRefusal: As `Acting.perform`: InvalidValue.
+            ChatRefusal: As `Acting.perform`: InvalidValue, LimitReached.
         """
         check_text(name, "name", MAX_NAME_CHARACTERS)
         check_text(description, "description", MAX_TOPIC_CHARACTERS, least=0)
         now_ms = self._acting.now_ms()
         settings = msgspec.json.encode({"name": name, "description": description}).decode()
-        body = msgspec.json.encode({"user": str(user_id), "role": Rank.OWNER.role}).decode()
-        made = Earlier(1, "id")
-        answer = await self._acting.perform(
+        most = self._limits.max_spaces_per_user
+        made = Earlier(2, "id")
+        return await self._acting.perform(
             Act(
                 user_id=user_id,
                 client_id=client_id,
@@ -51,159 +53,158 @@ class Spaces:
                 payload=[name, description, is_open],
                 changes=[
                     ("new_stream", ("space", new_epoch())),
-                    ("new_space", (made, "space", settings, is_open, None, now_ms)),
+                    (
+                        "new_space_of",
+                        (Earlier(1, "id"), "space", settings, is_open, None, now_ms, USER, most),
+                    ),
                     ("new_member", (made, USER, Rank.OWNER, now_ms)),
-                    ("tell", (made, "member.joined", user_id, None, body, now_ms)),
-                    ("made", (user_id, client_id, made)),
+                    told(made, "member.joined", user_id, now_ms, user=str(user_id), role=Rank.OWNER.role),
+                    ("tell_of", (user_id, "space.joined", user_id, "space", "{}", now_ms, made)),
+                    ("note_id", (user_id, client_id, "id", made)),
                 ],
-                why=_nothing,
+                why=lambda: self.why_no_more(user_id),
+                notes=True,
             )
         )
-        return await self._with_made(user_id, client_id, answer)
 
-    async def create_room(
-        self, user_id: int, client_id: str, space_id: int, *, name: str, topic: str = ""
+    async def update(
+        self, user_id: int, client_id: str, space_id: int, fields: SpaceFields, *, version: int | None = None
     ) -> dict[str, Any]:
-        """Make a room in a space.
+        """Merge fields into the settings of a space; with `version`, only if nobody changed them since that one.
 
         Raises:
-            ChatRefusal: As `Acting.perform`: NotFound, NotPermitted, Taken, LimitReached, InvalidValue.
+            ChatRefusal: As `Acting.perform`: NotFound, NotPermitted, InvalidValue, VersionConflict with the settings
+                as they are.
         """
-        check_text(name, "name", MAX_NAME_CHARACTERS)
-        check_text(topic, "topic", MAX_TOPIC_CHARACTERS, least=0)
+        plain = checked(fields)
         now_ms = self._acting.now_ms()
-        made = Earlier(1, "id")
-        least = LEAST_RANK["manage_rooms"]
-        body = msgspec.json.encode({"name": name, "topic": topic}).decode()
-        act = Act(
-            user_id=user_id,
-            client_id=client_id,
-            kind="create-room",
-            payload=[str(space_id), name, topic],
-            changes=[
-                ("new_stream", ("room", new_epoch())),
-                (
-                    "new_room",
-                    (made, space_id, USER, least, name, topic, now_ms, self._limits.max_rooms_per_space),
-                ),
-                ("made", (user_id, client_id, Earlier(2, "id"))),
-                ("tell", (space_id, "room.created", user_id, None, body, now_ms)),
-            ],
-            why=lambda: self._why_no_room(user_id, space_id),
+        changed = msgspec.json.encode(plain).decode()
+        least, most = LEAST_RANK["update_space"], self._limits.max_settings_bytes
+        return await self._acting.perform(
+            Act(
+                user_id=user_id,
+                client_id=client_id,
+                kind="update-space",
+                payload=[str(space_id), plain, version],
+                changes=[
+                    ("update_space", (space_id, USER, least, changed, version, most)),
+                    (
+                        "tell_space_updated",
+                        (
+                            space_id,
+                            user_id,
+                            f'{{"settings":{changed}}}',
+                            now_ms,
+                            Earlier(1, "version"),
+                        ),
+                    ),
+                    ("note_number", (user_id, client_id, "version", Earlier(1, "version"))),
+                ],
+                why=lambda: self._why_not_updated(user_id, space_id, changed, version),
+                result={"space_id": str(space_id)},
+                notes=True,
+            )
         )
-        try:
-            answer = await self._acting.perform(act)
-        except ConstraintViolated as error:
-            raise Taken(f"the space has a room {name!r} already", field="name") from error
-        return await self._with_made(user_id, client_id, answer)
 
-    async def join(self, user_id: int, client_id: str, space_id: int) -> dict[str, Any]:
-        """Become a member of an open space; who is one already is answered the same.
+    async def open_to_all(
+        self, user_id: int, client_id: str, space_id: int, *, is_open: bool
+    ) -> dict[str, Any]:
+        """Let whoever knows a space's id join it, or let them no longer.
 
         Raises:
-            ChatRefusal: As `Acting.perform`: NotFound.
+            ChatRefusal: As `Acting.perform`: NotFound, NotPermitted.
         """
         now_ms = self._acting.now_ms()
         return await self._acting.perform(
             Act(
                 user_id=user_id,
                 client_id=client_id,
-                kind="join-space",
-                payload=[str(space_id)],
+                kind="open-space",
+                payload=[str(space_id), is_open],
                 changes=[
-                    ("join", (space_id, USER, Rank.MEMBER, now_ms)),
-                    self._told("member.joined", user_id, user_id, now_ms, role=Rank.MEMBER.role),
+                    ("open_space", (space_id, USER, LEAST_RANK["update_space"], is_open)),
+                    told(Earlier(1, "id"), "space.opened", user_id, now_ms, is_open=is_open),
                 ],
-                why=lambda: self._why_not_in(user_id, space_id),
+                why=lambda: self._why_not(user_id, space_id, "update_space"),
                 result={"space_id": str(space_id)},
             )
         )
 
-    async def leave(self, user_id: int, client_id: str, space_id: int) -> dict[str, Any]:
-        """Be a member no longer; who is none is answered the same.
+    async def delete(self, user_id: int, client_id: str, space_id: int) -> dict[str, Any]:
+        """End a space: nobody is in it any more, and no link leads there.
 
         Raises:
-            ChatRefusal: As `Acting.perform`: NotPermitted for the last owner.
+            ChatRefusal: As `Acting.perform`: NotFound, NotPermitted.
         """
         now_ms = self._acting.now_ms()
+        ended = Earlier(1, "id")
         return await self._acting.perform(
             Act(
                 user_id=user_id,
                 client_id=client_id,
-                kind="leave-space",
+                kind="delete-space",
                 payload=[str(space_id)],
                 changes=[
-                    ("leave", (space_id, USER, Rank.OWNER)),
-                    self._told("member.left", user_id, user_id, now_ms),
+                    ("delete_space", (space_id, USER, LEAST_RANK["delete_space"], now_ms)),
+                    told(ended, "space.deleted", user_id, now_ms),
+                    told(user_id, "space.left", user_id, now_ms, space=str(space_id)),
+                    ("delete_invites", (space_id,)),
+                    ("delete_members", (space_id,)),
                 ],
-                why=lambda: self._why_not_out(user_id, space_id),
+                why=lambda: self._why_not(user_id, space_id, "delete_space"),
                 result={"space_id": str(space_id)},
             )
         )
 
-    async def rooms(self, user_id: int) -> bytes:
-        """Return the rooms of all spaces that the user is in, as JSON, with how far each has come and was read."""
-        return await self._tables.text("rooms", user_id)
-
-    def _told(self, kind: str, actor_id: int, user_id: int, now_ms: int, **more: Any) -> tuple[str, Any]:
-        body = msgspec.json.encode({"user": str(user_id), **more}).decode()
-        return ("tell", (Earlier(1, "space_id"), kind, actor_id, None, body, now_ms))
-
-    async def _with_made(self, user_id: int, client_id: str, answer: dict[str, Any]) -> dict[str, Any]:
-        """Return `answer` with the id of what was made, which the record got in the same transaction."""
-        found = await self._acting.answered(user_id, client_id)
-        return {**answer, **({} if found is None else found["result"])}
-
-    async def standing(self, user_id: int, space_id: int) -> tuple[Any, ...]:
-        """Return kind, openness, version, rank and end of muting of a space that the user is in.
+    async def get(self, user_id: int, space_id: int) -> bytes:
+        """Return a space with its settings and what the user is in it, as JSON.
 
         Raises:
-            NotFound: The user is no member, or there is no such space.
+            NotFound: There is no such space for this user.
         """
-        row = await self._tables.one("space_standing", space_id, user_id)
-        if row is None or row[3] is None:
+        found = await self._tables.text("space", space_id, user_id)
+        if found == b"null":
             raise NotFound(f"there is no space {space_id}", what="space")
-        return row
+        return found
 
-    async def _why_no_room(self, user_id: int, space_id: int) -> None:
-        rank = (await self.standing(user_id, space_id))[3]
-        least = LEAST_RANK["manage_rooms"]
-        if rank < least:
-            raise NotPermitted(
-                f"this needs the role {least.role}; you are {Rank(rank).role}", needed=least.role
+    async def page(self, user_id: int, *, after: int, limit: int) -> bytes:
+        """Return the spaces that the user is in, by their ids, as JSON, without emoji and stickers."""
+        return await self._tables.text("spaces", user_id, after, self._limits.page_count(limit))
+
+    async def why_no_more(self, user_id: int) -> None:
+        """Raise if the user is in as many spaces as one may be.
+
+        Raises:
+            LimitReached: They are.
+        """
+        most = self._limits.max_spaces_per_user
+        row = await self._tables.one("space_count", user_id)
+        if row is not None and row[0] >= most:
+            raise LimitReached(f"a user may be in {most} spaces", limit=most)
+
+    async def _why_not(self, user_id: int, space_id: int, deed: Deed) -> None:
+        standing = await standing_in(self._tables, user_id, space_id)
+        standing.require_group()
+        standing.require(deed)
+
+    async def _why_not_updated(self, user_id: int, space_id: int, changed: str, version: int | None) -> None:
+        await self._why_not(user_id, space_id, "update_space")
+        row = await self._tables.one("space_settings", space_id, user_id, changed)
+        if row is None:
+            raise NotFound(f"there is no space {space_id}", what="space")
+        current, settings, size = row
+        if version is not None and version != current:
+            raise VersionConflict(
+                f"the settings have the version {current} by now, not {version}",
+                current={"version": current, "settings": msgspec.json.decode(settings)},
             )
-        most = self._limits.max_rooms_per_space
-        raise LimitReached(f"a space may have {most} rooms", limit=most)
-
-    async def _why_not_in(self, user_id: int, space_id: int) -> None:
-        row = await self._tables.one("space_standing", space_id, user_id)
-        if row is None or (row[3] is None and not row[1]):
-            raise NotFound(f"there is no space {space_id} that you can join", what="space")
-
-    async def _why_not_out(self, user_id: int, space_id: int) -> None:
-        row = await self._tables.one("space_standing", space_id, user_id)
-        if row is not None and row[3] is not None:
-            raise NotPermitted("the last owner can't leave; make somebody else owner first", needed="owner")
-
-
-def check_text(value: str, name: str, most: int, *, least: int = 1) -> None:
-    """Let a short text pass.
-
-    Raises:
-        InvalidValue: It is too long or too short, or has control characters.
-    """
-    if not least <= len(value) <= most:
-        raise InvalidValue(
-            f"the {name} has {len(value)} characters; {least} to {most} are allowed", field=name
-        )
-    if any(character < " " for character in value):
-        raise InvalidValue(f"the {name} has control characters; none are allowed", field=name)
+        if size > self._limits.max_settings_bytes:
+            raise InvalidValue(
+                f"the settings would have {size} bytes; at most {self._limits.max_settings_bytes} are allowed",
+                field="fields",
+            )
 
 
 def new_epoch() -> str:
     """Return what tells a stream from another one with the same id."""
     return secrets.token_hex(8)
-
-
-async def _nothing() -> None:
-    """Nothing can stand against it."""

@@ -43,7 +43,7 @@ _CLIENT_ID: Final = Parameter(name="client_id", says="The client id of this chan
 
 async def list_rooms(exchange: Exchange) -> AnyAnswer:
     """Answer the rooms that the user may read."""
-    return _page(await exchange.services.chat.spaces.rooms(exchange.session.user_id))
+    return _page(await exchange.services.chat.rooms.of_user(exchange.session.user_id))
 
 
 async def post_message(exchange: Exchange) -> AnyAnswer:

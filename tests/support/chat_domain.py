@@ -99,7 +99,7 @@ async def open_bench(path: Path, *, limits: ChatLimits | None = None) -> AsyncIt
         bench.ann, bench.bob, bench.eve = [await bench.user(name) for name in ("ann", "bob", "eve")]
         space = await chat.spaces.create(bench.ann, bench.client_id(), name="Home")
         bench.space = int(space["id"])
-        room = await chat.spaces.create_room(bench.ann, bench.client_id(), bench.space, name="general")
+        room = await chat.rooms.create(bench.ann, bench.client_id(), bench.space, name="general")
         bench.room = int(room["id"])
         await bench.member(bench.bob)
         yield bench

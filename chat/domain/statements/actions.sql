@@ -22,6 +22,17 @@ INSERT INTO event (stream_id, seq, kind, actor_id, message_id, body, at_ms)
 SELECT id, last_seq + 1, ?2, ?3, ?4, ?5, ?6 FROM stream WHERE id = ?1
 RETURNING seq;
 
--- name: made
--- Put the id of what an action made into its answer. ?1 user, ?2 client id, ?3 id
-UPDATE action SET result = json_set(result, '$.id', CAST(?3 AS TEXT)) WHERE user_id = ?1 AND client_id = ?2;
+-- name: tell_of
+-- The same, of something that was just made: its id is put into the body.
+-- ?1 stream, ?2 kind, ?3 actor, ?4 what it is called in the body, ?5 body, ?6 now, ?7 id
+INSERT INTO event (stream_id, seq, kind, actor_id, body, at_ms)
+SELECT id, last_seq + 1, ?2, ?3, json_set(?5, '$.' || ?4, CAST(?7 AS TEXT)), ?6 FROM stream WHERE id = ?1
+RETURNING seq;
+
+-- name: note_id
+-- Put the id of what an action made into its answer. ?1 user, ?2 client id, ?3 what it is called there, ?4 id
+UPDATE action SET result = json_set(result, '$.' || ?3, CAST(?4 AS TEXT)) WHERE user_id = ?1 AND client_id = ?2;
+
+-- name: note_number
+-- Put a number into the answer of an action. ?1 user, ?2 client id, ?3 what it is called there, ?4 number
+UPDATE action SET result = json_set(result, '$.' || ?3, ?4) WHERE user_id = ?1 AND client_id = ?2;

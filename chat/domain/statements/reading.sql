@@ -18,6 +18,27 @@ FROM (SELECT seq, json FROM message_json
                     WHERE room.id = ?1)
       ORDER BY seq DESC LIMIT ?4);
 
+-- name: pins
+-- The pinned messages of a room. ?1 room, ?2 user, ?3 after this message, ?4 at most so many
+SELECT json_object('pins', json_group_array(json(json) ORDER BY id))
+FROM (SELECT pin.message_id AS id,
+             json_object('message', json(message_json.json), 'pinned_by', CAST(pin.user_id AS TEXT), 'at_ms', pin.at_ms) AS json
+      FROM pin JOIN message_json ON message_json.id = pin.message_id
+      WHERE pin.room_id = ?1 AND pin.message_id > ?3
+        AND EXISTS (SELECT 1 FROM room JOIN member ON member.space_id = room.space_id AND member.user_id = ?2
+                    WHERE room.id = ?1)
+      ORDER BY pin.message_id LIMIT ?4);
+
+-- name: edits
+-- What a message said before, the oldest first. ?1 message, ?2 user, ?3 after this number, ?4 at most so many
+SELECT json_object('edits', json_group_array(json_object('number', number, 'content', content, 'until_ms', until_ms)
+                                             ORDER BY number))
+FROM (SELECT number, content, until_ms FROM message_edit
+      WHERE message_id = ?1 AND number > ?3
+        AND EXISTS (SELECT 1 FROM message JOIN room ON room.id = message.room_id
+                    JOIN member ON member.space_id = room.space_id AND member.user_id = ?2 WHERE message.id = ?1)
+      ORDER BY number LIMIT ?4);
+
 -- name: events
 -- ?1 stream, ?2 user, ?3 after this seq, ?4 at most so many
 SELECT json_object('events', json_group_array(json(json) ORDER BY seq))
@@ -43,8 +64,8 @@ WHERE id = ?1
 
 -- name: standing
 -- What decides what a user may do in a room. ?1 room, ?2 user
-SELECT room.space_id, room.archived_at_ms, member.rank, member.muted_until_ms
-FROM room LEFT JOIN member ON member.space_id = room.space_id AND member.user_id = ?2
+SELECT room.space_id, room.archived_at_ms, member.rank, member.muted_until_ms, space.kind
+FROM room JOIN space ON space.id = room.space_id LEFT JOIN member ON member.space_id = room.space_id AND member.user_id = ?2
 WHERE room.id = ?1;
 
 -- name: rooms

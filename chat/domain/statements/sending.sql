@@ -2,9 +2,15 @@
 
 -- name: send
 -- Add a message, if its sender may write in the room.
--- ?1 room, ?2 sender, ?3 client id, ?4 hash of the payload, ?5 content, ?6 answered message or NULL, ?7 mentions, ?8 now
+-- ?1 room, ?2 sender, ?3 client id, ?4 hash of the payload, ?5 content, ?6 answered message or NULL,
+-- ?7 who is mentioned (JSON) or NULL: kept are those who are members, ?8 now
 INSERT INTO message (room_id, seq, sender_id, client_id, payload_hash, content, reply_to_id, mentions, created_at_ms)
-SELECT room.id, stream.last_seq + 1, ?2, ?3, ?4, ?5, ?6, ?7, ?8
+SELECT room.id, stream.last_seq + 1, ?2, ?3, ?4, ?5, ?6,
+       CASE WHEN ?7 IS NOT NULL THEN
+           (SELECT nullif(json_group_array(CAST(named_member.user_id AS TEXT)), '[]')
+            FROM json_each(?7) AS named
+                 JOIN member AS named_member ON named_member.space_id = room.space_id AND named_member.user_id = named.value) END,
+       ?8
 FROM room JOIN stream ON stream.id = room.id
      JOIN member ON member.space_id = room.space_id AND member.user_id = ?2
 WHERE room.id = ?1 AND room.archived_at_ms IS NULL AND member.muted_until_ms <= ?8

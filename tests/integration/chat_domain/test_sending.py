@@ -10,6 +10,7 @@ import pytest
 
 from chat.domain.limits import ChatLimits
 from chat.domain.refusals import ClientIdReused, InvalidValue, Muted, NotFound, NotPermitted, OutOfTurn
+from chat.domain.rooms import RoomFields
 from chat.domain.sending import Order
 from tests.support.chat_domain import open_bench
 
@@ -82,21 +83,21 @@ async def test_who_is_no_member_finds_no_room(bench: ChatBench) -> None:
 
 
 async def test_who_is_muted_is_told_until_when(bench: ChatBench) -> None:
-    await bench.chat.tables.write("mute", bench.space, bench.bob, 10**15)
+    await bench.chat.moderation.mute(bench.ann, "m", bench.space, bench.bob, until_ms=10**14)
     with pytest.raises(Muted) as refused:
         await bench.send(sender=bench.bob)
-    assert refused.value.details["until_ms"] == 10**15
+    assert refused.value.details["until_ms"] == 10**14
 
 
 async def test_an_archived_room_takes_no_messages(bench: ChatBench) -> None:
-    await bench.chat.tables.write("archive_room", bench.room, 1)
+    await bench.chat.rooms.update(bench.ann, "a", bench.room, RoomFields(is_archived=True))
     with pytest.raises(NotPermitted, match="archived"):
         await bench.send()
 
 
 async def test_an_answer_has_to_be_to_a_message_of_the_same_room(bench: ChatBench) -> None:
     sent = await bench.send()
-    other = await bench.chat.spaces.create_room(bench.ann, bench.client_id(), bench.space, name="other")
+    other = await bench.chat.rooms.create(bench.ann, bench.client_id(), bench.space, name="other")
     with pytest.raises(NotFound, match="no message"):
         await bench.send(room=int(other["id"]), reply_to=int(sent.id))
     answer = await bench.send(reply_to=int(sent.id))
