@@ -75,6 +75,7 @@ class Line:
         self._group = group
         self._sabotage = sabotage
         self._numbers = count(1)
+        self._delivered_count = 0
         self._connection: _Connection | None = None
 
     async def deliver(self, delivery: Delivery) -> Any:
@@ -97,7 +98,12 @@ class Line:
         return _answer(reply)
 
     async def _deliver_some_time(self, delivery: Delivery) -> None:
-        """What the queue should have waited for; `calls` tries once, `order` until it is done."""
+        """What the queue should have waited for; `calls` tries once, `order` until it is done, every other one late."""
+        self._delivered_count += 1
+        if (
+            self._sabotage == "order" and self._delivered_count % 2
+        ):  # the next one overtakes it, whatever the weather
+            await anyio.sleep(_BREATH_S)
         while True:
             try:
                 with anyio.fail_after(_PATIENCE_S):

@@ -341,7 +341,7 @@ def fresh_queue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.timeout(60 + 4 * EXAMPLES_COUNT)
+@pytest.mark.timeout(120 + 4 * EXAMPLES_COUNT)
 def test_any_interleaving_keeps_what_the_queue_promises(fresh_queue: Path) -> None:
     QueueMachine.fresh = fresh_queue
     run_state_machine_as_test(
