@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chat.domain.account_settings import AccountSettings as AccountSettings
+    from chat.domain.account_settings import PasswordCost as PasswordCost
     from chat.domain.feed import FedEvent as FedEvent
     from chat.domain.feed import Listener as Listener
     from chat.domain.ids import parsed_id as parsed_id
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from chat.domain.sending import Order as Order
     from chat.domain.service import Chat as Chat
     from chat.domain.service import open_chat as open_chat
+    from chat.domain.sessions import Ended as Ended
+    from chat.domain.sessions import IssuedSession as IssuedSession
     from chat.domain.sessions import Session as Session
     from chat.errors import ActionCancelled as ActionCancelled
     from chat.errors import ActionExpired as ActionExpired
@@ -122,6 +126,7 @@ if TYPE_CHECKING:
     from chat.sync.sealing import SealedSettings as SealedSettings
 
 _HOME = {
+    "AccountSettings": "domain.account_settings",
     "Ack": "domain.sending",
     "ActionCancelled": "errors",
     "ActionExpired": "errors",
@@ -150,6 +155,7 @@ _HOME = {
     "Delivery": "queue.handlers",
     "DeliveryError": "errors",
     "EditMessage": "queue.payloads",
+    "Ended": "domain.sessions",
     "Event": "queue.events",
     "Failure": "errors",
     "FailureKind": "errors",
@@ -161,6 +167,7 @@ _HOME = {
     "HIGH": "queue.action_type",
     "InvalidAction": "errors",
     "InvalidValue": "domain.refusals",
+    "IssuedSession": "domain.sessions",
     "JoinSpace": "queue.payloads",
     "KeyringSeal": "queue.sealing",
     "KickUser": "queue.payloads",
@@ -189,6 +196,7 @@ _HOME = {
     "Notice": "queue.notices",
     "Order": "domain.sending",
     "OutOfTurn": "domain.refusals",
+    "PasswordCost": "domain.account_settings",
     "Permanent": "errors",
     "PinMessage": "queue.payloads",
     "QueueClock": "queue.clock",

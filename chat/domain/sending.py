@@ -23,6 +23,7 @@ from storage import ConstraintViolated, Earlier, NothingEarlier
 
 if TYPE_CHECKING:
     from chat.domain.limits import ChatLimits
+    from chat.domain.rates import RateLimit
     from chat.domain.tables import Tables
     from workers import Clock
 
@@ -66,10 +67,11 @@ class NewMessage:
 class Sending:
     """Stores messages."""
 
-    def __init__(self, tables: Tables, limits: ChatLimits, clock: Clock) -> None:
+    def __init__(self, tables: Tables, limits: ChatLimits, clock: Clock, pace: RateLimit) -> None:
         self._tables = tables
         self._limits = limits
         self._clock = clock
+        self._pace = pace
         self._turns = Turns(
             max_waiting_count=limits.max_waiting_sends, patience_s=limits.out_of_turn_patience_s
         )
@@ -82,10 +84,12 @@ class Sending:
             NotFound, NotPermitted, Muted: The sender may not write there, or there is no such room or answered message.
             ClientIdReused: The client id belongs to something else of the sender's.
             OutOfTurn: An earlier send of the device is missing; nothing was stored.
+            TooOften: The sender sent too many in too short a time; nothing was stored, nor its number taken.
             StorageError: As `Database.execute`; sending it again is safe.
         """
         check_client_id(message.client_id)
         self._check_content(message.content)
+        self._pace.take(message.sender_id)
         digest = _digest(message)
         sent = [
             message.room_id,

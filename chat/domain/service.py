@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from chat.domain.account_settings import AccountSettings
+from chat.domain.accounts import Accounts
 from chat.domain.acting import Acting
 from chat.domain.direct import Direct
 from chat.domain.feed import EventFeed
@@ -20,6 +22,7 @@ from chat.domain.moderation import Moderation
 from chat.domain.read_markers import ReadMarkers
 from chat.domain.rooms import Rooms
 from chat.domain.search import Search
+from chat.domain.rates import RateLimit
 from chat.domain.sending import Sending
 from chat.domain.settings_documents import SettingsDocuments
 from chat.domain.signing_keys import SigningKeys
@@ -45,14 +48,24 @@ class Chat:
     """The chat's parts; made by `open_chat`, usable until that is left."""
 
     def __init__(
-        self, tables: Tables, limits: ChatLimits, clock: Clock, feed: EventFeed, bridges: Bridges
+        self,
+        tables: Tables,
+        limits: ChatLimits,
+        clock: Clock,
+        feed: EventFeed,
+        bridges: Bridges,
+        accounts: AccountSettings,
     ) -> None:
         self.tables = tables
         self.limits = limits
         self.clock = clock
         self.feed = feed
         self.acting = Acting(tables, clock)
-        self.sending = Sending(tables, limits, clock)
+        pace = RateLimit(
+            clock, what="messages", per_s=accounts.sends_per_s, burst_count=accounts.send_burst_count
+        )
+        self.accounts = Accounts(tables, accounts, clock, bridges)
+        self.sending = Sending(tables, limits, clock, pace)
         self.messages = Messages(tables, self.acting, limits)
         self.read_markers = ReadMarkers(tables, self.acting)
         self.search = Search(tables, limits)
@@ -79,6 +92,7 @@ async def open_chat(
     settings: StorageSettings | None = None,
     *,
     limits: ChatLimits | None = None,
+    accounts: AccountSettings | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[Chat]:
     """Open the chat whose tables are in the file at `path`, making it if it is not there.
@@ -100,4 +114,13 @@ async def open_chat(
         await feed.start()
         async with own_tasks(feed.close) as tasks:
             tasks.start_soon(feed.run)
-            yield Chat(tables, limits or ChatLimits(), clock or SystemClock(), feed, bridges)
+            chat = Chat(
+                tables,
+                limits or ChatLimits(),
+                clock or SystemClock(),
+                feed,
+                bridges,
+                accounts or AccountSettings(),
+            )
+            await chat.accounts.load()
+            yield chat
