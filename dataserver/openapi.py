@@ -27,6 +27,8 @@ _SAYS: Final = {
     "message": "A message's id, or the client id that the user sent it with.",
     "emoji": "What the reaction is, percent-encoded.",
     "client_id": "The client id of a change.",
+    "file": "A file's name.",
+    "folder": "A folder's name.",
 }
 
 

@@ -20,6 +20,7 @@ from dataserver.routes import (
     settings,
     tables,
     tokens,
+    web,
 )
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -37,4 +38,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *settings.ROUTES,
     *tokens.ROUTES,
     *operation.ROUTES,
+    *web.ROUTES,
 )

@@ -196,7 +196,7 @@ function showWorkers(workers) {
         try {
           const { trials } = await call("POST", "/v1/admin/self-test");
           workerNotes.replaceChildren(table("Self-test", ["kind", "trial", "result", "took"], trials.map((each) => [
-            each.kind, each.trial, each.passed ? "passed" : `FAILED: ${each.detail}`, milliseconds(each.ms),
+            each.kind, each.name, each.detail ? `${each.outcome}: ${each.detail}` : each.outcome, milliseconds(each.took_ms),
           ])));
         } catch (error) {
           workerNotes.replaceChildren(error.message);

@@ -42,6 +42,10 @@ LEAST = {
     "GET /metrics": "read",
     "GET /openapi.json": "read",
     "GET /docs": "none",
+    "GET /": "none",
+    "GET /service_worker.js": "none",
+    "GET /web/{file}": "none",
+    "GET /web/{folder}/{file}": "none",
 }
 BODIES: dict[str, Any] = {
     "POST /v1/databases/{db}/query": {"sql": "SELECT 1"},
