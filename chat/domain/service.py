@@ -19,10 +19,10 @@ from chat.domain.limits import ChatLimits
 from chat.domain.members import Members
 from chat.domain.messages import Messages
 from chat.domain.moderation import Moderation
+from chat.domain.rates import RateLimit
 from chat.domain.read_markers import ReadMarkers
 from chat.domain.rooms import Rooms
 from chat.domain.search import Search
-from chat.domain.rates import RateLimit
 from chat.domain.sending import Sending
 from chat.domain.settings_documents import SettingsDocuments
 from chat.domain.signing_keys import SigningKeys
@@ -54,6 +54,7 @@ class Chat:
         clock: Clock,
         feed: EventFeed,
         bridges: Bridges,
+        *,
         accounts: AccountSettings,
     ) -> None:
         self.tables = tables
@@ -120,7 +121,7 @@ async def open_chat(
                 clock or SystemClock(),
                 feed,
                 bridges,
-                accounts or AccountSettings(),
+                accounts=accounts or AccountSettings(),
             )
             await chat.accounts.load()
             yield chat
