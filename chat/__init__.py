@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chat.domain.feed import Listener as Listener
     from chat.domain.ids import parsed_id as parsed_id
     from chat.domain.limits import ChatLimits as ChatLimits
+    from chat.domain.permissions import Rank as Rank
     from chat.domain.refusals import ChatRefusal as ChatRefusal
     from chat.domain.refusals import ClientIdReused as ClientIdReused
     from chat.domain.refusals import Gone as Gone
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from chat.domain.refusals import UnknownSession as UnknownSession
     from chat.domain.refusals import VersionConflict as VersionConflict
     from chat.domain.refusals import WrongPassword as WrongPassword
+    from chat.domain.rooms import RoomFields as RoomFields
+    from chat.domain.search import SearchQuery as SearchQuery
     from chat.domain.sending import Ack as Ack
     from chat.domain.sending import NewMessage as NewMessage
     from chat.domain.sending import Order as Order
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from chat.domain.sessions import Ended as Ended
     from chat.domain.sessions import IssuedSession as IssuedSession
     from chat.domain.sessions import Session as Session
+    from chat.domain.space_settings import SpaceFields as SpaceFields
     from chat.errors import ActionCancelled as ActionCancelled
     from chat.errors import ActionExpired as ActionExpired
     from chat.errors import ActionFailed as ActionFailed
@@ -206,16 +210,20 @@ _HOME = {
     "QueueReader": "queue.reading",
     "QueueSettings": "queue.settings",
     "QueueUpdated": "queue.news",
+    "Rank": "domain.permissions",
     "RateLimited": "errors",
     "React": "queue.payloads",
     "Receipt": "queue.receipts",
+    "RoomFields": "domain.rooms",
     "SaveUserConfig": "queue.payloads",
     "Seal": "queue.sealing",
     "SealError": "queue.sealing",
     "SealedSettings": "sync.sealing",
+    "SearchQuery": "domain.search",
     "SendMessage": "queue.payloads",
     "Session": "domain.sessions",
     "SessionExpired": "messages.events",
+    "SpaceFields": "domain.space_settings",
     "State": "queue.states",
     "Statistics": "queue.views",
     "SyncSpaceKeys": "queue.payloads",

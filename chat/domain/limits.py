@@ -15,7 +15,7 @@ class ChatLimits:
     max_pins_per_room: int = 250
     max_edits_per_message: int = 500
     """Versions that are kept of it."""
-    max_mentions_per_message: int = 100
+    max_mentions_per_message: int = 50
     max_rooms_per_space: int = 1_000
     max_groups_per_space: int = 200
     max_invites_per_space: int = 500

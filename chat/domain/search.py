@@ -26,7 +26,7 @@ _NEWEST: Final = 2**62
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class SearchQuery:
     """What is looked for, and where."""
 
     query: str
@@ -48,7 +48,7 @@ class Search:
         self._tables = tables
         self._limits = limits
 
-    async def find(self, user_id: int, wanted: Wanted) -> bytes:
+    async def find(self, user_id: int, wanted: SearchQuery) -> bytes:
         """Return what is found as JSON, each with the message as it is now and a snippet of it.
 
         Raises:
@@ -69,7 +69,7 @@ class Search:
                 f'the query is not understood: {error}; put what is no syntax in quotes: "..."', field="q"
             ) from error
 
-    def _check(self, wanted: Wanted) -> None:
+    def _check(self, wanted: SearchQuery) -> None:
         most = self._limits.max_query_characters
         if not 0 < len(wanted.query) <= most:
             raise InvalidValue(
