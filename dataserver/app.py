@@ -30,6 +30,10 @@ from dataserver.routes.pages import LABEL as PAGE_LABEL
 from dataserver.routes.query import LABEL as QUERY_LABEL
 from dataserver.routes.rows import ROW_LABEL
 from dataserver.schemas import Schemas
+from dataserver.socket.hub import Hub
+from dataserver.socket.limits import SocketLimits
+from dataserver.socket.sockets import PATH as SOCKET_PATH
+from dataserver.socket.sockets import Sockets, refuse
 from workers import SystemClock
 
 if TYPE_CHECKING:
@@ -56,10 +60,17 @@ def build_application(
     *,
     backups: BackupFolder,
     chat: Chat | None = None,
+    sockets: SocketLimits | None = None,
 ) -> Application:
     """Return the application over what the caller has opened, and closes when it is served no more."""
     return Application(
-        databases, tokens, metrics or Metrics(LoopLag()), settings or HttpLimits(), backups=backups, chat=chat
+        databases,
+        tokens,
+        metrics or Metrics(LoopLag()),
+        settings or HttpLimits(),
+        backups=backups,
+        chat=chat,
+        sockets=sockets or SocketLimits(),
     )
 
 
@@ -75,10 +86,16 @@ class Application:
         *,
         backups: BackupFolder,
         chat: Chat | None,
+        sockets: SocketLimits,
     ) -> None:
         self._departures = Departures()
         self._metrics = metrics
         self._state = ServerState(routes=ROUTES)
+        self._hub = Hub(sockets)
+        self._sockets = None if chat is None else Sockets(chat, self._hub, chat.accounts.authenticate)
+        if chat is not None:
+            chat.feed.listen_everywhere(self._hub)
+            chat.accounts.on_ended(lambda ended: self._hub.end_session(ended.user_id, ended.device_id))
         self._services = Services(
             databases=databases,
             tokens=tokens,
@@ -90,11 +107,13 @@ class Application:
             opened_chat=chat,
             departures=self._departures,
             state=self._state,
+            hub=self._hub,
         )
         metrics.observe(
             report=databases.report,
             open_count=lambda: self._departures.open_count,
             departed_count=lambda: self._departures.departed_count,
+            hub=self._hub,
         )
         self._front = Front(self._departures, metrics)
         self._point_read = PointRead(self._services)
@@ -103,9 +122,14 @@ class Application:
         self._router = _router(ROUTES, self._services, self._front)
 
     def drain(self) -> None:
-        """Tell that the server stops: `/readyz` answers 503 from now on, streams of events end, everything else goes on."""
+        """Tell that the server stops: `/readyz` answers 503, sockets and streams of events end, everything else goes on."""
         self._state.draining = True
         self._services.databases.wake_followers()
+        self._hub.drain()
+
+    async def until_told(self, limit_s: float) -> None:
+        """Wait until every socket was told of the drain and is closed, for `limit_s` at most."""
+        await self._hub.until_empty(limit_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -121,8 +145,11 @@ class Application:
                 await self._front.run(label, handle, parts, scope=scope, receive=receive, send=send)
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif self._sockets is not None and scope["path"] == SOCKET_PATH:
+            await self._sockets(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1000, "reason": "there is no WebSocket here"})
+            await receive()
+            await refuse(RouteNotFound(f"there is no WebSocket at {scope['path']!r}"), scope, send)
 
     def _hot(self, method: str, parts: list[bytes]) -> tuple[str, PointRead | PageRead | Query] | None:
         """Return the label and the handler of a hot path; None for every other one."""
@@ -143,6 +170,7 @@ class Application:
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self._departures.close()
+                self._hub.close()
                 self._metrics.lag.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -176,7 +204,7 @@ class _Resource:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         principal, session = None, None
         if route is not None and route.role == "user":
-            session = self._services.chat.accounts.authenticate(headers.get(b"authorization"))  # type: ignore[attr-defined]
+            session = self._services.chat.accounts.authenticate(headers.get(b"authorization"))
         elif route is None or route.role is not None:
             principal = self._services.tokens.authenticate(headers.get(b"authorization"))
         if route is None:

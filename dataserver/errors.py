@@ -72,6 +72,7 @@ ANSWERS: dict[type[BaseException], Answering] = {
     refusals.RowsReadOnly: Answering(403, "permanent", "rows_read_only"),
     refusals.TokenNotFound: Answering(404, "permanent", "token_not_found"),
     refusals.TooManyTokens: Answering(409, "conflict", "too_many_tokens"),
+    refusals.TooManyConnections: Answering(503, "transient", "too_many_connections", "info"),
     refusals.ServerDraining: Answering(503, "transient", "draining", "info"),
     chat.UnknownSession: Answering(401, "auth", "unauthenticated"),
     chat.WrongPassword: Answering(401, "auth", "wrong_password"),

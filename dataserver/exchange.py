@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dataserver.metrics import Metrics
     from dataserver.route import Route
     from dataserver.schemas import Schemas, Table
+    from dataserver.socket.hub import Hub
     from storage import BackupFolder, Databases
 
 TIMEOUT_HEADER: Final = b"request-timeout-ms"
@@ -56,6 +57,7 @@ class Services:
     backups: BackupFolder
     departures: Departures
     state: ServerState
+    hub: Hub
     opened_chat: Chat | None = None
 
     @property

@@ -34,6 +34,8 @@ ALWAYS_THERE: Final = ("global", "shared")
 """Databases that every server has; others are made as they are needed."""
 
 HARD_STOP_S: Final = 5.0
+SOCKETS_TOLD_S: Final = 2.0
+"""How long a stop waits for sockets to be told and closed, before the server closes what is left."""
 
 YOUNG_OBJECTS_COUNT: Final = 50_000
 """How many new objects make the collector look at them; Python's 700 are two or three requests' worth.
@@ -94,7 +96,12 @@ async def _serve(
     greet: Callable[[Greeting], None],
 ) -> None:
     application = build_application(
-        house.databases, house.tokens, settings=settings.http, backups=house.backups, chat=house.chat
+        house.databases,
+        house.tokens,
+        settings=settings.http,
+        backups=house.backups,
+        chat=house.chat,
+        sockets=settings.sockets,
     )
     stop = anyio.Event()
 
@@ -123,20 +130,28 @@ async def _serve(
     gc.set_threshold(YOUNG_OBJECTS_COUNT, 20, 100)
     async with background() as tasks:
 
+        async def stop_softly() -> None:
+            application.drain()
+            await application.until_told(
+                SOCKETS_TOLD_S
+            )  # left to itself, a server closes them without a word
+            stop.set()
+
         async def heed_signals(*, task_status: TaskStatus[None]) -> None:
             nonlocal stopped_hard
+            is_stopping = False
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 task_status.started()
                 async for number in signals:
-                    if stop.is_set():
+                    if is_stopping:
                         stopped_hard = True
                         _log.warning("server.stopped_hard", signal=number.name)
                         _end_within(HARD_STOP_S)
                         tasks.cancel_scope.cancel()
                         return
                     _log.info("server.stopping", signal=number.name, drain_s=settings.server.drain_s)
-                    application.drain()
-                    stop.set()
+                    is_stopping = True
+                    tasks.start_soon(stop_softly)
 
         await tasks.start(heed_signals)
         await serve(
@@ -147,6 +162,7 @@ async def _serve(
             on_ready=ready,
             stop=stop,
             drain_s=settings.server.drain_s,
+            sockets=settings.sockets,
         )
     if stopped_hard:
         raise StoppedHard("stopped by a second signal; what ran was cancelled")

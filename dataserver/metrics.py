@@ -23,6 +23,7 @@ from dataserver.memory import TreeMemory, tree_memory
 from dataserver.storage_metrics import histogram, storage_families
 
 if TYPE_CHECKING:
+    from dataserver.socket.hub import Hub
     from storage import StorageReport
 
 REQUEST_BUCKETS_S: Final = (
@@ -65,6 +66,7 @@ class Metrics(Collector):
         self._report: StorageReport | None = None
         self._open_count: Callable[[], int] = lambda: 0
         self._departed_count: Callable[[], int] = lambda: 0
+        self._hub: Hub | None = None
         self._memory: TreeMemory | None = None
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -75,11 +77,13 @@ class Metrics(Collector):
         report: Callable[[], Awaitable[StorageReport]],
         open_count: Callable[[], int],
         departed_count: Callable[[], int],
+        hub: Hub,
     ) -> None:
         """Take what others count from where they count it."""
         self._report_of = report
         self._open_count = open_count
         self._departed_count = departed_count
+        self._hub = hub
 
     def count_request(self, route: str, status: int, duration_s: float, sent_bytes: int) -> None:
         """Count one request that is over."""
@@ -110,6 +114,8 @@ class Metrics(Collector):
         yield GaugeMetricFamily(
             "dataserver_event_loop_lag_worst_seconds", "The latest in the last 15 to 30 s.", self.lag.worst_s
         )
+        if self._hub is not None:
+            yield from _socket_families(self._hub)
         if self._memory is not None:
             yield from _memory_families(self._memory)
         if self._report is not None:
@@ -138,6 +144,24 @@ class Metrics(Collector):
             sent.add_metric([route], sent_bytes)
         yield durations
         yield sent
+
+
+def _socket_families(hub: Hub) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "dataserver_socket_connections", "Sockets and streams of chat events.", hub.open_count
+    )
+    yield CounterMetricFamily(
+        "dataserver_socket_deliveries", "Chat events given to a client.", hub.delivered_count
+    )
+    yield CounterMetricFamily(
+        "dataserver_socket_sent_bytes", "Bytes sent to clients of the chat.", hub.sent_bytes
+    )
+    ended = CounterMetricFamily(
+        "dataserver_socket_ended", "Clients of the chat that the server closed.", labels=["reason"]
+    )
+    for reason, count in hub.ended_counts.items():
+        ended.add_metric([reason], count)
+    yield ended
 
 
 def _memory_families(memory: TreeMemory) -> Iterator[Metric]:

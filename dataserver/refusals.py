@@ -19,6 +19,7 @@ Refusal                     the root: the request was not carried out, and the t
 ├── RowsReadOnly            a view, or a table without a key: rows cannot be written one by one
 ├── TokenNotFound           no such token to revoke
 ├── TooManyTokens           the server keeps as many tokens as it may
+├── TooManyConnections      as many clients are connected as may be
 └── ServerDraining          the server is stopping
 """
 
@@ -105,6 +106,10 @@ class TokenNotFound(Refusal):
 
 class TooManyTokens(Refusal):
     """The server keeps as many tokens as it may: revoke some first."""
+
+
+class TooManyConnections(Refusal):
+    """As many clients are connected as may be: come back later."""
 
 
 class ServerDraining(Refusal):

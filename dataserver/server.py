@@ -7,6 +7,7 @@ Both are embedded: the listener is ours, the signals are our caller's, `stop` al
 - h2corn (2.0.0) does not see that a client is gone over HTTP/1.1 until it writes. Its sockets are ours to look at:
   `Peers` asks the kernel whether the other end has closed, for those requests only that are open for long.
 - permessage-deflate is off in both: each connection's window costs more memory than a chat message.
+- uvicorn takes finished WebSocket frames (`FramedSocket`); h2corn is given texts one by one.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ from dataserver.bounded_http import (
     BoundedHttp,
 )
 from dataserver.departures import EXTENSION, Receive
+from dataserver.framed_socket import FramedSocket
 from dataserver.front import CLIENT_LEFT
 from dataserver.listener import open_listeners
 from dataserver.peers import Peer, Peers
+from dataserver.socket.limits import SocketLimits
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
@@ -78,6 +81,7 @@ async def serve(
     on_ready: Callable[[Address], None],
     stop: Stop,
     drain_s: float,
+    sockets: SocketLimits | None = None,
 ) -> None:
     """Serve `app` until `stop` is set; then let requests end for `drain_s`, and cancel those that have not.
 
@@ -89,17 +93,23 @@ async def serve(
         on_ready: Called once, when connections are accepted.
         stop: Ends the server; cancelling this coroutine ends it too, without the drain.
         drain_s: How long running requests may take at the end.
+        sockets: How large a message over a WebSocket may be, and how often a client is asked whether it is there.
 
     Raises:
         OSError: The address cannot be listened on.
     """
     listeners = await open_listeners(host, port)
     address = Address(*listeners[0].getsockname()[:2])
+    sockets = sockets or SocketLimits()
     try:
         if server == "uvicorn":
-            await _serve_uvicorn(app, listeners, lambda: on_ready(address), stop, drain_s)
+            await _serve_uvicorn(
+                app, listeners, lambda: on_ready(address), stop, drain_s=drain_s, sockets=sockets
+            )
         else:
-            await _serve_h2corn(app, listeners, lambda: on_ready(address), stop, drain_s)
+            await _serve_h2corn(
+                app, listeners, lambda: on_ready(address), stop, drain_s=drain_s, sockets=sockets
+            )
     finally:
         for listener in listeners:
             listener.close()
@@ -133,12 +143,21 @@ class _EmbeddedUvicorn(uvicorn.Server):
 
 
 async def _serve_uvicorn(
-    app: AsgiApp, listeners: list[socket.socket], on_ready: Callable[[], None], stop: Stop, drain_s: float
+    app: AsgiApp,
+    listeners: list[socket.socket],
+    on_ready: Callable[[], None],
+    stop: Stop,
+    *,
+    drain_s: float,
+    sockets: SocketLimits,
 ) -> None:
     config = uvicorn.Config(
         app,
         http=BoundedHttp,
-        ws="websockets-sansio",
+        ws=FramedSocket,
+        ws_max_size=sockets.max_frame_bytes,
+        ws_ping_interval=sockets.ping_interval_s,
+        ws_ping_timeout=sockets.ping_interval_s,
         ws_per_message_deflate=False,
         interface="asgi3",
         lifespan="on",
@@ -189,7 +208,13 @@ async def _end_unheard(send: Send) -> None:
 
 
 async def _serve_h2corn(
-    app: AsgiApp, listeners: list[socket.socket], on_ready: Callable[[], None], stop: Stop, drain_s: float
+    app: AsgiApp,
+    listeners: list[socket.socket],
+    on_ready: Callable[[], None],
+    stop: Stop,
+    *,
+    drain_s: float,
+    sockets: SocketLimits,
 ) -> None:
     import h2corn  # noqa: PLC0415 - an extra: only who asks for it needs it
 
@@ -204,6 +229,9 @@ async def _serve_h2corn(
         timeout_request_header=HEAD_TIMEOUT_S,
         timeout_keep_alive=float(KEEP_ALIVE_S),
         timeout_graceful_shutdown=drain_s,
+        websocket_max_message_size=sockets.max_frame_bytes,
+        websocket_ping_interval=sockets.ping_interval_s,
+        websocket_ping_timeout=sockets.ping_interval_s,
         websocket_per_message_deflate=False,
     )
     peers = Peers()

@@ -12,6 +12,7 @@ from chat import ChatSettings
 from dataserver.limits import HttpLimits
 from dataserver.server_settings import LogSettings, ServerSettings
 from dataserver.setting_values import Folder, Kind, OneOf, Seconds, Switch, Text, Whole
+from dataserver.socket.limits import SocketLimits
 from storage import StorageSettings
 
 SECTIONS: dict[str, object] = {
@@ -19,6 +20,7 @@ SECTIONS: dict[str, object] = {
     "storage": StorageSettings(),
     "http": HttpLimits(),
     "chat": ChatSettings(),
+    "sockets": SocketLimits(),
     "logs": LogSettings(),
 }
 """The sections of the TOML file, and the defaults of their settings."""
@@ -244,6 +246,66 @@ SETTINGS: tuple[Setting, ...] = (
         "DATASERVER_CHAT_STORE",
         OneOf(("durable", "memory")),
         "where such a program's messages wait: in a file, or in memory, with which they are lost",
+    ),
+    _setting(
+        "sockets.max_connections",
+        "DATASERVER_MAX_SOCKETS",
+        Whole(1, 1_000_000),
+        "how many WebSockets and event streams of the chat may be open; the next is answered 503",
+    ),
+    _setting(
+        "sockets.max_connections_per_user",
+        "DATASERVER_MAX_SOCKETS_PER_USER",
+        Whole(1, 1_000_000),
+        "of them, how many one user may have",
+    ),
+    _setting(
+        "sockets.max_frame_bytes",
+        "DATASERVER_MAX_FRAME_BYTES",
+        Whole(1_024, 1_024 * _MIB),
+        "the largest command over a WebSocket",
+    ),
+    _setting(
+        "sockets.max_waiting_bytes",
+        "DATASERVER_MAX_WAITING_BYTES",
+        Whole(16_384, 1_024 * _MIB),
+        "what may wait to be read by one client; one that falls further behind is closed, and resumes",
+    ),
+    _setting(
+        "sockets.max_in_flight",
+        "DATASERVER_MAX_IN_FLIGHT",
+        Whole(1, 100_000),
+        "commands of one connection that are worked on; the server reads no further meanwhile",
+    ),
+    _setting(
+        "sockets.max_streams",
+        "DATASERVER_MAX_STREAMS",
+        Whole(1, 100_000),
+        "rooms and spaces that one connection may follow",
+    ),
+    _setting(
+        "sockets.max_catch_up_count",
+        "DATASERVER_MAX_CATCH_UP_COUNT",
+        Whole(1, 1_000_000),
+        "missed events that a subscription makes up for; who missed more reads the pages anew",
+    ),
+    _setting(
+        "sockets.hello_timeout_s",
+        "DATASERVER_HELLO_TIMEOUT_S",
+        Seconds(3_600.0),
+        "how long a WebSocket may take to say who it is",
+    ),
+    _setting(
+        "sockets.ping_interval_s",
+        "DATASERVER_PING_INTERVAL_S",
+        Seconds(3_600.0),
+        "how often a client is asked whether it is there; it has as long to answer",
+    ),
+    _setting(
+        "sockets.resume_spread_s",
+        "DATASERVER_RESUME_SPREAD_S",
+        Seconds(3_600.0),
+        "over how long clients are told to spread their return when the server stops",
     ),
     _setting(
         "logs.level",

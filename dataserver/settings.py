@@ -19,6 +19,7 @@ from dataserver.limits import HttpLimits
 from dataserver.server_settings import LogSettings, ServerSettings
 from dataserver.setting_table import SECTIONS, SETTINGS, Setting
 from dataserver.setting_values import Refused, expanded
+from dataserver.socket.limits import SocketLimits
 from storage import StorageSettings
 
 CONFIG_VARIABLE = "DATASERVER_CONFIG"
@@ -43,6 +44,7 @@ class Settings:
     http: HttpLimits
     chat: ChatSettings
     """Of a program that sends messages: `open_messages(transport, path, settings.chat)`."""
+    sockets: SocketLimits
     logs: LogSettings
     sources: Mapping[str, str]
     """`section.name` -> where it came from (`--port`, a variable's name, the file's path); defaults are not in it."""
@@ -85,6 +87,7 @@ def load(
             storage=StorageSettings(**values["storage"]),
             http=HttpLimits(**values["http"]),
             chat=ChatSettings(**values["chat"]),
+            sockets=SocketLimits(**values["sockets"]),
             logs=LogSettings(**values["logs"]),
             sources={key: source for key, (_, source) in given.items()},
         )
