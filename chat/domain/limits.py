@@ -26,6 +26,7 @@ class ChatLimits:
     max_spaces_per_user: int = 1_000
     max_settings_bytes: int = 65_536
     """Of a space's settings or a profile, as JSON."""
+    max_avatar_bytes: int = 524_288
     max_page_count: int = 500
     max_ranked_hits: int = 10_000
     """Of the matches of a search, so many of the newest are compared for the best."""

@@ -19,6 +19,7 @@ from chat.domain.limits import ChatLimits
 from chat.domain.members import Members
 from chat.domain.messages import Messages
 from chat.domain.moderation import Moderation
+from chat.domain.profiles import Profiles
 from chat.domain.rates import RateLimit
 from chat.domain.read_markers import ReadMarkers
 from chat.domain.rooms import Rooms
@@ -66,6 +67,7 @@ class Chat:
             clock, what="messages", per_s=accounts.sends_per_s, burst_count=accounts.send_burst_count
         )
         self.accounts = Accounts(tables, accounts, clock, bridges)
+        self.profiles = Profiles(tables, self.acting, limits, bridges)
         self.sending = Sending(tables, limits, clock, pace)
         self.messages = Messages(tables, self.acting, limits)
         self.read_markers = ReadMarkers(tables, self.acting)
