@@ -199,8 +199,8 @@ SELECT message.id, message.room_id, message.seq,
                    'reply_to', CAST(message.reply_to_id AS TEXT), 'mentions', json(message.mentions),
                    'created_at_ms', message.created_at_ms, 'edited_at_ms', message.edited_at_ms,
                    'deleted_at_ms', message.deleted_at_ms,
-                   'reactions', (SELECT json_group_array(json_object('emoji', emoji, 'user', CAST(user_id AS TEXT))
-                                                         ORDER BY at_ms, user_id)
-                                 FROM reaction WHERE message_id = message.id),
+                   'reactions', json((SELECT json_group_array(json_object('emoji', emoji, 'user', CAST(user_id AS TEXT))
+                                                              ORDER BY at_ms, user_id)
+                                      FROM reaction WHERE message_id = message.id)),
                    'is_pinned', json(iif(EXISTS (SELECT 1 FROM pin WHERE pin.message_id = message.id), 'true', 'false'))) AS json
 FROM message JOIN user ON user.id = message.sender_id;

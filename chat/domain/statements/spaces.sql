@@ -88,9 +88,9 @@ FROM (SELECT space.id,
                          'description', space.settings ->> '$.description', 'version', space.version,
                          'is_open', json(iif(space.is_open, 'true', 'false')), 'role', rank_role.role,
                          'member_count', space.member_count, 'epoch', stream.epoch, 'last_seq', stream.last_seq,
-                         'with', (SELECT json_object('user', CAST(user.id AS TEXT), 'name', user.name)
-                                  FROM member AS other JOIN user ON user.id = other.user_id
-                                  WHERE space.kind = 'direct' AND other.space_id = space.id AND other.user_id <> ?1)) AS json
+                         'with', json((SELECT json_object('user', CAST(user.id AS TEXT), 'name', user.name)
+                                       FROM member AS other JOIN user ON user.id = other.user_id
+                                       WHERE space.kind = 'direct' AND other.space_id = space.id AND other.user_id <> ?1))) AS json
       FROM member JOIN space ON space.id = member.space_id JOIN rank_role ON rank_role.rank = member.rank
            JOIN stream ON stream.id = space.id
       WHERE member.user_id = ?1 AND member.space_id > ?2
