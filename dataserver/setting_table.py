@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from chat import ChatSettings
 from dataserver.limits import HttpLimits
 from dataserver.server_settings import LogSettings, ServerSettings
-from dataserver.setting_values import Folder, Kind, OneOf, Seconds, Switch, Text, Whole
+from dataserver.setting_values import Folder, Kind, OneOf, Seconds, Shares, Switch, Text, Whole
 from dataserver.socket.limits import SocketLimits
 from storage import StorageSettings
 
@@ -126,6 +126,30 @@ SETTINGS: tuple[Setting, ...] = (
         "SQLITE_MAX_QUEUE_SIZE",
         Whole(1, 1_000_000),
         "how many calls may wait for readers, and as many for writers; the next is answered 503 with Retry-After",
+    ),
+    _setting(
+        "storage.max_queued_writes",
+        "DATASERVER_MAX_QUEUED_WRITES",
+        Whole(1, 1_000_000),
+        "how many writes with `ack=queued`, for which nobody waits, may wait",
+    ),
+    _setting(
+        "storage.max_queued_bytes",
+        "DATASERVER_MAX_QUEUED_BYTES",
+        Whole(1_024, 1_024 * _MIB),
+        "once such writes hold as much, no more are taken",
+    ),
+    _setting(
+        "storage.maintenance_count",
+        "DATASERVER_MAINTENANCE_COUNT",
+        Whole(1, 16),
+        "how many workers exports and the building of indexes have for themselves, and how many backups run at once",
+    ),
+    _setting(
+        "storage.weights",
+        "DATASERVER_WEIGHTS",
+        Shares(),
+        "how large a share of the readers a database has while others wait, by name: `shop=4,logs=0.5`; 1 for the rest",
     ),
     _setting(
         "storage.query_timeout_s",

@@ -165,3 +165,28 @@ class Folder:
         if not isinstance(given, str | Path) or not str(given).strip():
             raise Refused("a folder's path")
         return expanded(given).absolute()
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How much each of some names has: `shop=4,logs=0.5`, or a table of TOML."""
+
+    @property
+    def allowed(self) -> str:
+        """How it looks."""
+        return "NAME=NUMBER,..."
+
+    def read(self, given: object) -> dict[str, float]:
+        """Return the numbers by name."""
+        wanted = "names with a number above 0 each, such as shop=4,logs=0.5"
+        if isinstance(given, str):
+            given = dict(part.strip().partition("=")[::2] for part in given.split(",") if part.strip())
+        if not isinstance(given, dict):
+            raise Refused(wanted)
+        try:
+            shares = {str(name).strip(): float(share) for name, share in given.items()}
+        except (TypeError, ValueError) as error:
+            raise Refused(wanted) from error
+        if not all(name and 0 < share < math.inf for name, share in shares.items()):
+            raise Refused(wanted)
+        return shares

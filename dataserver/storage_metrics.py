@@ -45,6 +45,19 @@ def storage_families(report: StorageReport) -> Iterator[Metric]:
     for reason in ("log", "age"):
         ended.add_metric([reason], logs.ended.get(reason, 0))
     yield ended
+    queued = statistics.queued
+    yield GaugeMetricFamily(
+        "dataserver_storage_queued_writes", "Writes that nobody waits for.", queued.waiting_count
+    )
+    yield CounterMetricFamily(
+        "dataserver_storage_queued_written", "Of these, those that are on disk by now.", queued.written_count
+    )
+    failed = CounterMetricFamily(
+        "dataserver_storage_queued_failed", "Of these, those that were lost, by error.", labels=["error"]
+    )
+    for name, count in queued.failed.items():
+        failed.add_metric([name], count)
+    yield failed
     checkpoints = CounterMetricFamily(
         "dataserver_storage_checkpoints",
         "Checkpoints tried (passive, truncate), and how many of them a reader (busy) or an error (failed) stopped.",

@@ -9,6 +9,7 @@ import msgspec
 from dataserver.auth import MAX_NAME_CHARACTERS, IssuedToken, Role, Token
 from dataserver.refusals import InvalidBody
 
+Ack = Literal["durable", "queued"]
 Shape = Literal["objects", "arrays"]
 Sql = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000_000)]
 Params = list[Any] | dict[str, Any]
@@ -44,12 +45,15 @@ class ExecuteRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     sql: Sql | None = None
     params: Params = []
     statements: list[StatementRequest] | None = None
+    ack: Ack = "durable"
+    """When to answer: once it is on disk, or (`queued`) once it waits: a crash loses it, an error is only counted."""
 
 
 class WrittenAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a write did; it is on disk."""
+    """What a write did, and what is sure of it: `durable` is on disk, of what is `queued` nothing is known yet."""
 
-    changes: int
+    ack: Ack
+    changes: int | None
     last_insert_rowid: int | None
     columns: list[str] | None = None
     """Of what RETURNING gave."""

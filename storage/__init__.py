@@ -57,6 +57,9 @@ if TYPE_CHECKING:
     from storage.pools import StorageStatistics as StorageStatistics
     from storage.queries import Queries as Queries
     from storage.query_plans import QueryPlan as QueryPlan
+    from storage.queued_writes import Ack as Ack
+    from storage.queued_writes import Queued as Queued
+    from storage.queued_writes import QueuedStatistics as QueuedStatistics
     from storage.reports import LogFacts as LogFacts
     from storage.reports import StorageReport as StorageReport
     from storage.settings import StorageSettings as StorageSettings
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from storage.written import Written as Written
 
 _HOME = {
+    "Ack": "queued_writes",
     "BackupFolder": "backups",
     "BackupMade": "sqlite.backups",
     "Change": "changes",
@@ -102,6 +106,8 @@ _HOME = {
     "QueryPlan": "query_plans",
     "QueryTimedOut": "errors",
     "QueryTooCostly": "errors",
+    "Queued": "queued_writes",
+    "QueuedStatistics": "queued_writes",
     "ReadTooOld": "errors",
     "ResultTooLarge": "errors",
     "RowMismatch": "errors",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from storage.log_governor import LogGovernor
+    from storage.maintenance import MaintenanceLane
+    from storage.queued_writes import QueuedWrites
     from storage.settings import StorageSettings
     from workers import Pool
 
@@ -19,3 +21,5 @@ class Means:
     writers: Pool
     settings: StorageSettings
     logs: LogGovernor
+    queued: QueuedWrites
+    maintenance: MaintenanceLane

@@ -12,8 +12,10 @@ import structlog
 from storage.database import Database
 from storage.errors import StorageError, StorageUnavailable
 from storage.log_governor import LOG_SUFFIX, LogGovernor, LogStatistics
+from storage.maintenance import MaintenanceLane
 from storage.means import Means
 from storage.pool_errors import failed_write
+from storage.queued_writes import QueuedStatistics, QueuedWrites
 from storage.reports import StorageReport, log_facts
 from workers import PoolSettings, ServiceUnavailable, WorkersError, open_pool
 
@@ -42,6 +44,7 @@ class StorageStatistics:
     reader: PoolStatistics
     writer: PoolStatistics
     logs: LogStatistics
+    queued: QueuedStatistics
     kind: Kind
     worker_count: int
     """Readers and writers; 0 when SQL runs on the event loop."""
@@ -84,6 +87,7 @@ class Pools:
             reader=reader,
             writer=writer,
             logs=self._means.logs.statistics(),
+            queued=self._means.queued.statistics(),
             kind=reader.kind,
             worker_count=0 if is_inline else reader.worker_count + writer.worker_count,
         )
@@ -100,17 +104,23 @@ async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -
     """
     kind: Literal["process", "thread", "inline"] = settings.kind if settings.use_workers else "inline"
     options = settings.service_options()
+    weights = (
+        {} if folder is None else {str(folder / f"{name}.db"): one for name, one in settings.weights.items()}
+    )
     writers = PoolSettings(
         kind=kind,
         worker_count=settings.writer_count,
+        maintenance_count=settings.maintenance_count,
         max_waiting_count=settings.max_queue_size,
+        weights=weights,
         default_timeout_s=settings.write_timeout_s,
     )
     readers = PoolSettings(
         kind=kind,
         worker_count=settings.worker_count,
-        maintenance_count=1,
+        maintenance_count=settings.maintenance_count,
         max_waiting_count=settings.max_queue_size,
+        weights=weights,
         default_timeout_s=settings.query_timeout_s,
         max_run_s=settings.reader_age_s + _AGE_GRACE_S,
     )
@@ -125,7 +135,16 @@ async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -
         except ServiceUnavailable as error:
             raise StorageUnavailable(f"the workers can't start: {error}") from error
         logs = LogGovernor(reading, settings)
-        pools = Pools(Means(reading, writing, settings, logs))
+        pools = Pools(
+            Means(
+                reading,
+                writing,
+                settings,
+                logs,
+                QueuedWrites(writing, settings),
+                MaintenanceLane(settings.maintenance_count),
+            )
+        )
         facts = pools.statistics()
         if facts.kind == "inline":
             reason = facts.reader.fallback_reason or "use_workers is off"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -31,6 +32,15 @@ class StorageSettings:
     """Writers; a database is written by one of them at a time."""
     max_queue_size: int = 1_000
     """How many calls may wait for readers, and as many for writers (`SQLITE_MAX_QUEUE_SIZE`)."""
+    max_queued_writes: int = 500
+    """How many writes that nobody waits for (`ack="queued"`) may wait; a part of `max_queue_size`."""
+    max_queued_bytes: int = 8 * MIB
+    """Once they hold as much, no more are taken."""
+    maintenance_count: int = 1
+    """Readers, and writers, for maintenance alone (exports, building indexes), started when there is some; and how many
+    backups and checks run at once."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """How large a share of the readers a database has while others wait, by its name; 1 where none is given."""
     query_timeout_s: float = 30.0
     """The deadline of a read that names none: waiting and running together."""
     write_timeout_s: float = 30.0
@@ -82,6 +92,9 @@ class StorageSettings:
             value = getattr(self, name)
             if not isinstance(value, int) or not least <= value <= most:
                 raise ValueError(f"{name} is {value!r}; a whole number from {least} to {most} is allowed")
+        for name, weight in self.weights.items():
+            if not 0 < weight < float("inf"):
+                raise ValueError(f"the weight of {name!r} is {weight!r}; a finite number above 0 is allowed")
         for name in _SECONDS:
             value = getattr(self, name)
             if not 0 < value < float("inf"):
@@ -121,6 +134,9 @@ _WHOLE_NUMBERS = (
     ("worker_count", 1, 64),
     ("writer_count", 1, 16),
     ("max_queue_size", 1, 1_000_000),
+    ("max_queued_writes", 1, 1_000_000),
+    ("max_queued_bytes", 1024, 1024 * MIB),
+    ("maintenance_count", 1, 16),
     ("max_result_bytes", 1024, 1_000 * MIB),
     ("max_query_steps", 1_000_000, 10**15),
     ("max_query_rows", 1, 1_000_000_000),

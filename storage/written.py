@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ class Written:
     columns: tuple[str, ...] = ()
     """Of what RETURNING gave."""
     rows: list[tuple[Any, ...]] = field(default_factory=list)
+    ack: Literal["durable"] = "durable"
 
 
 def written(

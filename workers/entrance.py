@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workers.buffers import Input
     from workers.completion import Loop
     from workers.dispatcher import Dispatcher
+    from workers.posted import Posted
     from workers.settings import Kind, Lane, PoolSettings
     from workers.slots import Slot
     from workers.watch import Watch
@@ -64,8 +65,9 @@ class Entrance:
         idempotent: bool,
         pinned: Slot | None,
         tenant: str,
+        posted: Posted | None = None,
     ) -> Pending:
-        """Let a plain call wait for its turn, or refuse it; see `Pool.call`."""
+        """Let a plain call wait for its turn, or refuse it; see `Pool.call`, and with `posted` `Pool.post`."""
         self._require_open()
         if lane == "maintenance" and not self._has_maintenance:
             lane = "scan"
@@ -86,7 +88,7 @@ class Entrance:
         )
         admission.admit(lane, len(tail), is_modest=is_modest)
         pending = Pending(
-            self._loop.create_future(),
+            posted or self._loop.create_future(),
             method,
             params,
             tail,

@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-import msgspec
 
 from workers.admission import Admission
-from workers.answers import Answer
-from workers.body import Outcome
-from workers.buffers import MAX_COUNT
 from workers.dispatcher import Dispatcher
 from workers.entrance import Entrance
-from workers.errors import InvalidResult, PoolClosed, WorkersError
-from workers.frames import MAX_MESSAGE_BYTES
+from workers.errors import PoolClosed, WorkersError
 from workers.health import Health
 from workers.keeper import Keeper
-from workers.protocol import encoder
+from workers.posted import Posted
+from workers.requests import asked
 from workers.sessions import Session, opened_session
-from workers.settings import PRIORITIES
 from workers.statistics import PoolStatistics, pool_statistics
 from workers.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Hashable, Sequence
+    from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 
+    from workers.answers import Answer
     from workers.buffers import Input
     from workers.completion import Loop
     from workers.ledger import SlowCall
+    from workers.requests import OnProgress
     from workers.settings import Kind, Lane, PoolSettings, Priority
     from workers.worker import Backend, Pending
 
 R = TypeVar("R")
-OnProgress = Callable[[int, "int | None", str], None]
-"""Takes what is done, the total if it is known, and a note."""
 
 
 class Pool:
@@ -141,6 +135,39 @@ class Pool:
                 self._dispatcher.endings.abandon(pending)
             raise
 
+    def post(
+        self,
+        method: str,
+        params: Any,
+        on_end: Callable[[Any, BaseException | None], None],
+        *,
+        key: Hashable = None,
+        timeout_s: float | None = None,
+        tenant: str = "",
+    ) -> int:
+        """Let a call in for which nobody waits, and return how many bytes it holds until its end.
+
+        `on_end`, which must not raise, is called once, on the loop, with its result or its error; a pool that is closed
+        lets it be done first. The call is as one of `call` that is not idempotent.
+
+        Raises:
+            PoolSaturated, PoolClosed, ServiceUnavailable, TypeError, ValueError, OverflowError: As `call`; `on_end`
+                is not called.
+        """
+        pending = self._entrance.submit(
+            method,
+            params,
+            timeout_s,
+            lane="short",
+            key=key,
+            fingerprint=None,
+            idempotent=False,
+            pinned=None,
+            tenant=tenant,
+            posted=Posted(on_end),
+        )
+        return len(pending.tail)
+
     async def request(
         self,
         method: str,
@@ -167,34 +194,18 @@ class Pool:
             OSError: No memory or descriptor is to be had for the buffers.
             Exception: As `call`.
         """
-        if len(buffers) > MAX_COUNT:
-            raise ValueError(f"{len(buffers)} buffers; at most {MAX_COUNT} are allowed")
-        encoded = encoder.encode(params)
-        if len(encoded) > MAX_MESSAGE_BYTES:
-            raise ValueError(f"parameters of {len(encoded)} bytes; at most {MAX_MESSAGE_BYTES}: send buffers")
-        attachments = await self._entrance.attached(buffers) if buffers else None
-        try:
-            pending = self._entrance.request(
-                method, encoded, attachments, timeout_s, wants_progress=on_progress is not None
-            )
-            pending.priority = PRIORITIES.index(priority)
-            pending.on_progress = on_progress
-            pending.idempotent = idempotent
-            if max_wait_s is not None:
-                pending.begin_by = pending.submitted_at + max_wait_s
-            self._entrance.admit(pending)
-        except BaseException:
-            if attachments is not None:
-                attachments.close()
-            raise
-        try:
-            outcome: Outcome | bytes = await self._entrance.answer_to(pending)
-        finally:
-            if (
-                attachments is not None and pending.released
-            ):  # else a worker has it still: see `Ledger.release`
-                attachments.close()
-        return _checked(outcome, method, result)
+        return await asked(
+            self._entrance,
+            method,
+            params,
+            result,
+            buffers=buffers,
+            timeout_s=timeout_s,
+            max_wait_s=max_wait_s,
+            priority=priority,
+            on_progress=on_progress,
+            idempotent=idempotent,
+        )
 
     @asynccontextmanager
     async def session(self, *, lane: Lane = "scan") -> AsyncIterator[Session]:
@@ -305,13 +316,3 @@ class Pool:
                     self._dispatcher.endings.ask_to_stop(pending)
                     ledger.fail(pending, PoolClosed(f"{self.name} closed while this call ran"))
         await self._keeper.stop_all(self._settings.cancel_grace_s + self._settings.terminate_grace_s)
-
-
-def _checked(outcome: Outcome | bytes, method: str, result: type[R]) -> Answer[R]:
-    encoded, bodies = (outcome, ()) if isinstance(outcome, bytes) else (outcome.value, outcome.buffers)
-    try:
-        return Answer(msgspec.msgpack.decode(encoded, type=result), tuple(bodies))
-    except msgspec.MsgspecError as error:
-        for body in bodies:
-            body.close()
-        raise InvalidResult(f"{method}: {error}") from None

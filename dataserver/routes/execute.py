@@ -1,4 +1,4 @@
-"""`/v1/databases/{db}/execute`: SQL that writes; an answer means that it is on disk."""
+"""`/v1/databases/{db}/execute`: SQL that writes; an answer means that it is on disk, unless it says `queued`."""
 
 from __future__ import annotations
 
@@ -42,8 +42,12 @@ async def post_execute(exchange: Exchange) -> AnyAnswer:
     if asked.statements is None:
         if asked.sql is None:
             raise InvalidBody("the body has neither `sql` nor `statements`")
+        params = sql_params(asked.params)
+        if asked.ack == "queued":
+            await database.execute(asked.sql, params, timeout_s=exchange.timeout_s, ack="queued")
+            return queued_answer()
         schemas.written(name, asked.sql)
-        done = await database.execute(asked.sql, sql_params(asked.params), timeout_s=exchange.timeout_s)
+        done = await database.execute(asked.sql, params, timeout_s=exchange.timeout_s)
         schemas.written(name, asked.sql)
         return json_answer(written_answer(done))
     if asked.sql is not None or asked.params:
@@ -51,26 +55,37 @@ async def post_execute(exchange: Exchange) -> AnyAnswer:
     most = exchange.services.limits.max_statement_count
     if not 1 <= len(asked.statements) <= most:
         raise InvalidBody(f"there are {len(asked.statements)} statements; 1 to {most} are allowed")
-    results = await database.execute_batch(
-        [(statement.sql, batch_params(statement.params)) for statement in asked.statements],
-        timeout_s=exchange.timeout_s,
-    )
+    statements = [(statement.sql, batch_params(statement.params)) for statement in asked.statements]
+    if asked.ack == "queued":
+        await database.execute_batch(statements, timeout_s=exchange.timeout_s, ack="queued")
+        return queued_answer()
+    results = await database.execute_batch(statements, timeout_s=exchange.timeout_s)
     for statement in asked.statements:
         schemas.written(name, statement.sql)
-    return json_answer(
-        WrittenAnswer(
-            changes=sum(result.changes for result in results),
-            last_insert_rowid=results[-1].last_insert_rowid,
-            results=[written_answer(result) for result in results],
-        )
+    return json_answer(batch_answer(results))
+
+
+def queued_answer() -> AnyAnswer:
+    """Answer that a write waits, and that is all."""
+    return json_answer(WrittenAnswer(ack="queued", changes=None, last_insert_rowid=None), status=202)
+
+
+def batch_answer(results: list[Written]) -> WrittenAnswer:
+    """Return what several statements did, as the client gets it."""
+    return WrittenAnswer(
+        ack="durable",
+        changes=sum(result.changes for result in results),
+        last_insert_rowid=results[-1].last_insert_rowid,
+        results=[written_answer(result) for result in results],
     )
 
 
 def written_answer(done: Written) -> WrittenAnswer:
     """Return what a write did, as the client gets it."""
     if not done.columns:
-        return WrittenAnswer(changes=done.changes, last_insert_rowid=done.last_insert_rowid)
+        return WrittenAnswer(ack=done.ack, changes=done.changes, last_insert_rowid=done.last_insert_rowid)
     return WrittenAnswer(
+        ack=done.ack,
         changes=done.changes,
         last_insert_rowid=done.last_insert_rowid,
         columns=list(done.columns),
@@ -87,7 +102,7 @@ ROUTES = (
         says=(
             "Run statements that write, all of them or none; they are on disk when this answers. A parameter of one of"
             ' several statements may be {"$earlier": n}: the rowid that statement n inserted, or with "column" a value'
-            " that it returned."
+            " that it returned. With `ack` `queued` the answer (202) comes before that, and a crash loses the write."
         ),
         reads=ExecuteRequest,
         answers=WrittenAnswer,

@@ -18,8 +18,8 @@ from dataserver.refusals import (
     TableNotFound,
     UnknownColumn,
 )
-from dataserver.route import Route
-from dataserver.routes.execute import WRITE_REFUSALS, written_answer
+from dataserver.route import Parameter, Route
+from dataserver.routes.execute import WRITE_REFUSALS, batch_answer, queued_answer, written_answer
 from dataserver.routes.query import TIMEOUT
 from dataserver.rows.keys import Key, key_values
 from dataserver.rows.writes import delete, insert, update
@@ -89,8 +89,14 @@ async def _insert(exchange: Exchange, table: Table, sent: dict[str, Any] | list[
         raise _read_only(table)
     database = exchange.services.databases.get(exchange.path["db"])
     name = table.info.name
+    is_queued = _is_queued(exchange)
     if isinstance(sent, dict):
         statement = insert(name, table.columns, sent)
+        if is_queued:
+            await database.execute(
+                statement.sql, statement.params, timeout_s=exchange.timeout_s, ack="queued"
+            )
+            return queued_answer()
         done = await database.execute(statement.sql, statement.params, timeout_s=exchange.timeout_s)
         address = _address_of(table.key, sent, done.last_insert_rowid)
         location = () if address is None else ((b"location", exchange.scope["raw_path"] + b"/" + address),)
@@ -99,17 +105,12 @@ async def _insert(exchange: Exchange, table: Table, sent: dict[str, Any] | list[
     if not 1 <= len(sent) <= most:
         raise InvalidBody(f"there are {len(sent)} rows; 1 to {most} are allowed")
     statements = [insert(name, table.columns, row) for row in sent]
-    results = await database.execute_batch(
-        [(statement.sql, statement.params) for statement in statements], timeout_s=exchange.timeout_s
-    )
-    return json_answer(
-        WrittenAnswer(
-            changes=sum(result.changes for result in results),
-            last_insert_rowid=results[-1].last_insert_rowid,
-            results=[written_answer(result) for result in results],
-        ),
-        status=201,
-    )
+    pairs = [(statement.sql, statement.params) for statement in statements]
+    if is_queued:
+        await database.execute_batch(pairs, timeout_s=exchange.timeout_s, ack="queued")
+        return queued_answer()
+    results = await database.execute_batch(pairs, timeout_s=exchange.timeout_s)
+    return json_answer(batch_answer(results), status=201)
 
 
 def _address_of(key: Key | None, sent: dict[str, Any], rowid: int | None) -> bytes | None:
@@ -126,10 +127,25 @@ def _address_of(key: Key | None, sent: dict[str, Any], rowid: int | None) -> byt
 
 async def _one_row(exchange: Exchange, sql: str, params: tuple[Any, ...]) -> AnyAnswer:
     database = exchange.services.databases.get(exchange.path["db"])
+    if _is_queued(exchange):
+        await database.execute(sql, params, timeout_s=exchange.timeout_s, ack="queued")
+        return queued_answer()
     done = await database.execute(sql, params, timeout_s=exchange.timeout_s)
     if done.changes == 0:
         raise RowNotFound(f"the table {exchange.path['table']!r} has no row {exchange.path['key']!r}")
-    return json_answer(WrittenAnswer(changes=done.changes, last_insert_rowid=None))
+    return json_answer(WrittenAnswer(ack=done.ack, changes=done.changes, last_insert_rowid=None))
+
+
+def _is_queued(exchange: Exchange) -> bool:
+    """Return whether the client does not wait for the disk.
+
+    Raises:
+        InvalidParameter: `ack` is nothing that there is.
+    """
+    ack = exchange.parameter(ACK.name)
+    if ack not in {None, "durable", "queued"}:
+        raise InvalidParameter(f"{ACK.name} is {ack!r}; allowed are durable and queued")
+    return ack == "queued"
 
 
 def addressed_key(table: Table) -> Key:
@@ -158,6 +174,14 @@ def _read_only(table: Table) -> RowsReadOnly:
     return RowsReadOnly(f"{table.info.name!r} is a view; write to the tables under it")
 
 
+ACK: Final = Parameter(
+    name="ack",
+    says=(
+        "`queued` answers 202 as soon as the write waits: a crash loses it, and an error, or a row that is not there, is"
+        " told to nobody. `durable`, the default, answers once it is on disk."
+    ),
+)
+
 _PATH = "/v1/databases/{db}/tables/{table}/rows"
 _READ = (
     storage.DatabaseNotFound,
@@ -166,7 +190,7 @@ _READ = (
     storage.StorageSaturated,
     InvalidParameter,
 )
-_WRITE = (*WRITE_REFUSALS, TableNotFound, RowsReadOnly, InvalidBody, UnknownColumn)
+_WRITE = (*WRITE_REFUSALS, TableNotFound, RowsReadOnly, InvalidBody, InvalidParameter, UnknownColumn)
 
 ROW_LABEL: Final = f"GET {_PATH}/{{key}}"
 
@@ -180,7 +204,7 @@ ROUTES = (
         reads=dict[str, Any] | list[dict[str, Any]],
         answers=WrittenAnswer,
         status=201,
-        parameters=(TIMEOUT,),
+        parameters=(ACK, TIMEOUT),
         refuses=_WRITE,
     ),
     Route(
@@ -201,7 +225,7 @@ ROUTES = (
         says="Change the columns that the body names, in one row.",
         reads=dict[str, Any],
         answers=WrittenAnswer,
-        parameters=(TIMEOUT,),
+        parameters=(ACK, TIMEOUT),
         refuses=(*_WRITE, RowNotFound),
     ),
     Route(
@@ -211,7 +235,7 @@ ROUTES = (
         handle=delete_row,
         says="Delete one row.",
         answers=WrittenAnswer,
-        parameters=(TIMEOUT,),
+        parameters=(ACK, TIMEOUT),
         refuses=(*_WRITE, RowNotFound),
     ),
 )

@@ -15,6 +15,7 @@ _BLANK = re.compile(
 )  # possessive: linear in time
 _WORD = re.compile(r"[A-Za-z]*")
 _ROWS_ONLY = frozenset({"DELETE", "INSERT", "REPLACE", "SELECT", "UPDATE", "VALUES", "WITH"})
+_BUILDS_INDEX = re.compile(r"(?:CREATE\s+(?:UNIQUE\s+)?INDEX|REINDEX|ANALYZE)\b", re.IGNORECASE)
 _CACHED_CHARS = 4096
 """Longer texts are looked at each time, so that the cache stays below 4 MiB."""
 
@@ -34,6 +35,14 @@ def is_blank(sql: str) -> bool:
 def changes_rows_only(sql: str) -> bool:
     """Return whether `sql` reads or writes rows, rather than the schema or the whole file."""
     return _short_changes_rows_only(sql) if len(sql) <= _CACHED_CHARS else _changes_rows_only(sql)
+
+
+def builds_index(sql: str) -> bool:
+    """Return whether `sql` reads a whole table for the sake of an index or of the planner."""
+    if sql[:1] in "IiUuDdSsWw":  # most statements, told apart at once
+        return False
+    blank = _BLANK.match(sql)
+    return _BUILDS_INDEX.match(sql, blank.end() if blank else 0) is not None
 
 
 def _changes_rows_only(sql: str) -> bool:

@@ -79,9 +79,13 @@ async def test_without_readers_the_log_stays_far_below_its_bound(tmp_path: Path,
 
 async def test_on_the_loop_too_a_held_reader_is_ended_and_the_log_is_cut(tmp_path: Path) -> None:
     async with opened(tmp_path, "inline") as (databases, db), db.snapshot() as held:
-        with pytest.raises(ReadTooOld):
+
+        async def read_and_write() -> None:
             while await held.query_one("SELECT 1"):
                 await write_on(tmp_path, db, written_bytes=BLOB_BYTES)
+
+        with pytest.raises(ReadTooOld):
+            await read_and_write()
         assert databases.statistics().logs.ended == {"log": 1}
         longest = await write_on(tmp_path, db, written_bytes=4 * BOUND_BYTES)
         log = anyio.Path(tmp_path / "shop.db-wal")

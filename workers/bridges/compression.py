@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterable, Sequence
 
     from workers.buffers import Bytes
-    from workers.pool import OnProgress
+    from workers.requests import OnProgress
     from workers.services.compression.codecs import CodecName
     from workers.services.compression.service import CompressParams, DecompressParams, Sizes
 

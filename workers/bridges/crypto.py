@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from workers.buffers import Bytes, Input
     from workers.keys.signing import Signature
-    from workers.pool import OnProgress
+    from workers.requests import OnProgress
     from workers.services.crypto.derivation import Derivation
     from workers.services.crypto.digests import Digest
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from workers.buffers import Bytes
     from workers.keys.keyring import Keyring
-    from workers.pool import OnProgress
+    from workers.requests import OnProgress
 
 
 class FileSealingBridge(SealingBridge):

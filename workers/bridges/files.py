@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-    from workers.pool import OnProgress
+    from workers.requests import OnProgress
     from workers.services.files.hashing import Algorithm, StrongAlgorithm
     from workers.services.files.service import HashedFile, MergedFile, SplitFile
 

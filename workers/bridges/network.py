@@ -17,7 +17,7 @@ from workers.services.network import messages
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from workers.pool import OnProgress
+    from workers.requests import OnProgress
     from workers.services.network.messages import (
         Bandwidth,
         Connectivity,

@@ -31,7 +31,10 @@ def test_a_row_is_inserted_read_changed_and_deleted(base: Base) -> None:
     rows = f"{base.path}/tables/t/rows"
     client = base.house.client
     inserted = client.post(rows, json={"name": "Dee", "age": 5})
-    assert (inserted.status_code, inserted.json()) == (201, {"changes": 1, "last_insert_rowid": 4})
+    assert (inserted.status_code, inserted.json()) == (
+        201,
+        {"ack": "durable", "changes": 1, "last_insert_rowid": 4},
+    )
     address = inserted.headers["location"]
     assert address == f"{rows}/4"
     assert client.get(address).json() == {"id": 4, "name": "Dee", "age": 5}
@@ -250,3 +253,37 @@ def test_snapshots_are_bounded_and_the_last_page_makes_room(base: Base) -> None:
         assert base.get("/tables/t/rows", params={"snapshot": token}).status_code == 200
     one = base.get("/tables/t/rows", params={"snapshot": "new"})
     assert one.status_code == 200
+
+
+def test_a_queued_write_of_rows_is_answered_before_it_is_done_and_says_so(base: Base) -> None:
+    client, rows = base.house.client, f"{base.path}/tables/t/rows"
+    for answer in (
+        client.post(f"{rows}?ack=queued", json={"id": 10, "name": "J"}),
+        client.post(f"{rows}?ack=queued", json=[{"id": 11, "name": "K"}, {"id": 12, "name": "L"}]),
+        client.patch(f"{rows}/10?ack=queued", json={"name": "M"}),
+        client.delete(f"{rows}/11?ack=queued"),
+        client.delete(f"{rows}/99?ack=queued"),
+    ):
+        assert answer.status_code == 202
+        assert answer.json() == {"ack": "queued", "changes": None, "last_insert_rowid": None}
+    base.execute("UPDATE t SET age = 1 WHERE id > 9")  # comes after them
+    found = base.query("SELECT id, name FROM t WHERE id > 9", shape="arrays")["rows"]
+    assert found == [[10, "M"], [12, "L"]]
+    refused = client.post(f"{rows}?ack=soon", json={"id": 13, "name": "N"})
+    assert (refused.status_code, error_of(refused)["code"]) == (400, "invalid_parameter")
+
+
+def test_a_queued_statement_is_answered_before_it_is_done_and_only_rows_can_be(base: Base) -> None:
+    client, execute = base.house.client, f"{base.path}/execute"
+    asked = {"sql": "INSERT INTO t VALUES (20, 'X', 1)", "ack": "queued"}
+    answer = client.post(execute, json=asked)
+    assert (answer.status_code, answer.json()["ack"]) == (202, "queued")
+    several = {"statements": [{"sql": "INSERT INTO t VALUES (21, 'Y', 1)"}], "ack": "queued"}
+    assert client.post(execute, json=several).status_code == 202
+    assert client.post(execute, json={"sql": "DROP TABLE t", "ack": "queued"}).status_code == 403
+    base.execute("UPDATE t SET age = 2 WHERE id > 19")
+    assert base.query("SELECT id FROM t WHERE id > 19", shape="arrays")["rows"] == [[20], [21]]
+    name, error = "dataserver_storage_queued_failed_total", "ConstraintViolated"
+    failed = base.house.metric(name, error=error)
+    client.post(execute, json=asked)
+    base.house.until(name, failed + 1, error=error)

@@ -67,7 +67,11 @@ def test_an_answer_past_its_bound_is_refused(base: Base) -> None:
 
 
 def test_a_write_answers_what_it_changed(base: Base) -> None:
-    assert base.execute("UPDATE t SET age = 1 WHERE id < 3") == {"changes": 2, "last_insert_rowid": 0}
+    assert base.execute("UPDATE t SET age = 1 WHERE id < 3") == {
+        "ack": "durable",
+        "changes": 2,
+        "last_insert_rowid": 0,
+    }
 
 
 def test_a_write_answers_what_it_returns(base: Base) -> None:
