@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from chat.domain.account_settings import AccountSettings, PasswordCost
 from chat.domain.permissions import Rank
 from chat.domain.sending import Ack, NewMessage, Order
 from chat.domain.service import Chat, open_chat
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chat.domain.limits import ChatLimits
+    from workers import Clock
+
+CHEAP_ACCOUNTS = AccountSettings(password_cost=PasswordCost(memory_kib=64, passes=1, lanes=1))
+"""Whose passwords take a millisecond."""
 
 
 @dataclass
@@ -42,10 +47,12 @@ class ChatBench:
 
     async def user(self, name: str) -> int:
         """Make a user."""
-        made = await self.chat.tables.write_all([
-            ("new_stream", ("user", "e")),
-            ("new_user", (Earlier(0, "id"), name, name.title(), "none", None, 0)),
-        ])
+        made = await self.chat.tables.write_all(
+            [
+                ("new_stream", ("user", "e")),
+                ("new_user", (Earlier(0, "id"), name, name.title(), "none", None, 0)),
+            ]
+        )
         user_id: int = made[0].rows[0][0]
         return user_id
 
@@ -91,10 +98,18 @@ class ChatBench:
 
 
 @asynccontextmanager
-async def open_bench(path: Path, *, limits: ChatLimits | None = None) -> AsyncIterator[ChatBench]:
+async def open_bench(
+    path: Path,
+    *,
+    limits: ChatLimits | None = None,
+    accounts: AccountSettings | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[ChatBench]:
     """Open a chat with Ann, who owns a space with a room, Bob, a member, and Eve, who is in no space."""
     settings = StorageSettings(kind="thread", worker_count=1)
-    async with open_chat(path, settings, limits=limits) as chat:
+    async with open_chat(
+        path, settings, limits=limits, accounts=accounts or CHEAP_ACCOUNTS, clock=clock
+    ) as chat:
         bench = ChatBench(chat)
         bench.ann, bench.bob, bench.eve = [await bench.user(name) for name in ("ann", "bob", "eve")]
         space = await chat.spaces.create(bench.ann, bench.client_id(), name="Home")
