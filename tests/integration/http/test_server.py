@@ -6,8 +6,6 @@ import asyncio
 import json
 import re
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Literal
 
 import anyio
@@ -20,9 +18,8 @@ from dataserver.listener import SEND_BUFFER_BYTES, UNREAD_TIMEOUT_MS, open_liste
 from dataserver.loop_lag import LoopLag
 from dataserver.metrics import Metrics
 from dataserver.server import Address, serve
+from tests.support.served import SERVERS, running
 from tests.support.waiting import until
-
-SERVERS = ("uvicorn", "h2corn")
 
 
 class App:
@@ -65,29 +62,6 @@ class Hello:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
         await send({"type": "http.response.body", "body": b"hello"})
         return 5
-
-
-@asynccontextmanager
-async def running(
-    app: Any, server: Literal["uvicorn", "h2corn"]
-) -> AsyncIterator[tuple[Address, anyio.Event]]:
-    stop, ready, addresses = anyio.Event(), anyio.Event(), []
-
-    def on_ready(address: Address) -> None:
-        addresses.append(address)
-        ready.set()
-
-    async with anyio.create_task_group() as tasks:
-
-        async def run() -> None:
-            await serve(
-                app, host="127.0.0.1", port=0, server=server, on_ready=on_ready, stop=stop, drain_s=1.0
-            )
-
-        tasks.start_soon(run)
-        await ready.wait()
-        yield addresses[0], stop
-        stop.set()
 
 
 async def asked(address: Address, request: bytes) -> bytes:
