@@ -1,0 +1,90 @@
+/* The page's database: actions that wait, and what was last seen, so that the page opens without a connection.
+ * What is written here is on disk before it counts (`durability: strict`). */
+
+const NAME = 'chat';
+const VERSION = 1;
+
+function done(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+export class Store {
+  static async open() {
+    const request = indexedDB.open(NAME, VERSION);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore('actions', { keyPath: 'client_id' });
+      request.result.createObjectStore('seen');
+    };
+    const store = new Store();
+    store.database = await done(request);
+    store.database.onversionchange = () => store.database.close();
+    return store;
+  }
+
+  actions() {
+    return done(this.database.transaction('actions').objectStore('actions').getAll());
+  }
+
+  /* Let `change` see all actions and say what to put and to delete; all of that is stored, or nothing. */
+  update(change) {
+    return new Promise((resolve, reject) => {
+      const made = this.database.transaction('actions', 'readwrite', { durability: 'strict' });
+      const actions = made.objectStore('actions');
+      let said = null;
+      const read = actions.getAll();
+      read.onsuccess = () => {
+        try {
+          said = change(read.result);
+          for (const each of said.put) actions.put(each);
+          for (const each of said.gone) actions.delete(each.client_id);
+        } catch (error) {
+          reject(error);
+          made.abort();
+        }
+      };
+      made.oncomplete = () => resolve(said);
+      made.onabort = () => reject(made.error ?? new Error('the change was taken back'));
+      made.onerror = () => reject(made.error);
+    });
+  }
+
+  /* Change one action, by what is stored of it now; nothing if `change` returns null. */
+  updateOne(clientId, change) {
+    return new Promise((resolve, reject) => {
+      const made = this.database.transaction('actions', 'readwrite', { durability: 'strict' });
+      const actions = made.objectStore('actions');
+      let after = null;
+      const read = actions.get(clientId);
+      read.onsuccess = () => {
+        after = read.result ? change(read.result) : null;
+        if (after?.is_gone) actions.delete(clientId);
+        else if (after) actions.put(after);
+      };
+      made.oncomplete = () => resolve(after);
+      made.onabort = () => reject(made.error);
+      made.onerror = () => reject(made.error);
+    });
+  }
+
+  seen(key) {
+    return done(this.database.transaction('seen').objectStore('seen').get(key));
+  }
+
+  /* What was seen is kept as well as it goes: it can be read from the server again. */
+  async keep(key, value) {
+    try {
+      await done(this.database.transaction('seen', 'readwrite').objectStore('seen').put(value, key));
+    } catch (error) {
+      console.info('not kept for later', key, error.name);
+    }
+  }
+
+  async forget() {
+    const made = this.database.transaction(['actions', 'seen'], 'readwrite');
+    made.objectStore('actions').clear();
+    await done(made.objectStore('seen').clear());
+  }
+}
