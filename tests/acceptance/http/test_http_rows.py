@@ -156,7 +156,7 @@ def test_filters_and_order_select_and_sort(parameters: dict[str, str], ids: list
 def test_pages_together_are_the_whole_table_in_its_order(order: str | None, limit: int, base: Base) -> None:
     base.execute("CREATE TABLE p (id INTEGER PRIMARY KEY, n REAL, s TEXT)")
     base.execute(
-        "WITH RECURSIVE i(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM i WHERE x < 60) INSERT INTO p "
+        "WITH RECURSIVE i(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM i WHERE x < 30) INSERT INTO p "
         "SELECT x, CASE x % 7 WHEN 0 THEN NULL WHEN 1 THEN 9e999 WHEN 2 THEN -9e999 ELSE x % 5 + 0.1 END, "
         "CASE x % 4 WHEN 0 THEN NULL WHEN 1 THEN CAST(x'ff41' AS TEXT) ELSE 'x' || x % 3 END FROM i"
     )
