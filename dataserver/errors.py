@@ -70,6 +70,8 @@ ANSWERS: dict[type[BaseException], Answering] = {
     refusals.TableNotFound: Answering(404, "permanent", "table_not_found"),
     refusals.RowNotFound: Answering(404, "permanent", "row_not_found"),
     refusals.RowsReadOnly: Answering(403, "permanent", "rows_read_only"),
+    refusals.BadImportLine: Answering(400, "permanent", "bad_line"),
+    refusals.ImportBrokenOff: Answering(500, "unknown", "import_broken_off", "warning"),
     refusals.TokenNotFound: Answering(404, "permanent", "token_not_found"),
     refusals.TooManyTokens: Answering(409, "conflict", "too_many_tokens"),
     refusals.TooManyConnections: Answering(503, "transient", "too_many_connections", "info"),

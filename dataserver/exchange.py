@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
@@ -42,6 +42,8 @@ _JSON_TYPE: Final = b"application/json"
 _UNSAID_TYPE: Final = b"application/x-www-form-urlencoded"
 """What curl says of a body whose type nobody named. No page can misuse it: a browser sends no token by itself."""
 _MAX_DIGITS: Final = 12
+_BETWEEN_PIECES_S: Final = 3_600.0
+"""How long a handler may be busy with one piece of a body; storage's deadlines come long before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class ServerState:
     routes: tuple[Route, ...]
     draining: bool = False
     """Whether it stops: `/readyz` answers 503, everything else goes on."""
+    imports_count: int = 0
+    """How many imports run."""
 
 
 class Exchange:
@@ -166,6 +170,15 @@ class Exchange:
             BodyTooLarge: It is longer than the limit; the rest is not read.
         """
         return await whole_body(self.visit, self.headers, self.services)
+
+    def body_stream(self, *, most_bytes: int) -> AsyncGenerator[bytes]:
+        """Return the request's body as it arrives.
+
+        Raises:
+            BodyTooLarge: It is, or says that it is, longer than `most_bytes`.
+            InvalidBody: The client left before it had sent all of it.
+        """
+        return _streamed_body(self.visit, self.headers, self.services, most_bytes)
 
     async def json(self, decoder: msgspec.json.Decoder[_T]) -> _T:
         """Return the request's body as the decoder's type.
@@ -264,7 +277,7 @@ async def whole_body(visit: Visit, headers: Mapping[bytes, bytes], services: Ser
     limits = services.limits
     declared = headers.get(b"content-length")
     if declared is not None and _exceeds(declared, limits.max_body_bytes):
-        raise _too_large(limits)
+        raise _too_large(limits.max_body_bytes)
     services.departures.expect_body(visit, limits.body_timeout_s)
     message = await visit.receive()
     body: bytes | bytearray = message.get("body", b"")
@@ -277,15 +290,39 @@ async def whole_body(visit: Visit, headers: Mapping[bytes, bytes], services: Ser
         raise InvalidBody("the body ended early")
     services.departures.body_came(visit)
     if len(body) > limits.max_body_bytes:
-        raise _too_large(limits)
+        raise _too_large(limits.max_body_bytes)
     return bytes(body)
+
+
+async def _streamed_body(
+    visit: Visit, headers: Mapping[bytes, bytes], services: Services, most_bytes: int
+) -> AsyncGenerator[bytes]:
+    departures, limits = services.departures, services.limits
+    if _exceeds(headers.get(b"content-length", b"0"), most_bytes):
+        raise _too_large(most_bytes)
+    came_bytes, is_more = 0, True
+    while is_more:
+        departures.expect_body(visit, limits.body_timeout_s)
+        message = await visit.receive()
+        departures.expect_body(
+            visit, _BETWEEN_PIECES_S
+        )  # the rest of the body is still ours alone to receive
+        if message["type"] == "http.disconnect":
+            raise InvalidBody("the body ended early")
+        piece: bytes = message.get("body", b"")
+        is_more = message.get("more_body", False)
+        came_bytes += len(piece)
+        if came_bytes > most_bytes:
+            raise _too_large(most_bytes)
+        if not is_more:
+            departures.body_came(visit)
+        if piece:
+            yield piece
 
 
 def _exceeds(declared: bytes, most: int) -> bool:
     return declared.isdigit() and (len(declared) > _MAX_DIGITS or int(declared) > most)
 
 
-def _too_large(limits: HttpLimits) -> BodyTooLarge:
-    return BodyTooLarge(
-        f"the body is longer than {limits.max_body_bytes} bytes", limit_bytes=limits.max_body_bytes
-    )
+def _too_large(most_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is longer than {most_bytes} bytes", limit_bytes=most_bytes)

@@ -15,8 +15,12 @@ class HttpLimits:
 
     max_body_bytes: int = 8 * 1024 * 1024
     """The largest request body; more is answered 413 while it still arrives."""
+    max_import_bytes: int = 1024 * 1024 * 1024
+    """The largest import; one that is to be stored whole or not at all is laid aside on the disk before."""
+    max_imports_count: int = 8
+    """Imports at one time; the next is told to come again. Each holds up to 16 MiB."""
     body_timeout_s: float = 30.0
-    """How long a request body may take to arrive; then 408."""
+    """How long a request body, or the next piece of an import, may take to arrive; then 408."""
     max_timeout_s: float = 300.0
     """The latest deadline a request may name, a later one is cut to this; one that names none gets storage's own."""
     default_page_count: int = 50

@@ -111,6 +111,11 @@ def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
             "required": True,
             "content": {JSON.decode(): {"schema": schema_of[_name(route.reads)]}},
         }
+    elif route.reads_media:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {media.decode(): {"schema": {"type": "string"}} for media in route.reads_media},
+        }
     return operation
 
 

@@ -17,6 +17,8 @@ Refusal                     the root: the request was not carried out, and the t
 ├── TableNotFound           the database has no such table or view
 ├── RowNotFound             the table has no row under this key
 ├── RowsReadOnly            a view, or a table without a key: rows cannot be written one by one
+├── BadImportLine           a line of an import is bad, and nothing of it was kept
+├── ImportBrokenOff         an import failed in the middle, and what was stored before stays
 ├── TokenNotFound           no such token to revoke
 ├── TooManyTokens           the server keeps as many tokens as it may
 ├── TooManyConnections      as many clients are connected as may be
@@ -98,6 +100,14 @@ class RowNotFound(Refusal):
 
 class RowsReadOnly(Refusal):
     """Rows of a view cannot be written; write to the tables under it."""
+
+
+class BadImportLine(Refusal):
+    """A line of an import is bad, and nothing was imported: mend the line in `details`, or let bad ones be skipped."""
+
+
+class ImportBrokenOff(Refusal):
+    """An import failed in the middle: `details` says how many lines are done; go on behind them."""
 
 
 class TokenNotFound(Refusal):

@@ -38,6 +38,8 @@ class Route:
     """What it does, in one sentence."""
     reads: Any = None
     """The type of the body; None where no body is read."""
+    reads_media: tuple[bytes, ...] = ()
+    """What the body may be, where it is a stream rather than JSON of one type."""
     answers: Any = None
     """The type of the answer's body, where it is JSON of one type."""
     media: tuple[bytes, ...] = (JSON,)

@@ -230,10 +230,22 @@ SETTINGS: tuple[Setting, ...] = (
         "the largest request body; more is answered 413",
     ),
     _setting(
+        "http.max_import_bytes",
+        "DATASERVER_MAX_IMPORT_BYTES",
+        Whole(1_024, 1_048_576 * _MIB),
+        "the largest import; one that is stored whole or not at all is laid aside on the disk before",
+    ),
+    _setting(
+        "http.max_imports_count",
+        "DATASERVER_MAX_IMPORTS_COUNT",
+        Whole(1, 1_000),
+        "how many imports may run at one time; the next is answered 503 with Retry-After",
+    ),
+    _setting(
         "http.body_timeout_s",
         "DATASERVER_BODY_TIMEOUT_S",
         Seconds(3_600.0),
-        "how long a request body may take to arrive",
+        "how long a request body, or the next piece of an import, may take to arrive",
     ),
     _setting(
         "http.max_timeout_s",

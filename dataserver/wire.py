@@ -62,6 +62,29 @@ class WrittenAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """One for each of several statements, in their order."""
 
 
+class BadLineAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of an import that was not stored."""
+
+    line: int
+    """From 1; the header of a CSV counts."""
+    reason: str
+
+
+class ImportAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an import has come; with `done`, what it stored is on disk and this is all."""
+
+    rows: int
+    """Rows that were stored."""
+    failed: int
+    """Lines that were bad and passed over."""
+    errors: list[BadLineAnswer]
+    """The first of those."""
+    lines: int
+    """Lines that were read."""
+    bytes: int
+    done: bool
+
+
 class ExportRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A statement that reads, for an answer of any size."""
 

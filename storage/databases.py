@@ -61,6 +61,11 @@ class Databases:
         self._held = {name: self._database(name) for name in names}
         self._reserved: set[str] = set()
 
+    @property
+    def folder(self) -> Path:
+        """Where the files lie."""
+        return self._folder
+
     def names(self) -> list[str]:
         """Return the names in order."""
         return sorted(self._held)

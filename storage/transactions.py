@@ -23,6 +23,7 @@ from storage.errors import (
     WriteOutcomeUnknown,
     WriteTimedOut,
 )
+from storage.function_names import name_of
 from storage.parameters import bound
 from storage.pool_errors import UNENCODABLE, failed_write, refused_parameters
 from storage.row_values import T, told_rows
@@ -30,7 +31,7 @@ from storage.written import Written, written
 from workers import WorkersError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from workers import Pool, Session
 
@@ -177,6 +178,17 @@ class Transaction:
         result = await self._call("execute", [sql, bound(params)], timeout_s)
         columns, rows = result[2:] if len(result) > 2 else ([], [])  # noqa: PLR2004 - changes and rowid come first
         return told_rows(columns, rows, into)
+
+    async def run(self, function: Callable[..., Any], *args: Any, timeout_s: float | None = None) -> Any:
+        """Have the writer run `function(transaction, *args)` in the transaction, and return its result.
+
+        As `Database.write`, but that it runs once; if it raises, nothing of it is left and the transaction goes on.
+
+        Raises:
+            ValueError, PortableError: As `Database.write`.
+            TransactionLost, StorageError: As `execute`.
+        """
+        return await self._call("function", [name_of(function), list(args)], timeout_s)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -136,11 +136,13 @@ class Writing(Following):
         return await self._write("function", sent, timeout_s)
 
     @asynccontextmanager
-    async def transaction(self, *, timeout_s: float | None = None) -> AsyncIterator[Transaction]:
+    async def transaction(
+        self, *, timeout_s: float | None = None, lease_s: float | None = None
+    ) -> AsyncIterator[Transaction]:
         """Hold a transaction open while this is entered; it is committed on leaving, and rolled back by an exception.
 
-        Others who write this database wait meanwhile, for `transaction_lease_s` at most: then the first of them ends
-        it. `Database.write` and `execute_batch` do without all that. `timeout_s` is for the wait until it begins, and
+        Others who write this database wait meanwhile, for `lease_s` (if it is not given, `transaction_lease_s` of the
+        settings) at most: then the first of them ends it. `Database.write` and `execute_batch` do without all that. `timeout_s` is for the wait until it begins, and
         for each call; what was committed is on disk when this is left.
 
         Raises:
@@ -155,7 +157,7 @@ class Writing(Following):
                 self._writers,
                 self._gate,
                 self._path,
-                lease_s=self._settings.transaction_lease_s,
+                lease_s=self._settings.transaction_lease_s if lease_s is None else lease_s,
                 timeout_s=limit_s,
             ) as transaction:
                 yield transaction

@@ -23,13 +23,18 @@ class _Feed:
         self._lines = lines
         self._given_back: deque[Line] = deque()
         self.taken: list[Line] = []
+        self.is_at_end = False
+        """Whether more was asked for than there is, since the record began."""
         self._taken_bytes = 0
 
     def __iter__(self) -> _Feed:
         return self
 
     def __next__(self) -> str:
-        line = self._given_back.popleft() if self._given_back else next(self._lines)
+        line = self._given_back.popleft() if self._given_back else next(self._lines, None)
+        if line is None:
+            self.is_at_end = True
+            raise StopIteration
         self.taken.append(line)
         self._taken_bytes += len(line.content)
         if line.is_too_long or self._taken_bytes > MAX_RECORD_BYTES:
@@ -39,6 +44,7 @@ class _Feed:
     def begin(self) -> None:
         """Forget the lines of the last record."""
         self.taken = []
+        self.is_at_end = False
         self._taken_bytes = 0
 
     def give_back(self) -> Line:
@@ -67,8 +73,9 @@ def read_csv_rows(
         except StopIteration:
             return
         except (csv.Error, UnicodeDecodeError) as error:
+            is_cut_off = feed.is_at_end
             first = feed.give_back()
-            yield BadRecord(f"not CSV: {error}", first.number, first.after)
+            yield BadRecord(f"not CSV: {error}", first.number, first.after, is_cut_off)
             continue
         number, after = feed.taken[0].number, feed.taken[-1].after
         if len(fields) == len(names):

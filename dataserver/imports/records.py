@@ -44,3 +44,5 @@ class BadRecord(msgspec.Struct, frozen=True):
     reason: str
     line_number: int
     after: Position
+    is_cut_off: bool = False
+    """The stream ended inside of it; with more of the stream it might be a good one."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from operator import length_hint
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import apsw
 import msgspec
 
-from storage.errors import NotAllowed, ParameterMismatch, TransactionLost
+from storage.errors import ConstraintViolated, NotAllowed, ParameterMismatch, TransactionLost
 from storage.parameters import bound
 from storage.sqlite.errors import translation
 from storage.sqlite.statements import changes_rows_only
@@ -22,7 +23,10 @@ from storage.sqlite.statements import changes_rows_only
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from storage.errors import StorageError
     from storage.sqlite.writer_connection import WriterConnection
+
+T = TypeVar("T")
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -72,15 +76,43 @@ class WriteTransaction:
         rows = self.query(sql, params)
         return rows[0] if rows else None
 
+    def execute_each(
+        self, sql: str, rows: Sequence[Sequence[Any]], on_refused: Callable[[int, StorageError], None]
+    ) -> int:
+        """Run one statement that changes rows for each of `rows`; return how many of them were not refused.
+
+        One that a rule of the schema refuses, or whose values are none that SQLite stores, is told to `on_refused` by its
+        place in `rows` (a list or tuple) and leaves nothing; the others go on, unless that raises.
+
+        Raises:
+            StorageError, apsw.Error: As `execute`; what was run before stays a part of the transaction.
+        """
+        waiting = iter(rows)
+        refused_count = 0
+        while length_hint(waiting):
+            try:
+                self.execute(sql, next(waiting))  # looks at the text
+                self._guarded(lambda: self._file.statements.execute_each(sql, waiting))
+            except (ConstraintViolated, ParameterMismatch) as error:
+                if self.is_lost:
+                    raise
+                refused_count += 1
+                on_refused(len(rows) - length_hint(waiting) - 1, error)
+        return len(rows) - refused_count
+
     def _run(self, sql: str, params: Sequence[Any] | Mapping[str, Any]) -> list[Any]:
-        if self.is_lost:
-            raise TransactionLost("a statement before this one ended the transaction")
         if not changes_rows_only(sql):
             raise NotAllowed("a function changes rows only; the schema is the business of migrations")
+        return self._guarded(lambda: self._file.statements.execute(sql, bound(params)))
+
+    def _guarded(self, act: Callable[[], T]) -> T:
+        """Do `act`, and notice whether the transaction is still there."""
+        if self.is_lost:
+            raise TransactionLost("a statement before this one ended the transaction")
         self._file.watch.require_time()
         try:
-            return self._file.statements.execute(sql, bound(params))
-        except apsw.ConstraintError as error:
+            return act()
+        except (apsw.ConstraintError, apsw.MismatchError) as error:
             raise translation(error) or error from error
         finally:
             self.is_lost = not self._file.connection.in_transaction

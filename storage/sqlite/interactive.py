@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from storage.errors import TransactionLost
+from storage.sqlite import functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +27,9 @@ class Interactive:
     """The open transactions of one writing worker, by the path of their file.
 
     Methods and their parameters, after `path` and the transaction's `number`: `transaction_begin`, `transaction_commit`
-    and `transaction_roll_back` have no more, `transaction_execute` has `sql, params`, and `transaction_mark`,
-    `transaction_keep` and `transaction_undo` have the `depth` of a savepoint.
+    and `transaction_roll_back` have no more, `transaction_execute` has `sql, params`, `transaction_function` the name of
+    a function and its `args`, and `transaction_mark`, `transaction_keep` and `transaction_undo` have the `depth` of a
+    savepoint.
     """
 
     def __init__(self, file_at: Callable[[str], WriterConnection]) -> None:
@@ -36,6 +38,7 @@ class Interactive:
         self.methods: dict[str, Callable[[Call], Any]] = {
             "transaction_begin": self._begin,
             "transaction_execute": self._execute,
+            "transaction_function": self._function,
             "transaction_mark": self._mark,
             "transaction_keep": self._keep,
             "transaction_undo": self._undo,
@@ -59,13 +62,23 @@ class Interactive:
     def _execute(self, call: Call) -> list[Any]:
         path, number, sql, params = call.params
         file = self._of(path, number)
+        outcome: list[Any] = self._kept_whole(call, file, lambda: file.statements.execute(sql, params))
+        return outcome
+
+    def _function(self, call: Call) -> Any:
+        path, number, name, args = call.params
+        file = self._of(path, number)
+        return self._kept_whole(call, file, lambda: functions.run(file, name, args))
+
+    def _kept_whole(self, call: Call, file: WriterConnection, act: Callable[[], Any]) -> Any:
+        """Do `act` inside the transaction on `file`; if it fails, nothing of it is left and the transaction goes on."""
         file.watch.begin(call.deadline)
         file.run_own("SAVEPOINT statement")
         try:
-            result = file.statements.execute(sql, params)
+            result = act()
         except Exception as error:
             if not self._undone(file, "statement"):
-                self.end(path)
+                self.end(call.params[0])
                 raise TransactionLost(f"{_GONE}: a statement ended it") from error
             raise
         file.run_own("RELEASE statement")

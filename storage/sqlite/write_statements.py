@@ -15,7 +15,7 @@ from storage.sqlite.statements import changes_rows_only, is_blank
 from storage.sqlite.write_rules import require_one_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from storage.sqlite.write_rules import WriteAuthorizer
 
@@ -69,6 +69,21 @@ class WriteStatements:
         if rows is None:
             return [changes, connection.last_insert_rowid()]
         return [changes, connection.last_insert_rowid(), list(columns), rows]
+
+    def execute_each(self, sql: str, rows: Iterator[Sequence[Any]]) -> None:
+        """Run one statement for each of `rows`, which returns nothing; `execute` has run the same text before.
+
+        Raises:
+            apsw.Error, StorageError: The statement for the row that `rows` gave last failed; those before it stay.
+        """
+        self.running = sql
+        self._returns_rows = False
+        try:
+            self._cursor.executemany(sql, rows)
+        except _WRONG_PARAMETERS as error:
+            raise ParameterMismatch(_complaint(error)) from error
+        finally:
+            self._total_changes = self._connection.total_changes()
 
     def left_nothing(self) -> bool:
         """Return whether the statement that has just failed left the transaction as it was before.

@@ -54,7 +54,10 @@ LONE_STATEMENTS_COUNT = 500
 """A request of more has no company."""
 _BESIDE_TRANSACTIONS = frozenset(
     {"statistics", "logs"}
-    | {f"transaction_{step}" for step in ("execute", "mark", "keep", "undo", "commit", "roll_back")}
+    | {
+        f"transaction_{step}"
+        for step in ("execute", "function", "mark", "keep", "undo", "commit", "roll_back")
+    }
 )
 """What does not end the transaction that is open on the file."""
 

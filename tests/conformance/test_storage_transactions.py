@@ -105,6 +105,27 @@ async def test_what_a_transaction_wrote_is_seen_inside_it_at_once_and_outside_on
     assert await names(db) == ["lamp"]
 
 
+async def test_a_function_runs_inside_a_transaction_that_goes_on_when_it_fails(db: Database) -> None:
+    async with db.transaction() as held:
+        await add(held, "lamp")
+        assert await held.run(functions.take_next_name, "chair") == "chair 1"
+        with pytest.raises(functions.OutOfStock):
+            await held.run(functions.refuse, "table")
+        assert await names(held) == ["lamp", "chair 1"]
+        assert await names(db) == []
+    assert await names(db) == ["lamp", "chair 1"]
+
+
+async def test_of_many_rows_those_that_a_rule_refuses_are_told_by_their_place(db: Database) -> None:
+    sent = ["a", "b", "a", "c", None, None, "d", "b"]
+    assert await db.write(functions.add_each, sent) == [
+        4,
+        [[place, "ConstraintViolated"] for place in (2, 4, 5, 7)],
+    ]
+    assert await names(db) == ["a", "b", "c", "d"]
+    assert await db.write(functions.add_each, []) == [0, []]
+
+
 class Item(msgspec.Struct):
     name: str
 

@@ -66,3 +66,11 @@ def add_many(held: WriteTransaction, count: int) -> int:
     for number in range(count):
         held.execute(INSERT, [f"item {number}"])
     return count
+
+
+def add_each(held: WriteTransaction, names: list[str | None]) -> list[Any]:
+    refused: list[list[Any]] = []
+    added = held.execute_each(
+        INSERT, [[name] for name in names], lambda place, error: refused.append([place, type(error).__name__])
+    )
+    return [added, refused]
