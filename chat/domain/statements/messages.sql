@@ -10,8 +10,8 @@ WHERE id = ?2 OR (sender_id = ?1 AND client_id = ?3) LIMIT 1;
 UPDATE message
 SET content = ?3, edited_at_ms = ?4, changed_by = ?2,
     mentions = (SELECT nullif(json_group_array(CAST(member.user_id AS TEXT)), '[]')
-                FROM json_each(coalesce(?5, '[]')) AS named JOIN room ON room.id = message.room_id
-                     JOIN member ON member.space_id = room.space_id AND member.user_id = named.value)
+                FROM json_each(coalesce(?5, '[]')) AS named CROSS JOIN room ON room.id = message.room_id
+                     CROSS JOIN member ON member.space_id = room.space_id AND member.user_id = named.value)
 WHERE id = ?1 AND sender_id = ?2 AND deleted_at_ms IS NULL AND content IS NOT ?3
   AND (SELECT count(*) FROM message_edit WHERE message_id = ?1) < ?6
   AND EXISTS (SELECT 1 FROM room JOIN member ON member.space_id = room.space_id AND member.user_id = ?2

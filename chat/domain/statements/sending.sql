@@ -9,7 +9,7 @@ SELECT room.id, stream.last_seq + 1, ?2, ?3, ?4, ?5, ?6,
        CASE WHEN ?7 IS NOT NULL THEN
            (SELECT nullif(json_group_array(CAST(named_member.user_id AS TEXT)), '[]')
             FROM json_each(?7) AS named
-                 JOIN member AS named_member ON named_member.space_id = room.space_id AND named_member.user_id = named.value) END,
+                 CROSS JOIN member AS named_member ON named_member.space_id = room.space_id AND named_member.user_id = named.value) END,
        ?8
 FROM room JOIN stream ON stream.id = room.id
      JOIN member ON member.space_id = room.space_id AND member.user_id = ?2
