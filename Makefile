@@ -57,3 +57,4 @@ long: .venv/.dev ## what takes minutes: the tools from end to end
 
 clean: ## remove what the targets made
 	rm -rf .venv .benchmarks .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .demo loadtests/report
+	find . -name __pycache__ -prune -exec rm -rf {} +
