@@ -107,7 +107,7 @@ class Devices:
                             now_ms,
                         ),
                     ),
-                    ("end_oldest_devices", (user_id, self._settings.max_devices_per_user)),
+                    ("end_oldest_devices", (user_id, self._settings.max_devices_per_user - 1)),
                 ]
             )
             if not made.rows:
@@ -141,8 +141,9 @@ class Devices:
             if verdict == "end":
                 await self._end(user_id, [("end_device", (user_id, device_id))], "token_reused")
                 raise UnknownSession("the refresh token was used before; the session has ended, log in")
-            issued = self._book.issued(device_id) if verdict == "again" else None
-            if issued is not None:
+            if verdict == "renew":
+                self._book.confirm(device_id)
+            elif (issued := self._book.issued(device_id)) is not None:
                 return issued
             session = Session(user_id=user_id, device_id=device_id, name=name, server_role=server_role)
             return await self._renewed(session, token, present, shown.own)

@@ -124,6 +124,12 @@ class SessionBook:
         self._by_device[session.device_id] = held
         self._by_user.setdefault(session.user_id, set()).add(session.device_id)
 
+    def confirm(self, device_id: int) -> None:
+        """Note that the device has its present tokens."""
+        held = self._by_device.get(device_id)
+        if held is not None and not held.is_used:
+            self._use(held)
+
     def is_used(self, device_id: int) -> bool:
         """Tell whether the device is known to have its present tokens."""
         held = self._by_device.get(device_id)

@@ -41,10 +41,11 @@ SELECT id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9 FROM user WHERE id = ?1 AND password_h
 RETURNING id;
 
 -- name: end_oldest_devices
--- All but those of a user that were seen last, and never the newest. ?1 user, ?2 how many stay
+-- All but the newest, and of the others those that were seen last. ?1 user, ?2 how many others stay
 DELETE FROM device
 WHERE user_id = ?1 AND id < (SELECT max(id) FROM device WHERE user_id = ?1)
-  AND id NOT IN (SELECT id FROM device WHERE user_id = ?1 ORDER BY seen_at_ms DESC, id DESC LIMIT ?2)
+  AND id NOT IN (SELECT id FROM device WHERE user_id = ?1 AND id < (SELECT max(id) FROM device WHERE user_id = ?1)
+                 ORDER BY seen_at_ms DESC, id DESC LIMIT ?2)
 RETURNING id;
 
 -- name: device_of_family

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -69,6 +69,13 @@ class BookMachine(RuleBasedStateMachine):
                 self.used[device_id] = True
 
     @rule(device_id=st.sampled_from(DEVICES))
+    def confirm(self, device_id: int) -> None:
+        self.book.confirm(device_id)
+        if device_id in self.good:
+            self.good[device_id] = self.good[device_id][-1:]
+            self.used[device_id] = True
+
+    @rule(device_id=st.sampled_from(DEVICES))
     def drop(self, device_id: int) -> None:
         self.book.drop(device_id)
         self.good.pop(device_id, None)
@@ -99,6 +106,7 @@ class BookMachine(RuleBasedStateMachine):
 
 
 TestBook = BookMachine.TestCase
+TestBook.settings = settings(max_examples=40, stateful_step_count=30)
 
 
 @given(st.integers(0, 2 * HOUR_MS))
