@@ -6,9 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tests.benchmarks.bench import compare, interleaved
+from tests.benchmarks.bulk import by_apsw, by_import, made_rows
 from tests.benchmarks.ratios import Bound
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from tests.benchmarks.bench import Bench
@@ -47,3 +50,35 @@ def test_durable_writes(bench: Bench, benchmark: BenchmarkFixture) -> None:
                         goal=Bound(limit=5) if judged else None,
                     )
                 )
+
+
+def test_bulk_inserts(bench: Bench, benchmark: BenchmarkFixture, tmp_path: Path) -> None:
+    content = made_rows(bench.sizes.item_count)
+    ways = {"whole": True, "line by line": False}
+    figures = interleaved(
+        benchmark,
+        {
+            **{
+                what: partial(by_import, content, tmp_path / "ours.db", is_whole=is_whole)
+                for what, is_whole in ways.items()
+            },
+            "apsw": partial(by_apsw, content, tmp_path / "apsw.db"),
+        },
+        count=bench.sizes.round_count,
+    )
+    for what in ways:
+        bench.add(
+            compare(
+                figures,
+                group="NDJSON into a table with an index, rows of five columns",
+                what=f"{len(content.splitlines()):,} rows, {what}",
+                ours=what,
+                peer="apsw",
+                peer_name="apsw on the loop: msgspec, executemany, one commit",
+                key="per_s",
+                unit="/s",
+                floor=Bound(limit=0.5),
+                goal=Bound(limit=0.8),
+                note="goal: 300,000 rows/s",
+            )
+        )
