@@ -29,7 +29,7 @@ A failure that is stored is a `Failure`, a value; `Failure.of` makes one of a `D
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -95,7 +95,8 @@ class NotAQueue(QueueError):
 class DeliveryError(ChatError):
     """One try to deliver an action failed; handlers raise a member of this tree, never this class itself.
 
-    `code` is the server's own name for what happened and `status` its HTTP status, where there is one.
+    `code` is the server's own name for what happened and `status` its HTTP status, where there is one; `details` is
+    what else it said, for a handler that can do something about it.
     """
 
     kind: FailureKind = "transient"
@@ -104,6 +105,7 @@ class DeliveryError(ChatError):
         super().__init__(message or code or self.kind)
         self.code = code or self.kind
         self.status = status
+        self.details: dict[str, Any] = {}
 
 
 class Unreachable(DeliveryError):

@@ -13,8 +13,8 @@ import msgspec
 
 from chat.domain.acting import USER, Act
 from chat.domain.refusals import InvalidValue, VersionConflict
-from chat.domain.signing_keys import as_bytes, as_text
-from chat.sync.sealing import signed_bytes
+from chat.domain.signing_keys import as_bytes
+from chat.sync.sealing import as_text, signed_bytes
 from storage import Earlier
 from workers import SignatureInvalid
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Final
 
 from chat.domain.acting import USER, Act
 from chat.domain.refusals import InvalidValue, LimitReached, NotFound
+from chat.sync.sealing import as_text
 from storage import Earlier
 
 if TYPE_CHECKING:
@@ -101,11 +102,6 @@ def as_bytes(text: str, field: str) -> bytes:
         return b64decode(text, validate=True)
     except ValueError as error:
         raise InvalidValue(f"{field} is no base64", field=field) from error
-
-
-def as_text(data: bytes) -> str:
-    """Return `data` in base64, as it is stored."""
-    return b64encode(data).decode()
 
 
 def _told(user_id: int, now_ms: int) -> Step:

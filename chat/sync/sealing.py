@@ -93,10 +93,10 @@ class SettingsSeal:
         )
         return SealedSettings(
             version=version,
-            ciphertext=_text(ciphertext),
+            ciphertext=as_text(ciphertext),
             algorithm=self._signing_key.algorithm,
-            public_key=_text(self._signing_key.public),
-            signature=_text(signature),
+            public_key=as_text(self._signing_key.public),
+            signature=as_text(signature),
         )
 
     async def opened(self, sealed: SealedSettings) -> SettingsDocument:
@@ -122,5 +122,6 @@ class SettingsSeal:
         return row_context(_SEALED, self._account)
 
 
-def _text(data: bytes) -> str:
+def as_text(data: bytes) -> str:
+    """Return `data` in base64."""
     return b64encode(data).decode()
