@@ -24,6 +24,7 @@ from dataserver.hot.query import Query
 from dataserver.limits import HttpLimits
 from dataserver.loop_lag import LoopLag
 from dataserver.metrics import Metrics
+from dataserver.recent_errors import RecentErrors
 from dataserver.refusals import MethodNotAllowed, RouteNotFound
 from dataserver.routes import ROUTES
 from dataserver.routes.pages import LABEL as PAGE_LABEL
@@ -34,6 +35,7 @@ from dataserver.socket.hub import Hub
 from dataserver.socket.limits import SocketLimits
 from dataserver.socket.sockets import PATH as SOCKET_PATH
 from dataserver.socket.sockets import Sockets, refuse
+from dataserver.vital_counts import vitals_of
 from workers import SystemClock
 
 if TYPE_CHECKING:
@@ -90,8 +92,13 @@ class Application:
     ) -> None:
         self._departures = Departures()
         self._metrics = metrics
-        self._state = ServerState(routes=ROUTES)
+        self._state = ServerState(routes=ROUTES, started_at=SystemClock().monotonic())
         self._hub = Hub(sockets)
+        clock = SystemClock()
+        errors = RecentErrors(clock)
+        self._vitals = vitals_of(
+            metrics=metrics, databases=databases, departures=self._departures, hub=self._hub, clock=clock
+        )
         self._sockets = None if chat is None else Sockets(chat, self._hub, chat.accounts.authenticate)
         if chat is not None:
             chat.feed.listen_everywhere(self._hub)
@@ -101,21 +108,25 @@ class Application:
             tokens=tokens,
             metrics=metrics,
             limits=limits,
-            schemas=Schemas(databases, SystemClock()),
-            snapshots=HeldSnapshots(SystemClock()),
+            schemas=Schemas(databases, clock),
+            snapshots=HeldSnapshots(clock),
             backups=backups,
             opened_chat=chat,
             departures=self._departures,
             state=self._state,
             hub=self._hub,
+            vitals=self._vitals,
+            errors=errors,
         )
+        if chat is not None:
+            tokens.accept_sessions(chat.accounts.authenticate)
         metrics.observe(
             report=databases.report,
             open_count=lambda: self._departures.open_count,
             departed_count=lambda: self._departures.departed_count,
             hub=self._hub,
         )
-        self._front = Front(self._departures, metrics)
+        self._front = Front(self._departures, metrics, errors)
         self._point_read = PointRead(self._services)
         self._page_read = PageRead(self._services)
         self._query = Query(self._services)
@@ -167,10 +178,12 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._metrics.lag.start()
+                self._vitals.start()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self._departures.close()
                 self._hub.close()
+                self._vitals.close()
                 self._metrics.lag.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -203,9 +216,11 @@ class _Resource:
     async def _handle(self, visit: Visit, scope: Scope, route: Route | None) -> AnyAnswer:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         principal, session = None, None
-        if route is not None and route.role == "user":
+        if route is None:
+            self._services.tokens.recognise(headers.get(b"authorization"))
+        elif route.role == "user":
             session = self._services.chat.accounts.authenticate(headers.get(b"authorization"))
-        elif route is None or route.role is not None:
+        elif route.role is not None:
             principal = self._services.tokens.authenticate(headers.get(b"authorization"))
         if route is None:
             if not self._methods:

@@ -96,6 +96,7 @@ ANSWERS: dict[type[BaseException], Answering] = {
     storage.NotReadOnly: Answering(403, "permanent", "not_read_only"),
     storage.NotAllowed: Answering(403, "permanent", "not_allowed"),
     storage.ParameterMismatch: Answering(400, "permanent", "parameter_mismatch"),
+    storage.NothingEarlier: Answering(400, "permanent", "nothing_earlier"),
     storage.ConstraintViolated: Answering(409, "conflict", "constraint_violated"),
     storage.ResultTooLarge: Answering(413, "permanent", "result_too_large"),
     storage.StorageSaturated: Answering(503, "transient", "queue_full"),

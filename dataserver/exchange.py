@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from dataserver.held_snapshots import HeldSnapshots
     from dataserver.limits import HttpLimits
     from dataserver.metrics import Metrics
+    from dataserver.recent_errors import RecentErrors
     from dataserver.route import Route
     from dataserver.schemas import Schemas, Table
     from dataserver.socket.hub import Hub
+    from dataserver.vitals import Vitals
     from storage import BackupFolder, Databases
 
 TIMEOUT_HEADER: Final = b"request-timeout-ms"
@@ -60,6 +62,8 @@ class Services:
     departures: Departures
     state: ServerState
     hub: Hub
+    vitals: Vitals
+    errors: RecentErrors
     opened_chat: Chat | None = None
 
     @property
@@ -79,6 +83,8 @@ class ServerState:
     """What changes while the server runs."""
 
     routes: tuple[Route, ...]
+    started_at: float
+    """In monotonic seconds."""
     draining: bool = False
     """Whether it stops: `/readyz` answers 503, everything else goes on."""
     imports_count: int = 0

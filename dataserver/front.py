@@ -16,12 +16,14 @@ import structlog
 
 from dataserver.answers import AnyAnswer, json_answer
 from dataserver.errors import answering, error_body, error_headers
+from dataserver.metrics import FAILED_STATUS
 from dataserver.refusals import BodyTimedOut
 
 if TYPE_CHECKING:
     from dataserver.answers import Send
     from dataserver.departures import Departures, Receive, Visit
     from dataserver.metrics import Metrics
+    from dataserver.recent_errors import RecentErrors
 
 CLIENT_LEFT: Final = 499
 """The status under which a request is counted whose client left; nobody receives it."""
@@ -35,9 +37,10 @@ _log = structlog.get_logger(__name__)
 class Front:
     """Runs handlers; one for the whole application."""
 
-    def __init__(self, departures: Departures, metrics: Metrics) -> None:
+    def __init__(self, departures: Departures, metrics: Metrics, errors: RecentErrors) -> None:
         self._departures = departures
         self._metrics = metrics
+        self._errors = errors
 
     async def run(
         self,
@@ -69,13 +72,13 @@ class Front:
                 sent_bytes = await answer.send(send, scope)
                 status = answer.status
             except Exception as error:  # noqa: BLE001 - the border: whatever it is ends here, and the client is told
-                status, sent_bytes = await _refused(error, label, scope, None if begun else send)
+                status, sent_bytes = await self._refused(error, label, scope, None if begun else send)
             except asyncio.CancelledError:
                 if visit.ended_by != "slow body":
                     raise
                 visit.task.uncancel()
                 slow = BodyTimedOut("the body did not arrive in time")
-                status, sent_bytes = await _refused(slow, label, scope, send)
+                status, sent_bytes = await self._refused(slow, label, scope, send)
         except asyncio.CancelledError:
             if visit.ended_by != "departure":
                 raise
@@ -84,19 +87,22 @@ class Front:
             self._departures.end(visit)
             self._metrics.count_request(label, status, perf_counter() - started, sent_bytes)
 
+    async def _refused(
+        self, error: Exception, label: str, scope: Scope, send: Send | None
+    ) -> tuple[int, int]:
+        """Log `error` and answer it; return the status and how many bytes went out.
 
-async def _refused(error: Exception, label: str, scope: Scope, send: Send | None) -> tuple[int, int]:
-    """Log `error` and answer it; return the status and how many bytes went out.
-
-    Without `send` an answer has begun, and only returning without its end is left: the server breaks the connection.
-    """
-    how = answering(type(error))
-    if how.level == "error":
-        _log.error("request.failed", route=label, code=how.code, exc_info=error)
-    else:
-        getattr(_log, how.level)("request.refused", route=label, code=how.code, status=how.status)
-    if send is None:
-        _log.warning("request.broken_off", route=label, code=how.code)
-        return how.status, 0
-    answer = json_answer(error_body(error, how), status=how.status, headers=error_headers(error, how))
-    return how.status, await answer.send(send, scope)
+        Without `send` an answer has begun, and only returning without its end is left: the server breaks the connection.
+        """
+        how = answering(type(error))
+        if how.status >= FAILED_STATUS:
+            self._errors.add(route=label, code=how.code, status=how.status)
+        if how.level == "error":
+            _log.error("request.failed", route=label, code=how.code, exc_info=error)
+        else:
+            getattr(_log, how.level)("request.refused", route=label, code=how.code, status=how.status)
+        if send is None:
+            _log.warning("request.broken_off", route=label, code=how.code)
+            return how.status, 0
+        answer = json_answer(error_body(error, how), status=how.status, headers=error_headers(error, how))
+        return how.status, await answer.send(send, scope)

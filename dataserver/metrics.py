@@ -45,6 +45,10 @@ REQUEST_BUCKETS_S: Final = (
 )
 
 
+FAILED_STATUS: Final = 500
+"""From here on an answer says that the server failed."""
+
+
 class _Requests:
     """The requests of one route and status."""
 
@@ -93,6 +97,13 @@ class Metrics(Collector):
         requests.counts[bisect_left(REQUEST_BUCKETS_S, duration_s)] += 1
         requests.total_s += duration_s
         requests.sent_bytes += sent_bytes
+
+    def requests_so_far(self) -> tuple[tuple[int, ...], int, int]:
+        """Return all requests by their duration (see `REQUEST_BUCKETS_S`), how many failed, and the bytes sent."""
+        kinds = self._requests.items()
+        durations = tuple(map(sum, zip(*(each.counts for _, each in kinds), strict=True))) if kinds else ()
+        failed_count = sum(sum(each.counts) for (_, status), each in kinds if status >= FAILED_STATUS)
+        return durations, failed_count, sum(each.sent_bytes for _, each in kinds)
 
     async def exposition(self) -> bytes:
         """Return everything in Prometheus's text format."""

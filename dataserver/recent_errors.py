@@ -6,9 +6,12 @@ The log has each of them with its trace; this has the last few kinds, how often 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from workers import Clock
 
 MAX_KIND_COUNT: Final = 100
 
@@ -28,11 +31,13 @@ class RecentError(msgspec.Struct, frozen=True, kw_only=True):
 class RecentErrors:
     """The kinds of errors that came last."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._kinds: OrderedDict[tuple[str, str], RecentError] = OrderedDict()
 
-    def add(self, *, route: str, code: str, status: int, at_ms: int) -> None:
+    def add(self, *, route: str, code: str, status: int) -> None:
         """Take note of an error."""
+        at_ms = int(self._clock.now() * 1000)
         known = self._kinds.pop((route, code), None)
         count = 1 if known is None else known.count + 1
         self._kinds[route, code] = RecentError(

@@ -6,6 +6,8 @@ from typing import Final
 
 from dataserver.route import Route
 from dataserver.routes import (
+    accounts,
+    admin,
     backups,
     changes,
     databases,
@@ -16,6 +18,7 @@ from dataserver.routes import (
     messages,
     operation,
     pages,
+    profiles,
     query,
     rows,
     settings,
@@ -36,9 +39,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     *imports.ROUTES,
     *changes.ROUTES,
     *live.ROUTES,
+    *accounts.ROUTES,
+    *profiles.ROUTES,
     *messages.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
     *operation.ROUTES,
+    *admin.ROUTES,
     *web.ROUTES,
 )

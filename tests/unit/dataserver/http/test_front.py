@@ -16,8 +16,10 @@ from dataserver.departures import EXTENSION, TURN_S, Departures, Visit
 from dataserver.front import Front
 from dataserver.loop_lag import LoopLag
 from dataserver.metrics import Metrics
+from dataserver.recent_errors import RecentErrors
 from storage import QueryTimedOut, StorageSaturated
 from tests.support.asgi import Call
+from tests.support.clocks import ManualClock
 
 
 class Bench:
@@ -26,7 +28,7 @@ class Bench:
     def __init__(self) -> None:
         self.departures = Departures()
         self.metrics = Metrics(LoopLag())
-        self.front = Front(self.departures, self.metrics)
+        self.front = Front(self.departures, self.metrics, RecentErrors(ManualClock()))
         self.interrupted = asyncio.Event()
 
     async def serve(self, call: Call, handle: Any) -> Call:
