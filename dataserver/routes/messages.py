@@ -22,6 +22,7 @@ from chat import (
 )
 from dataserver import chat_wire
 from dataserver.answers import AnyAnswer, json_answer
+from dataserver.chat_parameters import CLIENT_ID, LIMIT, PAGE_LIMIT, client_id, page, whole_number
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody, InvalidParameter
 from dataserver.route import Parameter, Route
@@ -31,19 +32,16 @@ _VOID: Final = msgspec.json.Decoder(chat_wire.VoidRequest)
 _EDIT: Final = msgspec.json.Decoder(chat_wire.EditRequest)
 _ACTION: Final = msgspec.json.Decoder(chat_wire.ActionRequest)
 
-PAGE_LIMIT: Final = 100
-_MAX_SEQ: Final = 2**53
 _PAGE: Final = (
     Parameter(name="after_seq", says="Only what comes after this seq; 0 from the first.", type="integer"),
     Parameter(name="before_seq", says="The nearest ones before this seq instead.", type="integer"),
-    Parameter(name="limit", says=f"At most so many; {PAGE_LIMIT} unless it says otherwise.", type="integer"),
+    LIMIT,
 )
-_CLIENT_ID: Final = Parameter(name="client_id", says="The client id of this change.")
 
 
 async def list_rooms(exchange: Exchange) -> AnyAnswer:
     """Answer the rooms that the user may read."""
-    return _page(await exchange.services.chat.rooms.of_user(exchange.session.user_id))
+    return page(await exchange.services.chat.rooms.of_user(exchange.session.user_id))
 
 
 async def post_message(exchange: Exchange) -> AnyAnswer:
@@ -66,15 +64,15 @@ async def get_messages(exchange: Exchange) -> AnyAnswer:
     """Answer messages of a room."""
     messages = exchange.services.chat.messages
     user_id, room_id = exchange.session.user_id, parsed_id(exchange.path["id"], "room")
-    limit = _number(exchange, "limit", PAGE_LIMIT, least=1)
+    limit = whole_number(exchange, "limit", PAGE_LIMIT, least=1)
     before_seq = exchange.parameter("before_seq")
     if before_seq is None:
-        after_seq = _number(exchange, "after_seq", 0)
-        return _page(await messages.page(user_id, room_id, after_seq=after_seq, limit=limit))
+        after_seq = whole_number(exchange, "after_seq", 0)
+        return page(await messages.page(user_id, room_id, after_seq=after_seq, limit=limit))
     if exchange.parameter("after_seq") is not None:
         raise InvalidParameter("either after_seq or before_seq is allowed, not both")
-    seq = _number(exchange, "before_seq", 0)
-    return _page(await messages.page_before(user_id, room_id, before_seq=seq, limit=limit))
+    seq = whole_number(exchange, "before_seq", 0)
+    return page(await messages.page_before(user_id, room_id, before_seq=seq, limit=limit))
 
 
 async def get_events(exchange: Exchange) -> AnyAnswer:
@@ -82,10 +80,10 @@ async def get_events(exchange: Exchange) -> AnyAnswer:
     found = await exchange.services.chat.messages.events(
         exchange.session.user_id,
         parsed_id(exchange.path["id"], "room"),
-        after_seq=_number(exchange, "after_seq", 0),
-        limit=_number(exchange, "limit", PAGE_LIMIT, least=1),
+        after_seq=whole_number(exchange, "after_seq", 0),
+        limit=whole_number(exchange, "limit", PAGE_LIMIT, least=1),
     )
-    return _page(found)
+    return page(found)
 
 
 async def patch_message(exchange: Exchange) -> AnyAnswer:
@@ -166,18 +164,6 @@ async def message_of(chat: Any, user_id: int, room: str, asked: chat_wire.SendRe
     )
 
 
-def client_id(exchange: Exchange) -> str:
-    """Return the client id that the query has.
-
-    Raises:
-        InvalidParameter: It has none.
-    """
-    found = exchange.parameter("client_id")
-    if found is None:
-        raise InvalidParameter("the parameter client_id is missing: every change carries its own")
-    return found
-
-
 async def _reacted(exchange: Exchange, client_id: str, *, is_on: bool) -> AnyAnswer:
     message, emoji = exchange.path["message"], exchange.path["emoji"]
     user_id = exchange.session.user_id
@@ -189,21 +175,8 @@ async def _pinned(exchange: Exchange, client_id: str, *, is_on: bool) -> AnyAnsw
     return _done(await exchange.services.chat.messages.pin(user_id, client_id, message, is_on=is_on))
 
 
-def _page(text: bytes) -> AnyAnswer:
-    return json_answer(msgspec.Raw(text))
-
-
 def _done(result: dict[str, Any]) -> AnyAnswer:
     return json_answer(result)
-
-
-def _number(exchange: Exchange, name: str, default: int, *, least: int = 0) -> int:
-    text = exchange.parameter(name)
-    if text is None:
-        return default
-    if not text.isascii() or not text.isdigit() or len(text) > 16 or not least <= int(text) <= _MAX_SEQ:  # noqa: PLR2004 - what 2**53 has
-        raise InvalidParameter(f"{name} is {text[:64]!r}; a whole number from {least} is allowed")
-    return int(text)
 
 
 _CHANGES: Final = (ClientIdReused, NotFound, NotPermitted, InvalidValue)
@@ -276,7 +249,7 @@ ROUTES = (
         handle=delete_message,
         says="Delete a message; its place in the room stays.",
         answers=chat_wire.ActionAnswer,
-        parameters=(_CLIENT_ID,),
+        parameters=(CLIENT_ID,),
         refuses=_CHANGES,
     ),
     Route(
@@ -296,7 +269,7 @@ ROUTES = (
         handle=delete_reaction,
         says="Take a reaction away.",
         answers=chat_wire.ActionAnswer,
-        parameters=(_CLIENT_ID,),
+        parameters=(CLIENT_ID,),
         refuses=_CHANGES,
     ),
     Route(
@@ -316,7 +289,7 @@ ROUTES = (
         handle=delete_pin,
         says="Take a pin away.",
         answers=chat_wire.ActionAnswer,
-        parameters=(_CLIENT_ID,),
+        parameters=(CLIENT_ID,),
         refuses=_CHANGES,
     ),
     Route(

@@ -16,13 +16,11 @@ from chat import (
     parsed_id,
 )
 from dataserver.answers import AnyAnswer, json_answer
+from dataserver.chat_parameters import client_id, if_match, whole_number
 from dataserver.chat_wire import ActionAnswer, ClientId
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody, InvalidParameter
 from dataserver.route import Parameter, Route
-from dataserver.routes.messages import client_id
-
-_MAX_VERSION: Final = 2**53
 
 
 class SaveSettingsRequest(SealedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,9 +97,11 @@ async def get_settings(exchange: Exchange) -> AnyAnswer:
 async def put_settings(exchange: Exchange) -> AnyAnswer:
     """Store settings, if nobody stored others meanwhile."""
     asked = await exchange.json(_SAVE)
+    known = if_match(exchange)
+    base_version = asked.version - 1 if known is None else known
     return json_answer(
         await exchange.services.chat.settings.save(
-            exchange.session.user_id, asked.client_id, asked, base_version=_base_version(exchange, asked)
+            exchange.session.user_id, asked.client_id, asked, base_version=base_version
         )
     )
 
@@ -133,10 +133,8 @@ async def delete_signing_key(exchange: Exchange) -> AnyAnswer:
 
 async def get_space_keys(exchange: Exchange) -> AnyAnswer:
     """Answer the keys above a version."""
-    since = exchange.parameter("since") or "0"
-    if not since.isascii() or not since.isdigit() or len(since) > 16 or int(since) > _MAX_VERSION:  # noqa: PLR2004 - what 2**53 has
-        raise InvalidParameter(f"since is {since[:64]!r}; a whole number from 0 is allowed")
-    found = await exchange.services.chat.space_keys.changed_since(exchange.session.user_id, int(since))
+    since = whole_number(exchange, "since", 0)
+    found = await exchange.services.chat.space_keys.changed_since(exchange.session.user_id, since)
     return json_answer(msgspec.Raw(found))
 
 
@@ -146,18 +144,6 @@ async def put_space_keys(exchange: Exchange) -> AnyAnswer:
     return json_answer(
         await exchange.services.chat.space_keys.put(exchange.session.user_id, asked.client_id, asked.keys)
     )
-
-
-def _base_version(exchange: Exchange, asked: SaveSettingsRequest) -> int:
-    text = exchange.headers.get(b"if-match")
-    if text is None:
-        return asked.version - 1
-    digits = text.strip(b'"')
-    if not digits.isdigit() or len(digits) > 16 or int(digits) > _MAX_VERSION:  # noqa: PLR2004 - what 2**53 has
-        raise InvalidParameter(
-            f"If-Match is {text[:64].decode(errors='replace')!r}; a version in quotes is allowed"
-        )
-    return int(digits)
 
 
 _ANSWER: Final[dict[str, Any]] = {"role": "user", "answers": ActionAnswer}

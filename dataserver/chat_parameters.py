@@ -1,0 +1,86 @@
+"""What the chat's routes read from addresses, queries and headers."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from chat import parsed_id
+from dataserver.answers import AnyAnswer, json_answer
+from dataserver.exchange import Exchange
+from dataserver.refusals import InvalidParameter
+from dataserver.route import Parameter
+
+PAGE_LIMIT: Final = 100
+MAX_NUMBER: Final = 2**53
+_MAX_DIGITS: Final = 16
+
+CLIENT_ID: Final = Parameter(name="client_id", says="The client id of this change.")
+LIMIT: Final = Parameter(
+    name="limit", says=f"At most so many; {PAGE_LIMIT} unless it says otherwise.", type="integer"
+)
+AFTER: Final = Parameter(name="after", says="Only what comes after this one; none for the first page.")
+
+
+def client_id(exchange: Exchange) -> str:
+    """Return the client id that the query has.
+
+    Raises:
+        InvalidParameter: It has none.
+    """
+    found = exchange.parameter("client_id")
+    if found is None:
+        raise InvalidParameter("the parameter client_id is missing: every change carries its own")
+    return found
+
+
+def path_id(exchange: Exchange, name: str, what: str) -> int:
+    """Return an id of the address.
+
+    Raises:
+        NotFound: It can be none.
+    """
+    return parsed_id(exchange.path[name], what)
+
+
+def whole_number(exchange: Exchange, name: str, default: int, *, least: int = 0) -> int:
+    """Return a number of the query.
+
+    Raises:
+        InvalidParameter: It is no whole number, or out of bounds.
+    """
+    text = exchange.parameter(name)
+    return default if text is None else _number(text, name, least)
+
+
+def optional_id(exchange: Exchange, name: str) -> int | None:
+    """Return an id of the query, None if it has none.
+
+    Raises:
+        InvalidParameter: It can be no id.
+    """
+    text = exchange.parameter(name)
+    return None if text is None else _number(text, name, 1)
+
+
+def if_match(exchange: Exchange) -> int | None:
+    """Return the version that `If-Match` names, None without one.
+
+    Raises:
+        InvalidParameter: It is no version.
+    """
+    found = exchange.headers.get(b"if-match")
+    return None if found is None else _number(found.decode("latin-1").strip('"'), "If-Match", 0)
+
+
+def page(text: bytes) -> AnyAnswer:
+    """Answer with what the database wrote."""
+    return json_answer(msgspec.Raw(text))
+
+
+def _number(text: str, name: str, least: int) -> int:
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+    if not is_number or not least <= int(text) <= MAX_NUMBER:
+        raise InvalidParameter(f"{name} is {text[:64]!r}; a whole number from {least} is allowed")
+    return int(text)
