@@ -21,7 +21,7 @@ import anyio.to_thread
 import structlog
 
 from storage.errors import ReadTooOld
-from storage.log_pressure import next_look_s, patience_s
+from storage.log_pressure import LAST_PATIENCE_S, patience_s
 from workers import WorkersError
 
 if TYPE_CHECKING:
@@ -136,21 +136,24 @@ class LogGovernor:
     async def run(self) -> None:
         """Do so for ever, while there is something to look after."""
         while True:
-            if not self._held and not self._written:
+            if not self._held and not self._written and not (self._long() and self._readers.running()):
                 self._stirred = anyio.Event()
                 await self._stirred.wait()
-            written = set(self._written)
             await self.look()
-            await self._relieve(written)
+            long = self._long()
+            await self._relieve(long)
             await self._sweep()
-            most = max((self._sizes.get(path, 0) for path in written), default=0)
-            await anyio.sleep(next_look_s(most, self._settings.max_wal_bytes, _LOOK_S))
+            await anyio.sleep(LAST_PATIENCE_S if long else _LOOK_S)
 
-    async def _relieve(self, written: Collection[str]) -> None:
+    def _long(self) -> list[str]:
+        """Return the databases whose logs are too long; one is even when its writer waits, and writes nothing."""
+        return [path for path, size in self._sizes.items() if size >= self._settings.max_wal_bytes // 4]
+
+    async def _relieve(self, long: Collection[str]) -> None:
         """End the reads that hold a log which is too long."""
         now = time.monotonic()
         async with anyio.create_task_group() as telling:
-            for path in written:
+            for path in long:
                 size_bytes = self._sizes.get(path, 0)
                 most_s = patience_s(size_bytes, self._settings.max_wal_bytes)
                 reason = f"the write-ahead log could not be cut behind this read and has {size_bytes} bytes"

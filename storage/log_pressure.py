@@ -19,8 +19,3 @@ def patience_s(log_bytes: int, max_bytes: int) -> float:
     if log_bytes < max_bytes // 2:
         return inf
     return PATIENCE_S if log_bytes < max_bytes else LAST_PATIENCE_S
-
-
-def next_look_s(log_bytes: int, max_bytes: int, idle_s: float) -> float:
-    """Return when to look again at a log that is written to: the fuller, the sooner, `idle_s` while it is empty."""
-    return idle_s if log_bytes < max_bytes // 4 else min(idle_s, LAST_PATIENCE_S)

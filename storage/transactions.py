@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     Params = Sequence[Any] | Mapping[str, Any]
 
+_LEAST_RETRY_S = 0.01
 _END_S = 5.0
 """How long the end of a transaction is waited for; the worker rolls back what it hears nothing more of."""
 
@@ -76,7 +77,9 @@ class WriteGate:
             WriteTimedOut: The time is over.
         """
         if self._waiting_count >= self._max_waiting_count:
-            raise StorageSaturated("too many writes wait for a transaction", retry_after_s=0.25)
+            raise StorageSaturated(
+                "too many writes wait for a transaction", retry_after_s=self._retry_after_s(time.monotonic())
+            )
         deadline = time.monotonic() + timeout_s
         self._waiting_count += 1
         try:
@@ -92,6 +95,12 @@ class WriteGate:
         finally:
             self._waiting_count -= 1
         return deadline - time.monotonic()
+
+    def _retry_after_s(self, now: float) -> float:
+        """Return how long the holder may still keep others waiting; one that commits is about to end."""
+        holder = self._holder
+        left_s = 0.0 if holder is None or holder.lease_until == float("inf") else holder.lease_until - now
+        return max(left_s, _LEAST_RETRY_S)
 
     async def taken(self, holder: Transaction, timeout_s: float) -> float:
         """Give the gate to `holder`, once the writes before it have ended; return what is left of the time.

@@ -7,8 +7,10 @@ checkpoint cannot pass the oldest reader, and the log only starts again from its
   many pages more. 1,000 pages take about 10 ms (2026-11-23, 2 cores), once in some hundred commits.
 - From `TRUNCATE_PAGES` (16,384 pages, 64 MiB) on, a TRUNCATE, which waits at most `TRUNCATE_WAIT_MS` for readers and
   holds writers up meanwhile; the next one when the log has grown by a quarter, so a reader that stays costs ever less.
-- At the bound (`max_wal_bytes`) the same, but waiting up to `FULL_WAIT_MS`: by then the pool's side ends the reads that
-  hold the log (`storage.log_governor`), so only another process, or a backup, can make it longer.
+- At the bound (`max_wal_bytes`) the same, up to `FULL_TRIES_COUNT` times: meanwhile the pool's side ends the reads that
+  hold the log (`storage.log_governor`), so only another process, or a backup, can make it longer. Short tries, because
+  one long one waits for the place of the oldest reader, which the next reader takes: readers that come one after the
+  other starve it (tried), while a new try finds that they read the end of the log, and stand in nobody's way.
 
 Where the bound is small, the other two steps are a quarter and a half of it.
 
@@ -25,7 +27,7 @@ import apsw
 PASSIVE_PAGES = 1_000
 TRUNCATE_PAGES = 16_384
 TRUNCATE_WAIT_MS = 100
-FULL_WAIT_MS = 2_000
+FULL_TRIES_COUNT = 20
 MAX_WAL_BYTES = 256 * 1024 * 1024
 _FRAME_HEADER_BYTES = 24
 KEPT_LOG_BYTES = 16 * 1024 * 1024
@@ -77,7 +79,7 @@ class Governor:
     ) -> None:
         self._busy_timeout_ms = busy_timeout_ms
         self._wait_ms = min(TRUNCATE_WAIT_MS, busy_timeout_ms) if may_wait else 0
-        self._full_wait_ms = FULL_WAIT_MS if may_wait else 0
+        self._full_tries_count = FULL_TRIES_COUNT if may_wait else 1
         self._max_bytes = max_bytes
         self._steps = _USUAL
         self._tried = 0
@@ -102,15 +104,17 @@ class Governor:
         if self.pages < self._tried:  # the log began anew
             self._tried = self._truncated = 0
         mode = due(self.pages, tried=self._tried, truncated=self._truncated, steps=self._steps)
-        if mode is not None:
-            self._checkpoint(connection, mode)
+        if mode is None:
+            return
+        for _ in range(self._full_tries_count if self.pages >= self._steps.full else 1):
+            if self._checkpoint(connection, mode):
+                return
 
     def _checkpoint(self, connection: apsw.Connection, mode: Mode) -> bool:
         self._tried = self.pages
         if mode is Mode.TRUNCATE:
             self._truncated = self.pages
-            is_full = self.pages >= self._steps.full
-            connection.set_busy_timeout(self._full_wait_ms if is_full else self._wait_ms)
+            connection.set_busy_timeout(self._wait_ms)
         self._counts[mode.name.lower()] += 1
         try:
             pages, moved = connection.wal_checkpoint(mode=mode.value)

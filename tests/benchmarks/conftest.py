@@ -22,6 +22,7 @@ _ORDER = (
     "test_point_reads",
     "test_json_answers",
     "test_scans",
+    "test_neighbours",
     "test_writes",
     "test_queue",
     "test_workers",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -68,6 +68,25 @@ async def test_the_log_stays_within_its_bound_while_a_reader_is_held_open_under_
         with pytest.raises(ReadTooOld, match="write-ahead log could not be cut behind this read"):
             await held.query_one("SELECT count(*) FROM item")
         assert databases.statistics().logs.ended == {"log": 1}
+
+
+async def test_readers_that_come_one_after_the_other_do_not_keep_the_log_from_being_cut(
+    tmp_path: Path, isolated: str
+) -> None:
+    async with opened(tmp_path, isolated) as (_, db):
+
+        async def read_on() -> None:
+            while True:
+                async with db.snapshot() as held:
+                    with suppress(ReadTooOld):
+                        while True:
+                            await held.query_one("SELECT count(*) FROM item")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(read_on)
+            longest = await write_on(tmp_path, db, written_bytes=4 * BOUND_BYTES)
+            group.cancel_scope.cancel()
+        assert longest <= BOUND_BYTES + ONE_WRITE_BYTES
 
 
 async def test_without_readers_the_log_stays_far_below_its_bound(tmp_path: Path, kind: str) -> None:

@@ -300,7 +300,8 @@ async def test_writes_that_wait_for_a_transaction_are_bounded(tmp_path: Path) ->
                 group.start_soon(outside)
             await until(lambda: bool(refused))
         assert await names(shop) == ["outside"] * 3
-    assert refused == [0.25]
+    assert len(refused) == 1
+    assert PATIENT_S / 2 < refused[0] <= PATIENT_S  # what is left of the lease
 
 
 async def test_a_cancelled_transaction_is_rolled_back_and_the_next_write_goes_on(db: Database) -> None:

@@ -14,6 +14,7 @@ from typing import IO, Any
 import msgspec
 import uvloop
 
+from tests.benchmarks.subjects.neighbours import NEIGHBOUR_WORKLOADS
 from tests.benchmarks.subjects.queue_workloads import QUEUE_WORKLOADS
 from tests.benchmarks.subjects.worker_workloads import WORKER_WORKLOADS
 from tests.benchmarks.subjects.workloads import WORKLOADS
@@ -25,6 +26,7 @@ _CANDIDATES = {  # imported by name: a candidate's process holds its own SQLite 
     "apsw-on-loop": "apsw_peers:ApswOnLoop",
     "huey": "queue_peers:HueyPeer",
     "litequeue": "queue_peers:LiteQueuePeer",
+    "neighbours": "neighbours:Neighbours",
     "ours": "ours:Ours",
     "persist": "queue_peers:PersistQueuePeer",
     "pool-aiomultiprocess": "worker_pools:AioPeer",
@@ -42,7 +44,7 @@ async def _answer(name: str, path: str, answers: IO[bytes]) -> None:
     candidate: Any = make(options) if options else make()
     await candidate.open(path)
     loop = asyncio.get_running_loop()
-    workloads = WORKLOADS | QUEUE_WORKLOADS | WORKER_WORKLOADS
+    workloads = WORKLOADS | NEIGHBOUR_WORKLOADS | QUEUE_WORKLOADS | WORKER_WORKLOADS
     _say(answers, {"ready": name})
     try:
         while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):
