@@ -2,7 +2,8 @@
 
 A token is 32 random bytes; its SHA-256 is what the database keeps, and what a request is looked up by, in memory:
 a request costs no SQL, and the time of a lookup by hash says nothing about the token. All tokens are held in memory,
-so their number has a bound. One process owns the database (the data folder's lock), so nobody changes it behind us.
+so their number has a bound. A user of the chat who has a role on the server comes in with the token of a session.
+One process owns the database (the data folder's lock), so nobody changes it behind us.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal, Self
+from typing import TYPE_CHECKING, Final, Literal, Self, cast
 
 import msgspec
 
 from dataserver.refusals import Forbidden, TokenNotFound, TooManyTokens, Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from chat import Session
     from storage import Database
     from workers import Clock
 
@@ -33,6 +35,7 @@ MIGRATIONS: Final = "dataserver.migrations"
 """The package of `.sql` files that the server's own database is opened with."""
 
 TOKEN_PREFIX: Final = "dst_"  # noqa: S105 - what every token begins with, so that a leaked one is recognised
+_SESSION_PREFIX: Final = b"dsu_"
 MAX_TOKEN_COUNT: Final = 10_000
 MAX_NAME_CHARACTERS: Final = 200
 _MAX_HEADER_BYTES = 512
@@ -79,6 +82,7 @@ class TokenStore:
         self._tokens: dict[str, Token] = {}
         self._principals: dict[bytes, Principal] = {}
         self._hashes: dict[str, bytes] = {}
+        self._session_of: Callable[[bytes | None], Session] | None = None
 
     @classmethod
     async def open(cls, database: Database, *, clock: Clock) -> Self:
@@ -99,6 +103,10 @@ class TokenStore:
                 digest,
             )
         return store
+
+    def accept_sessions(self, session_of: Callable[[bytes | None], Session]) -> None:
+        """Let users of the chat in as well, by the role that they have on the server."""
+        self._session_of = session_of
 
     def list(self) -> list[Token]:
         """Return every token, revoked ones too, oldest first."""
@@ -173,15 +181,31 @@ class TokenStore:
 
         Raises:
             Unauthenticated: None came, it is no bearer token, or the token is unknown or revoked.
+            UnknownSession: It is that of a session that is unknown or has ended.
+            Forbidden: It is that of a user who has no role on the server.
         """
         if authorization is None:
             raise Unauthenticated("a token is needed: send `Authorization: Bearer TOKEN`")
         if len(authorization) > _MAX_HEADER_BYTES or authorization[:7].lower() != b"bearer ":
             raise Unauthenticated("the Authorization header is no bearer token")
-        principal = self._principals.get(sha256(authorization[7:].strip()).digest())
-        if principal is None:
+        token = authorization[7:].strip()
+        principal = self._principals.get(sha256(token).digest())
+        if principal is not None:
+            return principal
+        if self._session_of is None or not token.startswith(_SESSION_PREFIX):
             raise Unauthenticated("the token is unknown or revoked")
-        return principal
+        return _principal_of(self._session_of(authorization))
+
+    def recognise(self, authorization: bytes | None) -> None:
+        """Let everybody pass who is known here, whatever they may do.
+
+        Raises:
+            Unauthenticated, UnknownSession: As `authenticate`.
+        """
+        try:
+            self.authenticate(authorization)
+        except Forbidden:
+            return
 
     def _remember(self, token: Token, digest: bytes) -> None:
         self._tokens[token.id] = token
@@ -190,6 +214,15 @@ class TokenStore:
             self._principals[digest] = Principal(token.id, token.role, RANKS[token.role])
         else:
             self._principals.pop(digest, None)
+
+
+def _principal_of(session: Session) -> Principal:
+    role = session.server_role
+    if role is None:
+        raise Forbidden(
+            f"this needs a role on the server; the user {session.name!r} has none", needed=ROLES[0], has=None
+        )
+    return Principal(f"user {session.user_id}", cast("Role", role), RANKS[role])
 
 
 def require(principal: Principal, role: Role) -> None:
