@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from chat import open_chat
+from chat import AccountSettings, open_chat
 from dataserver.auth import MIGRATIONS, TokenStore
 from dataserver.commands import Chunk, Command, CommandFailed, Done, House, Reply, Step, perform
 from dataserver.control import ControlError, framed, reachable, receive_reply
@@ -57,7 +57,11 @@ async def chunks(door: Door, command: Command) -> AsyncGenerator[bytes]:
 
 @asynccontextmanager
 async def open_house(
-    folder: DataFolder, settings: StorageSettings, *, with_chat: bool = False
+    folder: DataFolder,
+    settings: StorageSettings,
+    *,
+    with_chat: bool = False,
+    accounts: AccountSettings | None = None,
 ) -> AsyncIterator[House]:
     """Open the databases and the tokens of a folder that this process holds, and the chat if it is asked for."""
     async with AsyncExitStack() as stack:
@@ -67,7 +71,9 @@ async def open_house(
         )
         chat = None
         if with_chat:
-            chat = await stack.enter_async_context(open_chat(folder.chat_database, settings))
+            chat = await stack.enter_async_context(
+                open_chat(folder.chat_database, settings, accounts=accounts)
+            )
         yield House(
             databases, await TokenStore.open(tokens, clock=SystemClock()), BackupFolder(folder.backups), chat
         )

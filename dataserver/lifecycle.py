@@ -77,7 +77,7 @@ async def run_server(
     """
     folder = DataFolder(settings.server.data_dir)
     with hold(folder, command=command) as held:
-        async with open_house(folder, settings.storage, with_chat=True) as house:
+        async with open_house(folder, settings.storage, with_chat=True, accounts=settings.accounts) as house:
             for name in ALWAYS_THERE:
                 await done(DirectDoor(house), EnsureDatabase(database=name))
             if prepare is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chat import ChatSettings
+from chat import AccountSettings, ChatSettings
 from dataserver.limits import HttpLimits
 from dataserver.server_settings import LogSettings, ServerSettings
 from dataserver.setting_values import Folder, Kind, OneOf, Seconds, Shares, Switch, Text, Whole
@@ -19,6 +19,7 @@ SECTIONS: dict[str, object] = {
     "server": ServerSettings(),
     "storage": StorageSettings(),
     "http": HttpLimits(),
+    "accounts": AccountSettings(),
     "chat": ChatSettings(),
     "sockets": SocketLimits(),
     "logs": LogSettings(),
@@ -270,6 +271,42 @@ SETTINGS: tuple[Setting, ...] = (
         "DATASERVER_MAX_STATEMENT_COUNT",
         Whole(1, 1_000_000),
         "statements of one execute request",
+    ),
+    _setting(
+        "accounts.is_registration_open",
+        "DATASERVER_REGISTRATION",
+        Switch(),
+        "0 lets nobody make an account by themselves; `dataserver user create` still does",
+    ),
+    _setting(
+        "accounts.access_token_s",
+        "DATASERVER_ACCESS_TOKEN_S",
+        Seconds(30 * _DAY_S),
+        "how long an access token of the chat is good; its device refreshes it",
+    ),
+    _setting(
+        "accounts.refresh_token_s",
+        "DATASERVER_REFRESH_TOKEN_S",
+        Seconds(10 * 365 * _DAY_S),
+        "after how long without a refresh a device has to log in again",
+    ),
+    _setting(
+        "accounts.login_attempts_per_minute",
+        "DATASERVER_LOGIN_ATTEMPTS",
+        Whole(1, 100_000),
+        "wrong passwords a minute for each name; an address may try ten times as many; more is answered 429",
+    ),
+    _setting(
+        "accounts.sends_per_s",
+        "DATASERVER_SENDS_PER_S",
+        Whole(1, 1_000_000),
+        "messages a second of each user, in the long run; more is answered 429",
+    ),
+    _setting(
+        "accounts.send_burst_count",
+        "DATASERVER_SEND_BURST",
+        Whole(1, 10_000_000),
+        "messages that a user may send at once",
     ),
     _setting(
         "chat.use_queue",

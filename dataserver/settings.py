@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chat import ChatSettings
+from chat import AccountSettings, ChatSettings
 from dataserver.limits import HttpLimits
 from dataserver.server_settings import LogSettings, ServerSettings
 from dataserver.setting_table import SECTIONS, SETTINGS, Setting
@@ -42,6 +42,7 @@ class Settings:
     server: ServerSettings
     storage: StorageSettings
     http: HttpLimits
+    accounts: AccountSettings
     chat: ChatSettings
     """Of a program that sends messages: `open_messages(transport, path, settings.chat)`."""
     sockets: SocketLimits
@@ -86,6 +87,7 @@ def load(
             server=ServerSettings(**values["server"]),
             storage=StorageSettings(**values["storage"]),
             http=HttpLimits(**values["http"]),
+            accounts=AccountSettings(**values["accounts"]),
             chat=ChatSettings(**values["chat"]),
             sockets=SocketLimits(**values["sockets"]),
             logs=LogSettings(**values["logs"]),

@@ -30,7 +30,7 @@ class AccountSettings:
     """After how long without a refresh a device has to log in again."""
     login_attempts_per_minute: int = 10
     """For each name, at once and again each minute; a successful one does not count. Ten times as many an address."""
-    sends_per_s: float = 100.0
+    sends_per_s: int = 100
     """Messages of each user, in the long run."""
     send_burst_count: int = 1_000
     """Messages that a user may send at once."""
