@@ -22,6 +22,9 @@ INTERNAL = {
     "storage.plans_by_values",
     "storage.secure_delete",
     "storage.transaction_lease_s",
+    "accounts.max_devices_per_user",
+    "accounts.max_session_count",
+    "accounts.password_cost",
     "chat.queue",
 }
 """Fields of the layers that nobody has had a reason to change; they are not in the table on purpose."""
