@@ -33,9 +33,9 @@ class LoginRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class RefreshRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The refresh token of a device."""
+    """The refresh token of a device; a page's is in its cookie."""
 
-    refresh_token: Annotated[str, msgspec.Meta(max_length=256)]
+    refresh_token: Annotated[str, msgspec.Meta(max_length=256)] = ""
 
 
 class PasswordRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from starlette.routing import Router
 
 from dataserver.answers import AnyAnswer
 from dataserver.auth import require
+from dataserver.cookies import authorization
 from dataserver.departures import Departures
 from dataserver.exchange import Exchange, ServerState, Services, check_accept
 from dataserver.front import Front
@@ -215,13 +216,14 @@ class _Resource:
 
     async def _handle(self, visit: Visit, scope: Scope, route: Route | None) -> AnyAnswer:
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        said = authorization(headers, scope["method"])
         principal, session = None, None
         if route is None:
-            self._services.tokens.recognise(headers.get(b"authorization"))
+            self._services.tokens.recognise(said)
         elif route.role == "user":
-            session = self._services.chat.accounts.authenticate(headers.get(b"authorization"))
+            session = self._services.chat.accounts.authenticate(said)
         elif route.role is not None:
-            principal = self._services.tokens.authenticate(headers.get(b"authorization"))
+            principal = self._services.tokens.authenticate(said)
         if route is None:
             if not self._methods:
                 raise RouteNotFound(f"there is no {unquote(scope['path'])!r}")

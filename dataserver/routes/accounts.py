@@ -17,8 +17,8 @@ from chat import (
     UnknownSession,
     WrongPassword,
 )
-from dataserver import account_wire
-from dataserver.answers import AnyAnswer, json_answer
+from dataserver import account_wire, cookies
+from dataserver.answers import AnyAnswer, Headers, json_answer
 from dataserver.chat_parameters import page, path_id
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody
@@ -40,7 +40,7 @@ async def register(exchange: Exchange) -> AnyAnswer:
         device=asked.device,
         address=_address(exchange),
     )
-    return _tokens(issued, status=201)
+    return _tokens(exchange, issued, status=201)
 
 
 async def login(exchange: Exchange) -> AnyAnswer:
@@ -49,19 +49,20 @@ async def login(exchange: Exchange) -> AnyAnswer:
     issued = await exchange.services.chat.accounts.login(
         asked.name, asked.password, device=asked.device, address=_address(exchange)
     )
-    return _tokens(issued)
+    return _tokens(exchange, issued)
 
 
 async def refresh(exchange: Exchange) -> AnyAnswer:
     """Exchange a refresh token for a new pair."""
     asked = await exchange.json(_REFRESH)
-    return _tokens(await exchange.services.chat.accounts.refresh(asked.refresh_token))
+    token = asked.refresh_token or cookies.refresh_token(exchange.headers)
+    return _tokens(exchange, await exchange.services.chat.accounts.refresh(token))
 
 
 async def logout(exchange: Exchange) -> AnyAnswer:
     """End the session."""
     await exchange.services.chat.accounts.logout(exchange.session)
-    return json_answer({})
+    return json_answer({}, headers=cookies.no_cookies(exchange.scope))
 
 
 async def change_password(exchange: Exchange) -> AnyAnswer:
@@ -83,8 +84,12 @@ async def delete_device(exchange: Exchange) -> AnyAnswer:
     return json_answer({})
 
 
-def _tokens(issued: IssuedSession, *, status: int = 200) -> AnyAnswer:
-    return json_answer(issued, status=status, headers=((b"cache-control", b"no-store"),))
+def _tokens(exchange: Exchange, issued: IssuedSession, *, status: int = 200) -> AnyAnswer:
+    headers: Headers = ((b"cache-control", b"no-store"),)
+    if cookies.is_page(exchange.headers):
+        headers += cookies.cookies_of(issued, exchange.scope)
+        issued = msgspec.structs.replace(issued, access_token="", refresh_token="")  # no script sees them
+    return json_answer(issued, status=status, headers=headers)
 
 
 def _address(exchange: Exchange) -> str | None:

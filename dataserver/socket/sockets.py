@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from dataserver.cookies import socket_authorization
 from dataserver.errors import answering, error_body, error_headers
 from dataserver.socket.connection import Connection
 from dataserver.socket.links import link_of
@@ -58,7 +59,7 @@ class Sockets:
             connection.gone()
 
     def _known(self, headers: dict[bytes, bytes]) -> tuple[Session | None, bytes]:
-        authorization = headers.get(b"authorization")
+        authorization = socket_authorization(headers)
         if authorization is None:
             return None, b""
         return self._authenticate(authorization), authorization[len(_BEARER) :].strip()
