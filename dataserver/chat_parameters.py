@@ -74,6 +74,16 @@ def if_match(exchange: Exchange) -> int | None:
     return None if found is None else _number(found.decode("latin-1").strip('"'), "If-Match", 0)
 
 
+def wished_page(exchange: Exchange) -> dict[str, int]:
+    """Return which page the query asks for: behind which id, and how long.
+
+    Raises:
+        InvalidParameter: One is no whole number, or out of bounds.
+    """
+    limit = whole_number(exchange, "limit", PAGE_LIMIT, least=1)
+    return {"after": whole_number(exchange, "after", 0), "limit": limit}
+
+
 def page(text: bytes) -> AnyAnswer:
     """Answer with what the database wrote."""
     return json_answer(msgspec.Raw(text))

@@ -27,6 +27,10 @@ _SAYS: Final = {
     "message": "A message's id, or the client id that the user sent it with.",
     "emoji": "What the reaction is, percent-encoded.",
     "client_id": "The client id of a change.",
+    "user": "The id of a user.",
+    "group": "The id of a group of rooms.",
+    "invite": "The id of a link, which is no secret.",
+    "secret": "The secret of a link.",
     "file": "A file's name.",
     "folder": "A folder's name.",
 }

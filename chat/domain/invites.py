@@ -52,14 +52,18 @@ class Invites:
         client_id: str,
         space_id: int,
         *,
-        age_s: float = DEFAULT_AGE_S,
-        uses: int = DEFAULT_USES,
+        age_s: float | None = None,
+        uses: int | None = None,
     ) -> dict[str, Any]:
         """Make a link; its secret is in this answer and nowhere else, so not in one to the same client id again.
+
+        It lives for `DEFAULT_AGE_S` and lets in `DEFAULT_USES` users, unless it says otherwise.
 
         Raises:
             ChatRefusal: As `Acting.perform`: NotFound, NotPermitted, LimitReached, InvalidValue.
         """
+        age_s = DEFAULT_AGE_S if age_s is None else age_s
+        uses = DEFAULT_USES if uses is None else uses
         self._check(age_s, uses)
         now_ms = self._acting.now_ms()
         expires_at_ms = now_ms + int(age_s * 1_000)
