@@ -11,14 +11,15 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, assert_never
+from typing import Any, Literal
 
 import anyio
 import msgspec
 
-from chat import Chat
+from chat import Chat, ChatRefusal
 from dataserver.auth import Role, TokenStore
 from dataserver.refusals import Refusal
+from dataserver.user_commands import UserCommand, user_command_done
 from storage import BackupFolder, BackupMade, Database, DatabaseExists, Databases, StorageError
 from workers import SystemClock
 
@@ -119,6 +120,7 @@ Deed = (
     | CreateToken
     | ListTokens
     | RevokeToken
+    | UserCommand
 )
 Work = BackUp | Verify
 """What takes long and tells how far it is."""
@@ -189,7 +191,7 @@ async def perform(command: Command, house: House) -> AsyncGenerator[Reply]:
                     yield reply
         else:
             yield Done(await _done(command, house))
-    except (StorageError, Refusal) as error:
+    except (StorageError, Refusal, ChatRefusal) as error:
         raise CommandFailed(type(error).__name__, str(error)) from error
     except OSError as error:
         raise CommandFailed("FileRefused", f"{error.filename}: {error.strerror}") from error
@@ -251,7 +253,7 @@ async def _done(command: Deed, house: House) -> Any:  # noqa: PLR0911 - one retu
         case RevokeToken():
             return msgspec.to_builtins(await house.tokens.revoke(command.id))
         case _:
-            assert_never(command)
+            return await user_command_done(command, house.chat)
 
 
 async def _ensure(databases: Databases, name: str) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from dataserver.auth import Role
+from dataserver.cli.errands import carried_out
 from dataserver.cli.output import is_terminal, write_json, write_table
-from dataserver.cli.running import folder_options, quiet_surroundings, run_to_end, say, say_waiting
+from dataserver.cli.running import folder_options, say
 from dataserver.commands import Command, CreateToken, ListTokens, RevokeToken
-from dataserver.door import done, open_door
 
 
 @click.group(name="token")
@@ -27,7 +27,7 @@ def command() -> None:
 @folder_options
 def create(*, role: Role, name: str, data_dir: Path | None, config: Path | None) -> None:
     """Make a token and print it alone on stdout; it cannot be shown again."""
-    issued = _carried_out(CreateToken(name=name, role=role), data_dir, config)
+    issued = _done(CreateToken(name=name, role=role), data_dir, config)
     click.echo(issued["token"])
     say(f"token {issued['id']} with role {role}; keep it: it cannot be shown again")
 
@@ -36,7 +36,7 @@ def create(*, role: Role, name: str, data_dir: Path | None, config: Path | None)
 @folder_options
 def list_all(*, data_dir: Path | None, config: Path | None) -> None:
     """List the tokens, without their texts."""
-    tokens = _carried_out(ListTokens(), data_dir, config)
+    tokens = _done(ListTokens(), data_dir, config)
     if is_terminal():
         write_table(tokens, columns=["id", "name", "role", "created_at_ms", "revoked_at_ms"])
     else:
@@ -48,21 +48,11 @@ def list_all(*, data_dir: Path | None, config: Path | None) -> None:
 @folder_options
 def revoke(*, token_id: str, data_dir: Path | None, config: Path | None) -> None:
     """Make the token with this ID (see `token list`) worthless."""
-    revoked = _carried_out(RevokeToken(id=token_id), data_dir, config)
+    revoked = _done(RevokeToken(id=token_id), data_dir, config)
     if not is_terminal():
         write_json(revoked)
     say(f"token {revoked['id']} is revoked")
 
 
-def _carried_out(wanted: Command, data_dir: Path | None, config: Path | None) -> Any:
-    around = quiet_surroundings(config, {"server.data_dir": data_dir})
-    answers: list[Any] = []
-
-    async def main() -> None:
-        async with open_door(
-            around.folder, around.settings.storage, command="token", waiting=say_waiting
-        ) as door:
-            answers.append(await done(door, wanted))
-
-    run_to_end(main)
-    return answers[0]
+def _done(wanted: Command, data_dir: Path | None, config: Path | None) -> Any:
+    return carried_out(wanted, command="token", data_dir=data_dir, config=config)

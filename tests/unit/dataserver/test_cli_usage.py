@@ -33,6 +33,9 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
         "token create",
         "token create --role god",
         "token revoke",
+        "user create",
+        "user create ann --role god",
+        "user role ann god",
         "import csv no-such-file shop t",
         "import csv . shop t",
         "import parquet x y",
@@ -46,7 +49,7 @@ def test_wrong_use_exits_2_with_the_usage_on_stderr(runner: CliRunner, arguments
     assert "Usage: " in refused.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "doctor", "query shop SQL", "token list"])
+@pytest.mark.parametrize("command", ["serve", "demo", "doctor", "query shop SQL", "token list", "user list"])
 def test_a_variable_with_a_slip_is_wrong_use_for_every_command(runner: CliRunner, command: str) -> None:
     refused = runner.invoke(root, command.split(), env={"SQLITE_WORKER_COUNTS": "2"})
     assert refused.exit_code == 2
@@ -66,7 +69,19 @@ def test_a_delimiter_is_one_character_that_csv_does_not_need(runner: CliRunner, 
 
 @pytest.mark.parametrize(
     "command",
-    ["", "serve", "demo", "import", "import csv", "import sqlite", "query", "queue", "token", "doctor"],
+    [
+        "",
+        "serve",
+        "demo",
+        "import",
+        "import csv",
+        "import sqlite",
+        "query",
+        "queue",
+        "token",
+        "user",
+        "doctor",
+    ],
 )
 def test_every_command_explains_itself(runner: CliRunner, command: str) -> None:
     shown = runner.invoke(root, [*command.split(), "--help"])
