@@ -46,6 +46,9 @@ async def perform(chat: Chat, session: Session, change: ops.Change) -> Any:
         case ops.Pin() | ops.Unpin():
             is_on = isinstance(change, ops.Pin)
             result = await messages.pin(user_id, change.client_id, change.message, is_on=is_on)
+        case ops.Read():
+            room_id = parsed_id(change.room, "room")
+            result = await chat.read_markers.move(user_id, room_id, change.seq)
         case ops.Act():
             result = await chat.acting.answered(user_id, change.client_id)
             if result is None:

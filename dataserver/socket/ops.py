@@ -114,13 +114,20 @@ class Unpin(_OnMessage, frozen=True, kw_only=True, tag_field="op", tag="unpin"):
     """Take a pin away."""
 
 
+class Read(Op, frozen=True, kw_only=True, tag="read"):
+    """How far the user has read a room."""
+
+    room: Id
+    seq: Number
+
+
 class Act(Op, frozen=True, kw_only=True, tag="act"):
     """What was a client id answered? For who lost an answer."""
 
     client_id: ClientId
 
 
-Change = Send | Void | Edit | Delete | React | Unreact | Pin | Unpin | Act
+Change = Send | Void | Edit | Delete | React | Unreact | Pin | Unpin | Read | Act
 """What the chat's database is asked."""
 Known = Ping | Subscribe | Unsubscribe | Typing | Presence | Change
 """What a client may say once it is known."""
