@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
 
 import anyio
 import httpx2
@@ -166,6 +167,11 @@ class Api:
         except httpx2.HTTPError as error:
             raise AnswerLost(str(error) or type(error).__name__) from error
         return answer.status_code, answer.content
+
+
+def part(text: str) -> str:
+    """Return `text` as a part of an address."""
+    return quote(text, safe="")
 
 
 def _checked(status: int, answer: bytes) -> Any:

@@ -84,12 +84,14 @@ class Cache:
             await self._tables.write("save_messages", room_id, _text(stored))
 
     async def begin(self, stream: str, position: Position) -> None:
-        """Follow a stream from `position` on, having forgotten what was of another epoch."""
-        former = self.positions.get(stream)
-        steps: list[Step] = [("save_stream", (stream, *position))]
-        if former is not None and former.epoch != position.epoch:
-            steps += [("forget_events", (stream,)), ("forget_messages", (stream,))]
-        await self._tables.write_all(steps)
+        """Follow a stream from `position` on, having forgotten what came before: there is a hole between."""
+        await self._tables.write_all(
+            [
+                ("forget_events", (stream,)),
+                ("forget_messages", (stream,)),
+                ("save_stream", (stream, *position)),
+            ]
+        )
         self.positions[stream] = position
 
     async def forget_stream(self, stream: str) -> None:

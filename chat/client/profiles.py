@@ -43,4 +43,4 @@ class Profiles:
             DeliveryError: As `Api.call`.
         """
         found = await self._api.call("GET", "/v1/me")
-        await self.took(found)
+        await self.took({"display_name": found["display_name"], **found["fields"]})

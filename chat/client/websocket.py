@@ -47,14 +47,18 @@ class WebSocket:
         """
         await self._do(lambda: self._protocol.send_text(msgspec.json.encode(message)))
 
-    async def ping(self) -> None:
-        """Send pings until cancelled, so that a dead connection is known as such."""
-        while True:
-            await anyio.sleep(self._idle_s / 3)
-            await self._do(lambda: self._protocol.send_ping(b""))
+    async def ping(self, ended: anyio.Event) -> None:
+        """Send pings until `ended` is set or the connection breaks, so that a dead one is known as such."""
+        while not ended.is_set():
+            with anyio.move_on_after(self._idle_s / 3):
+                await ended.wait()
+            try:
+                await self._do(lambda: self._protocol.send_ping(b""))
+            except AnswerLost:
+                return  # whoever receives finds that out too
 
-    async def receive(self) -> Any:
-        """Return the next message.
+    async def receive(self) -> list[Any]:
+        """Return the messages that come next, as many as are there, in order.
 
         Raises:
             AnswerLost: The connection is broken or was closed; `code` is then its close code.
@@ -64,7 +68,8 @@ class WebSocket:
                 await self._read()
             if limit.cancelled_caught:
                 raise AnswerLost(f"nothing came for {self._idle_s} s", code="silent")
-        return self._arrived.pop(0)
+        arrived, self._arrived = self._arrived, []
+        return arrived
 
     async def shake_hands(self, request: Any) -> None:
         """Open the connection.
@@ -120,10 +125,11 @@ class WebSocket:
         async with self._sending:
             try:
                 act()
-                for data in self._protocol.data_to_send():
-                    if data:
-                        await self._stream.send(data)
-            except (*_BROKEN, ProtocolError) as error:
+                with anyio.fail_after(self._idle_s):
+                    for data in self._protocol.data_to_send():
+                        if data:
+                            await self._stream.send(data)
+            except (*_BROKEN, TimeoutError, ProtocolError) as error:
                 raise AnswerLost(f"the connection broke: {error}", code="broken") from error
 
 

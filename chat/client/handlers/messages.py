@@ -7,8 +7,8 @@ not there any more makes these actions pointless: the server says so, and what t
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
+from chat.client.api import part
 from chat.client.errors_of import OUT_OF_TURN
 from chat.errors import DeliveryError
 from chat.queue.payloads import PinMessage
@@ -82,8 +82,3 @@ async def switched(api: Api, path: str, client_id: str, *, is_on: bool) -> Any:
 def _message(delivery: Delivery) -> str:
     payload = delivery.payload
     return f"/v1/rooms/{part(payload.room_id)}/messages/{part(payload.message_id)}"
-
-
-def part(text: str) -> str:
-    """Return `text` as a part of an address."""
-    return quote(text, safe="")

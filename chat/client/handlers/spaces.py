@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chat.client.handlers.messages import part, switched
+from chat.client.api import part
+from chat.client.handlers.messages import switched
 from chat.queue.payloads import MuteUser
 
 if TYPE_CHECKING:

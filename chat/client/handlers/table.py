@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chat.client.handlers.messages import part
+from chat.client.api import part
 from chat.errors import AuthExpired, TargetGone
 
 if TYPE_CHECKING:

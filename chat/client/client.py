@@ -1,0 +1,383 @@
+"""The chat as a bot or a desktop program uses it: what it does is kept and delivered, what it reads is here at once.
+
+    async with chat.Client("https://chat.example", store="~/.chat") as client:
+        await client.login("ann", "secret")
+        receipt = client.send(room, "hello")            # at once, also without a connection
+        async for event in client.events(): ...
+
+The store is a folder: `queue.db` holds what is to be done, `cache.db` what was read, the tokens and what is the user's
+own. Whatever is done is shown at once and shown no longer if it fails; see `effects`.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import anyio.to_thread
+import httpx2
+from anyio import AsyncContextManagerMixin
+from typing_extensions import override
+
+from chat.client.api import Api
+from chat.client.cache import NO_SEQ, Cache
+from chat.client.effects import OnSpace, room_with, space_with
+from chat.client.events import Listeners
+from chat.client.handlers.account import AccountHandlers
+from chat.client.handlers.messages import MessageHandlers
+from chat.client.handlers.spaces import SpaceHandlers
+from chat.client.handlers.table import HttpTransport
+from chat.client.live import Live
+from chat.client.logins import Logins
+from chat.client.numbering import Numbering
+from chat.client.own_keys import OwnKeys
+from chat.client.own_settings import OwnSettings
+from chat.client.profiles import Profiles
+from chat.client.settings import ClientSettings
+from chat.client.streams import StreamTaking
+from chat.client.under_way import UnderWay
+from chat.domain.tables import Tables
+from chat.own_tasks import own_tasks
+from chat.queue import payloads
+from chat.queue.action_queue import open_queue
+from chat.queue.actions import ActionTypes
+from chat.queue.clock import SystemQueueClock
+from chat.statement_texts import load
+from chat.sync.settings_sync import SettingsSync
+from chat.sync.space_key_cache import SpaceKeyCache
+from storage import StorageSettings
+from storage import open as open_database
+from workers import open_bridges
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncIterator, Callable
+    from typing import Self
+
+    import msgspec
+
+    from chat.client.events import Heard
+    from chat.client.logins import Login
+    from chat.client.views import ChatMessage, ChatRoom, ChatSpace, StreamEvent
+    from chat.queue.action_queue import ActionQueue
+    from chat.queue.clock import QueueClock
+    from chat.queue.receipts import Receipt
+
+_MIGRATIONS: Final = "chat.client.migrations"
+_STATEMENTS: Final = "chat.client.statements"
+_STORE: Final = StorageSettings(kind="thread", worker_count=1, plans_by_values=False, secure_delete=True)
+
+
+class Client(AsyncContextManagerMixin):
+    """A user's client; enter it to use it. One process uses a store at a time."""
+
+    queue: ActionQueue
+    """Where actions wait: to look at them, to cancel or retry one."""
+    settings: OwnSettings
+    """The user's settings."""
+    keys: OwnKeys
+    """The keys of the user's spaces."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        store: str | os.PathLike[str],
+        settings: ClientSettings | None = None,
+        clock: QueueClock | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Speak to the server at `url` (http: or https:) and keep everything in the folder `store`."""
+        self._url = url.rstrip("/")
+        self._store = Path(store).expanduser()
+        self._numbers = settings or ClientSettings()
+        self._clock = clock
+        self._chance = chance
+        self._listeners = Listeners()
+        self._is_held = False
+
+    @override
+    @asynccontextmanager
+    async def __asynccontextmanager__(self) -> AsyncIterator[Self]:
+        clock = self._clock
+        if clock is None:
+            self._clock = clock = await anyio.to_thread.run_sync(SystemQueueClock.of_this_machine)
+        await anyio.Path(self._store).mkdir(mode=0o700, parents=True, exist_ok=True)
+        statements = await anyio.to_thread.run_sync(load, _STATEMENTS)
+        tell = self._listeners.tell
+        async with AsyncExitStack() as stack:
+            database = await stack.enter_async_context(
+                open_database(self._store / "cache.db", _STORE, migrations=_MIGRATIONS)
+            )
+            http = await stack.enter_async_context(
+                httpx2.AsyncClient(base_url=self._url, timeout=self._numbers.timeout_s)
+            )
+            bridges = await stack.enter_async_context(open_bridges(self._numbers.crypto))
+            tables = Tables(database, statements)
+            self._logins = Logins(tables)
+            self._api = api = Api(http, self._logins)
+            self._cache = cache = Cache(tables)
+            self._profiles = Profiles(tables, api)
+            sync, keys = SettingsSync(tables, api, clock), SpaceKeyCache(tables, api, clock)
+            for part in (self._logins, cache, self._profiles, sync):
+                await part.load()
+            self.queue = await stack.enter_async_context(
+                open_queue(
+                    self._store / "queue.db",
+                    self._numbers.queue,
+                    types=ActionTypes(),
+                    probe=api.is_reachable,
+                    clock=clock,
+                    chance=self._chance,
+                )
+            )
+            self._under_way = UnderWay(self.queue, cache, self._profiles, me=lambda: self.user_id, tell=tell)
+            await self._under_way.load()
+            self.settings = OwnSettings(sync, bridges, self._put, api)
+            self.keys = OwnKeys(keys, self._put)
+            self._streams = StreamTaking(api, cache, tell=tell, on_own=self._heed_own)
+            self._live = Live(
+                _websocket_url(self._url),
+                api,
+                self._streams,
+                tell=tell,
+                chance=self._chance,
+                on_connected=self._on_connected,
+                first_wait_s=self._numbers.first_wait_s,
+                most_wait_s=self._numbers.most_wait_s,
+            )
+            self.queue.handle_all(
+                HttpTransport(
+                    api,
+                    MessageHandlers(api, Numbering()),
+                    SpaceHandlers(api, cache),
+                    AccountHandlers(api, sync, keys),
+                )
+            )
+            stack.callback(self.settings.close)
+            await self._run(stack)
+            yield self
+
+    async def _run(self, stack: AsyncExitStack) -> None:
+        scope = anyio.CancelScope()
+
+        async def limited(task: Callable[[], Any]) -> None:
+            with scope:
+                await task()
+
+        group = await stack.enter_async_context(own_tasks(scope.cancel))
+        group.start_soon(limited, self._background)
+
+    async def _background(self) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._under_way.run)
+            group.start_soon(self.settings.run)
+            if self._numbers.is_live:
+                group.start_soon(self._live.run)
+
+    # -- who is logged in -----------------------------------------------------------------------------------------
+
+    @property
+    def user_id(self) -> str:
+        """Whose store this is, logged in or not; empty in a new one."""
+        login = self._logins.current
+        return "" if login is None else login.user_id
+
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether there are tokens, as far as this device knows."""
+        login = self._logins.current
+        return login is not None and bool(login.refresh_token)
+
+    async def register(self, name: str, password: str, *, display_name: str = "", device: str = "") -> None:
+        """Make an account and log in.
+
+        Raises:
+            DeliveryError: What the server says against it.
+        """
+        body = {"name": name, "password": password, "display_name": display_name, "device": device}
+        await self._logged_in(await self._api.begin_login("/v1/auth/register", body))
+
+    async def login(self, name: str, password: str, *, device: str = "") -> None:
+        """Log in; what waits in the queue for it goes on.
+
+        Raises:
+            AuthExpired: Name and password do not belong together.
+            StoreTaken: The store is another user's.
+            DeliveryError: What else the server says.
+        """
+        body = {"name": name, "password": password, "device": device}
+        await self._logged_in(await self._api.begin_login("/v1/auth/login", body))
+
+    async def logout(self) -> None:
+        """Log out; what was read stays, and what waits in the queue waits for the next login."""
+        await self._api.end_login()
+
+    async def _logged_in(self, login: Login) -> None:
+        await self.queue.resume_account(login.user_id)
+        self._live.stir()
+
+    # -- without a connection -------------------------------------------------------------------------------------
+
+    def go_offline(self) -> None:
+        """Send nothing until `go_online`; live events go on."""
+        self._is_held = True
+        self.queue.go_offline()
+
+    def go_online(self) -> None:
+        """Send all that is due, now, and connect."""
+        self._is_held = False
+        self.queue.go_online()
+        self._live.stir()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether live events come just now."""
+        return self._live.is_connected
+
+    # -- doing ----------------------------------------------------------------------------------------------------
+
+    def send(self, room_id: str, content: str, *, reply_to: str | None = None) -> Receipt:
+        """Send a message; the receipt tells when it is stored here, and when the server has it."""
+        return self._put(payloads.SendMessage(room_id=room_id, content=content, reply_to_id=reply_to))
+
+    def edit(self, room_id: str, message_id: str, content: str) -> Receipt:
+        """Give a message of one's own another content; it is named by its id or its client id, as everywhere here."""
+        return self._put(payloads.EditMessage(room_id=room_id, message_id=message_id, content=content))
+
+    def delete(self, room_id: str, message_id: str) -> Receipt:
+        """Delete a message."""
+        return self._put(payloads.DeleteMessage(room_id=room_id, message_id=message_id))
+
+    def react(self, room_id: str, message_id: str, emoji: str, *, is_on: bool = True) -> Receipt:
+        """Put a reaction on a message, or take it away."""
+        return self._put(payloads.React(room_id=room_id, message_id=message_id, emoji=emoji, is_on=is_on))
+
+    def pin(self, room_id: str, message_id: str) -> Receipt:
+        """Pin a message to its room."""
+        return self._put(payloads.PinMessage(room_id=room_id, message_id=message_id))
+
+    def unpin(self, room_id: str, message_id: str) -> Receipt:
+        """Take a pin away."""
+        return self._put(payloads.UnpinMessage(room_id=room_id, message_id=message_id))
+
+    def update_profile(self, **fields: Any) -> Receipt:
+        """Change parts of one's profile; None takes one away."""
+        return self._put(payloads.UpdateProfile(fields=fields))
+
+    def update_space(
+        self, space_id: str, fields: dict[str, Any], *, base_version: int | None = None
+    ) -> Receipt:
+        """Change settings of a space, from the version that was seen."""
+        return self._put(payloads.UpdateSpace(space_id=space_id, fields=fields, base_version=base_version))
+
+    def join(self, space_id: str) -> Receipt:
+        """Become a member of a space."""
+        return self._put(payloads.JoinSpace(space_id=space_id))
+
+    def leave(self, space_id: str) -> Receipt:
+        """Be a member of a space no longer."""
+        return self._put(payloads.LeaveSpace(space_id=space_id))
+
+    def kick(self, space_id: str, user_id: str) -> Receipt:
+        """Remove a member."""
+        return self._put(payloads.KickUser(space_id=space_id, user_id=user_id))
+
+    def mute(self, space_id: str, user_id: str) -> Receipt:
+        """Let a member write no more."""
+        return self._put(payloads.MuteUser(space_id=space_id, user_id=user_id))
+
+    def unmute(self, space_id: str, user_id: str) -> Receipt:
+        """Let a member write again."""
+        return self._put(payloads.UnmuteUser(space_id=space_id, user_id=user_id))
+
+    def _put(self, payload: msgspec.Struct) -> Receipt:
+        receipt = self.queue.put(payload, account=self._api.login.user_id)
+        name, at_ms = ActionTypes().of(payload).name, self._now_ms()
+        self._under_way.add(receipt.client_id, name, payload, at_ms)
+        return receipt
+
+    def _now_ms(self) -> int:
+        assert self._clock is not None  # noqa: S101 - it is there once the client is entered
+        return self._clock.wall_ms()
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    async def rooms(self) -> list[ChatRoom]:
+        """Return the rooms of all spaces that the user is in, as they were heard of last."""
+        return await self._cache.rooms()
+
+    async def messages(
+        self, room_id: str, *, before_seq: int = NO_SEQ, limit: int = 100
+    ) -> list[ChatMessage]:
+        """Return the last messages of a room before a seq, in order, with what is under way; from this device alone."""
+        found = await self._cache.messages(room_id, before_seq=before_seq, limit=limit)
+        return room_with(found, self._under_way.actions, room_id, self.user_id)
+
+    async def backlog(self, room_id: str, *, before_seq: int = NO_SEQ, limit: int = 100) -> list[ChatMessage]:
+        """Return what `messages` does, from the server first where this device has less.
+
+        Raises:
+            DeliveryError: The server could not be asked.
+        """
+        if len(await self._cache.messages(room_id, before_seq=before_seq, limit=limit)) < limit:
+            await self._streams.backlog(room_id, min(before_seq, 2**53), limit)
+        return await self.messages(room_id, before_seq=before_seq, limit=limit)
+
+    async def space(self, space_id: str) -> ChatSpace:
+        """Return a space as this device has heard of it, with what is under way."""
+        space = await self._cache.space(space_id)
+        for action in self._under_way.actions:
+            if isinstance(action.payload, OnSpace) and action.payload.space_id == space_id:
+                space = space_with(space, action.payload, self.user_id)
+        return space
+
+    def profile(self) -> dict[str, Any]:
+        """Return the user's profile as this device has heard of it, with what is under way."""
+        shown = dict(self._profiles.current)
+        for action in self._under_way.actions:
+            if isinstance(action.payload, payloads.UpdateProfile):
+                shown.update(action.payload.fields)
+        return {name: value for name, value in shown.items() if value is not None}
+
+    async def stream_events(
+        self, stream_id: str, *, after_seq: int = 0, limit: int = 100
+    ) -> list[StreamEvent]:
+        """Return events of a room, a space or the user that this device has kept."""
+        return await self._cache.events(stream_id, after_seq=after_seq, limit=limit)
+
+    def events(self) -> Heard:
+        """Return what happens from now on; close it when nobody listens any more."""
+        return self._listeners.listen()
+
+    async def call(self, method: str, path: str, body: Any = None, **how: Any) -> Any:
+        """Call the server for what has no method here (making spaces and rooms, searching), and return its answer.
+
+        It is not queued: without a connection it fails.
+
+        Raises:
+            DeliveryError: As `Api.call`.
+        """
+        return await self._api.call(method, path, body, **how)
+
+    # -- what comes -----------------------------------------------------------------------------------------------
+
+    def _on_connected(self) -> None:
+        if not self._is_held and not self.queue.is_online:
+            self.queue.go_online()
+        self.settings.outdated()
+        self.keys.outdated()
+
+    def _heed_own(self, event: StreamEvent) -> None:
+        if event.kind == "settings.saved":
+            self.settings.outdated()
+        elif event.kind == "space_keys.changed":
+            self.keys.outdated()
+
+
+def _websocket_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{'wss' if scheme == 'https' else 'ws'}://{rest}/v1/ws"

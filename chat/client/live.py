@@ -1,0 +1,179 @@
+"""Live events: one WebSocket, connected again whenever it breaks; no event is missed, and none is taken twice.
+
+Each stream's events have dense numbers, so what is missing shows by arithmetic, whoever lost it, and is read by HTTP.
+Events are taken over in the order in which they come, by one task, which reads no further meanwhile: a server that is
+faster than this client's disk waits, or closes the connection and finds the client again where it was.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import msgspec
+import structlog
+
+from chat.client.errors_of import WireError, delivery_error
+from chat.client.events import ConnectionChanged, Ephemeral, ServerDraining
+from chat.client.following import reconnect_wait_s
+from chat.client.views import StreamEvent
+from chat.client.websocket import open_websocket
+from chat.errors import AuthExpired, DeliveryError
+from chat.own_tasks import own_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from chat.client.api import Api
+    from chat.client.events import ClientEvent
+    from chat.client.streams import StreamTaking
+    from chat.client.websocket import WebSocket
+
+SUBSCRIBED_AT_ONCE_COUNT: Final = 200
+_HELLO_ID: Final = 1
+_NO_EVENT: Final = ""
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
+
+
+class _Drained(Exception):
+    """The server stops, and has said when to come back."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(wait_s)
+        self.wait_s = wait_s
+
+
+class Live:
+    """The connection of one client; `run` is its task."""
+
+    def __init__(
+        self,
+        url: str,
+        api: Api,
+        streams: StreamTaking,
+        *,
+        tell: Callable[[ClientEvent], None],
+        chance: Callable[[], float],
+        on_connected: Callable[[], None],
+        first_wait_s: float = 0.5,
+        most_wait_s: float = 30.0,
+    ) -> None:
+        self._url = url
+        self._api = api
+        self._streams = streams
+        self._tell = tell
+        self._chance = chance
+        self._on_connected = on_connected
+        self._first_wait_s = first_wait_s
+        self._most_wait_s = most_wait_s
+        self._stirred = anyio.Event()
+        self._numbers = _HELLO_ID
+        self._subscribing: set[int] = set()
+        self._subscribed: set[str] = set()
+        self.is_connected = False
+
+    def stir(self) -> None:
+        """Connect now, if there is no connection: somebody has logged in, or knows that the network is back."""
+        self._stirred.set()
+
+    async def run(self) -> None:
+        """Be connected until cancelled."""
+        failures = 0
+        while True:
+            wait_s: float | None = None
+            self._stirred = anyio.Event()
+            try:
+                async with open_websocket(self._url) as socket:
+                    await self._hello(socket)
+                    failures = 0
+                    await self._connected(socket)
+            except _Drained as drained:
+                wait_s = drained.wait_s
+            except AuthExpired as error:
+                _log.info("chat.live_waits_for_login", code=error.code)
+                wait_s = float("inf")
+            except (DeliveryError, TimeoutError) as error:
+                _log.info("chat.live_lost", reason=type(error).__name__, said=str(error))
+            if wait_s is None:
+                wait_s = reconnect_wait_s(
+                    failures, self._chance(), first_s=self._first_wait_s, most_s=self._most_wait_s
+                )
+                failures += 1
+            with anyio.move_on_after(wait_s):
+                await self._stirred.wait()
+
+    async def _hello(self, socket: WebSocket) -> None:
+        login = self._api.login
+        await socket.send({"id": _HELLO_ID, "op": "hello", "token": login.access_token})
+        for message in await socket.receive():
+            if "error" not in message:
+                return
+            error = delivery_error(msgspec.convert(message["error"], WireError))
+            if isinstance(error, AuthExpired):
+                await self._api.renewed(login)
+                self.stir()
+            raise error
+
+    async def _connected(self, socket: WebSocket) -> None:
+        ended = anyio.Event()
+        self._subscribed, self._subscribing = set(), set()
+        try:
+            async with own_tasks(ended.set) as tasks:
+                tasks.start_soon(socket.ping, ended)
+                self.is_connected = True
+                self._on_connected()
+                self._tell(ConnectionChanged(is_connected=True))
+                await self._subscribe(socket)
+                while True:
+                    await self._heed(socket, await socket.receive())
+        finally:
+            self.is_connected = False
+            self._tell(ConnectionChanged(is_connected=False))
+
+    async def _subscribe(self, socket: WebSocket) -> None:
+        """Follow all streams that there are for the user, and those no more that are gone."""
+        wanted = await self._streams.wanted()
+        gone, new = self._subscribed - wanted, sorted(wanted - self._subscribed)
+        if gone:
+            self._numbers += 1
+            await socket.send({"id": self._numbers, "op": "unsubscribe", "streams": sorted(gone)})
+        for start in range(0, len(new), SUBSCRIBED_AT_ONCE_COUNT):
+            self._numbers += 1
+            self._subscribing.add(self._numbers)
+            since = self._streams.since(new[start : start + SUBSCRIBED_AT_ONCE_COUNT])
+            await socket.send({"id": self._numbers, "op": "subscribe", "streams": since})
+        self._subscribed = wanted
+
+    async def _heed(self, socket: WebSocket, messages: Iterable[Any]) -> None:
+        is_outdated = False
+        for stream, group in groupby(messages, key=_stream_of):
+            if stream == _NO_EVENT:
+                for message in group:
+                    await self._heed_other(message)
+            else:
+                events = [msgspec.convert(message["event"], StreamEvent) for message in group]
+                is_outdated |= await self._streams.take(stream, events)
+        if is_outdated:
+            await self._subscribe(socket)
+
+    async def _heed_other(self, message: Any) -> None:
+        number = message.get("id")
+        if number in self._subscribing and "ok" in message:
+            self._subscribing.discard(number)
+            await self._streams.subscribed(message["ok"])
+        elif "error" in message:
+            _log.warning("chat.live_refused", code=message["error"].get("code"))
+        elif "drain" in message:
+            self._tell(ServerDraining(told=message["drain"]))
+            raise _Drained(message["drain"].get("resume_after_ms", 1_000) / 1000)
+        else:
+            for kind in ("typing", "presence"):
+                if kind in message:
+                    self._tell(Ephemeral(kind=kind, told=message[kind]))
+
+
+def _stream_of(message: Any) -> str:
+    event = message.get("event")
+    return _NO_EVENT if event is None else str(event["stream"])
