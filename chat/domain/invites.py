@@ -83,7 +83,12 @@ class Invites:
                     ("note_id", (user_id, client_id, "space_id", Earlier(2, "space_id"))),
                 ],
                 why=lambda: self._why_no_more(user_id, space_id),
-                result={"id": link.hex(), "expires_at_ms": expires_at_ms, "uses_left": uses},
+                result={
+                    "id": link.hex(),
+                    "space_id": str(space_id),
+                    "expires_at_ms": expires_at_ms,
+                    "uses_left": uses,
+                },
             )
         )
         return answer if answer["duplicate"] else {**answer, "secret": secret}
@@ -108,7 +113,7 @@ class Invites:
                     ("note_id", (user_id, client_id, "space_id", Earlier(1, "space_id"))),
                 ],
                 why=lambda: self._why_not_deleted(user_id, space_id, link),
-                result={"id": link_id},
+                result={"id": link_id, "space_id": str(space_id)},
             )
         )
 
