@@ -103,6 +103,7 @@ ANSWERS: dict[type[BaseException], Answering] = {
     storage.StorageBusy: Answering(503, "transient", "storage_busy", "warning"),
     storage.StorageUnavailable: Answering(503, "transient", "storage_unavailable", "warning"),
     storage.StorageClosed: Answering(503, "transient", "storage_closed", "info"),
+    storage.TableNotSearchable: Answering(409, "conflict", "table_not_searchable"),
     storage.TableNotFollowed: Answering(409, "conflict", "table_not_followed"),
     storage.HistoryLost: Answering(410, "permanent", "history_lost"),
     storage.QueryTimedOut: Answering(504, "transient", "deadline_exceeded"),

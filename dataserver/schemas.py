@@ -16,6 +16,7 @@ from dataserver.refusals import TableNotFound, UnknownColumn
 from dataserver.rows.columns import Column, columns_of
 from dataserver.rows.keys import Key, key_of
 from dataserver.rows.keyset import Order, order_of
+from dataserver.rows.search import RANK, RANK_COLUMN
 from dataserver.rows.writes import point_sql
 from storage import SqlError
 
@@ -39,21 +40,23 @@ class Table:
     key: Key | None
     point_sql: str
     """The statement for one row by its key; empty where there is no key."""
-    orders: dict[str | None, Order] = field(default_factory=dict)
-    """Orders that were asked for, by their text."""
+    orders: dict[tuple[str | None, bool], Order] = field(default_factory=dict)
+    """Orders that were asked for, by their text, and whether in a search."""
 
-    def order(self, text: str | None) -> Order:
-        """Return the order that `?order=` asks for.
+    def order(self, text: str | None, *, in_search: bool = False) -> Order:
+        """Return the order that `?order=` asks for; in a search it is by rank if nothing else is asked for.
 
         Raises:
             UnknownColumn: A column that the table lacks.
             InvalidParameter: A column twice, or too many of them.
         """
-        found = self.orders.get(text)
+        found = self.orders.get((text, in_search))
         if found is None:
             if len(self.orders) >= MAX_ORDER_COUNT:
                 self.orders.clear()
-            found = self.orders[text] = order_of(text, self.columns, self.key)
+            columns = self.columns | {RANK: RANK_COLUMN} if in_search else self.columns
+            wanted = RANK if in_search and text is None else text
+            found = self.orders[text, in_search] = order_of(wanted, columns, self.key)
         return found
 
 

@@ -207,6 +207,8 @@ class TableAnswer(msgspec.Struct, frozen=True, kw_only=True):
     key: list[str]
     """What `/rows/{key}` takes, in this order; empty where rows have no address."""
     strict: bool
+    search: list[str]
+    """The columns of its search index; empty when it has none."""
     row_count_estimate: int | None
 
 
@@ -224,6 +226,21 @@ class RowsAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What `?after=` takes for the next page; null on the last one."""
     snapshot: str | None = None
     """What `?snapshot=` takes for the next page of the same state, where one was asked for; missing on the last one."""
+
+
+class SearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A search index to make."""
+
+    columns: Annotated[list[str], msgspec.Meta(min_length=1, max_length=100)]
+    tokenizer: Literal["words", "stems", "trigrams"] = "words"
+    """Whole words without accents, English words by their stems, or any three letters."""
+
+
+class SearchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Which columns of a table are searched."""
+
+    table: str
+    search: list[str]
 
 
 class TokenRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

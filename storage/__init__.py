@@ -47,10 +47,12 @@ if TYPE_CHECKING:
     from storage.errors import StorageSaturated as StorageSaturated
     from storage.errors import StorageUnavailable as StorageUnavailable
     from storage.errors import TableNotFollowed as TableNotFollowed
+    from storage.errors import TableNotSearchable as TableNotSearchable
     from storage.errors import TransactionLost as TransactionLost
     from storage.errors import UnsupportedSqlite as UnsupportedSqlite
     from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
     from storage.errors import WriteTimedOut as WriteTimedOut
+    from storage.full_text import search_table as search_table
     from storage.live_queries import LiveQuery as LiveQuery
     from storage.log_governor import LogStatistics as LogStatistics
     from storage.nonce_blocks import NonceBlocks as NonceBlocks
@@ -62,6 +64,8 @@ if TYPE_CHECKING:
     from storage.queued_writes import QueuedStatistics as QueuedStatistics
     from storage.reports import LogFacts as LogFacts
     from storage.reports import StorageReport as StorageReport
+    from storage.search_indexes import drop_search_index as drop_search_index
+    from storage.search_indexes import make_search_index as make_search_index
     from storage.settings import StorageSettings as StorageSettings
     from storage.snapshots import Snapshot as Snapshot
     from storage.sqlite.backups import BackupMade as BackupMade
@@ -124,6 +128,7 @@ _HOME = {
     "StorageUnavailable": "errors",
     "TableInfo": "tables",
     "TableNotFollowed": "errors",
+    "TableNotSearchable": "errors",
     "Transaction": "transactions",
     "TransactionLost": "errors",
     "UnsupportedSqlite": "errors",
@@ -134,10 +139,13 @@ _HOME = {
     "Written": "written",
     "back_up": "backups",
     "change_cursor": "changes",
+    "drop_search_index": "search_indexes",
     "followed_tables": "changes",
     "library_facts": "sqlite.facts",
+    "make_search_index": "search_indexes",
     "open": "databases",
     "open_databases": "databases",
+    "search_table": "full_text",
     "verify": "backups",
 }
 

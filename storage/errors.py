@@ -17,6 +17,7 @@
     ├── StorageUnavailable       the worker is gone; nothing was done
     ├── WriteOutcomeUnknown      the worker died after it began to write
     ├── TransactionLost          the transaction is gone; nothing of it was written
+    ├── TableNotSearchable       no search index can be made for it
     ├── TableNotFollowed         changes of the table are not logged
     ├── HistoryLost              what followed the cursor is not in the log; `cursor` is its end
     ├── QueryTimedOut            the read passed its deadline
@@ -118,6 +119,10 @@ class WriteOutcomeUnknown(StorageError):
 
 class TransactionLost(StorageError):
     """The transaction or snapshot is gone and nothing was written; begin it again, and be quicker."""
+
+
+class TableNotSearchable(StorageError):
+    """No search index can be made: there is no such table or column, or it has no INTEGER PRIMARY KEY; the text says."""
 
 
 class TableNotFollowed(StorageError):

@@ -33,11 +33,13 @@ class TableInfo:
     row_count_estimate: int | None
     """From the last ANALYZE; None if there was none."""
     strict: bool
+    searched_columns: tuple[str, ...] = ()
+    """Of the search index; empty when there is none."""
 
 
 def table_info(found: list[Any]) -> TableInfo:
     """Return what a reader tells of one table, as `TableInfo`."""
-    name, is_view, has_rowid, strict, estimate, columns = found
+    name, is_view, has_rowid, strict, estimate, columns, searched = found
     infos = [
         ColumnInfo(name=column, type=kind, not_null=not_null, default=default, primary_key_position=place)
         for column, kind, not_null, default, place in columns
@@ -53,4 +55,5 @@ def table_info(found: list[Any]) -> TableInfo:
         has_rowid=has_rowid,
         row_count_estimate=estimate,
         strict=strict,
+        searched_columns=tuple(searched),
     )

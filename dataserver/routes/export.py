@@ -39,6 +39,8 @@ async def get_export(exchange: Exchange) -> AnyAnswer:
     name = exchange.parameter("table")
     if name is None:
         raise InvalidParameter("`table` is missing: which one is to be exported")
+    if exchange.parameter("search") is not None:
+        raise InvalidParameter("an export has no `search`; read pages of the table's rows instead")
     table = await exchange.services.schemas.table(exchange.path["db"], name)
     wanted_order = exchange.parameter("order")
     order = None if wanted_order is None else table.order(wanted_order)

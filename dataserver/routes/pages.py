@@ -21,6 +21,7 @@ from dataserver.rows.pages import (
     place_read,
     place_statements,
 )
+from dataserver.rows.search import refused_search, search_of
 from dataserver.schemas import Table
 from dataserver.wire import RowsAnswer, json_bytes
 
@@ -39,10 +40,12 @@ async def get_rows(exchange: Exchange) -> AnyAnswer:
 async def page_of(exchange: Exchange, table: Table) -> AnyAnswer:
     """Answer a page of a table."""
     limits = exchange.services.limits
+    search = search_of(exchange.parameter("search"), table.info)
     page = Page(
         table=table.info.name,
         key=table.key,
-        order=table.order(exchange.parameter("order")),
+        search=search,
+        order=table.order(exchange.parameter("order"), in_search=search is not None),
         conditions=tuple(conditions(exchange.query, table.columns)),
         limit=page_limit(
             exchange.parameter("limit"), default=limits.default_page_count, most=limits.max_page_count
@@ -75,7 +78,14 @@ async def _read(exchange: Exchange, page: Page, source: Queries) -> tuple[bytes,
     """Return the rows of a page as JSON without its end, and where the next page begins."""
     limits = exchange.services.limits
     statement = page.statement
-    with await source.query_body(statement.sql, statement.params, timeout_s=exchange.timeout_s) as body:
+    try:
+        found = await source.query_body(statement.sql, statement.params, timeout_s=exchange.timeout_s)
+    except storage.SqlError as error:
+        refused = None if page.search is None else refused_search(str(error))
+        if refused is None:
+            raise
+        raise refused from error
+    with found as body:
         if body.length > limits.max_page_bytes:
             raise storage.ResultTooLarge(
                 f"the page has {body.length} bytes; at most {limits.max_page_bytes} are allowed: lower `limit`",
@@ -121,6 +131,13 @@ ROUTES = (
         parameters=(
             Parameter(
                 name="order", says="Columns parted by commas, `-` before one for descending: `-age,id`."
+            ),
+            Parameter(
+                name="search",
+                says=(
+                    'Only rows that match, in FTS5\'s language (`word`, `"a phrase"`, `begin*`, `a OR b`), the best first;'
+                    " rows gain `_rank` and `_snippet`. The table needs a search index."
+                ),
             ),
             Parameter(name="limit", type="integer", says="The most rows to answer."),
             Parameter(name="after", says="The `next` of the page before."),

@@ -44,6 +44,7 @@ def _answer(table: Table) -> TableAnswer:
         primary_key=list(info.primary_key),
         key=[] if table.key is None else [column.name for column in table.key.columns],
         strict=info.strict,
+        search=list(info.searched_columns),
         row_count_estimate=info.row_count_estimate,
     )
 

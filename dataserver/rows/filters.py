@@ -15,7 +15,9 @@ import msgspec
 from dataserver.refusals import InvalidParameter, UnknownOperator
 from dataserver.rows.columns import Column, Value, bound, find
 
-RESERVED: Final = frozenset({"limit", "order", "after", "timeout_ms", "table", "format", "snapshot"})
+RESERVED: Final = frozenset(
+    {"limit", "order", "after", "timeout_ms", "table", "format", "snapshot", "search"}
+)
 """Parameters of the page and of the export itself."""
 
 MAX_FILTER_COUNT: Final = 32

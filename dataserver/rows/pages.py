@@ -19,6 +19,7 @@ from dataserver.rows.columns import Value, quoted
 from dataserver.rows.filters import Condition
 from dataserver.rows.keys import Key
 from dataserver.rows.keyset import ExactText, Order, Place, after, read_cursor, write_cursor
+from dataserver.rows.search import Search
 
 _REPLACED = "\ufffd"
 _BLOB_NAME = "$base64"
@@ -44,6 +45,7 @@ class Page(msgspec.Struct, frozen=True, gc=False):
     conditions: tuple[Condition, ...]
     limit: int
     after: str | None
+    search: Search | None = None
 
     @property
     def offset(self) -> int:
@@ -60,6 +62,9 @@ class Page(msgspec.Struct, frozen=True, gc=False):
         """The statement that reads the page and one row more."""
         rows = self.rows
         sql, params = f"{rows.sql} LIMIT ?", (*rows.params, self.limit + 1)
+        if self.search is not None:  # only tables can be searched, and their orders are total
+            told = self.search.with_snippets(Condition(sql, params))
+            return Statement(told.sql, told.params)
         return Statement(f"{sql} OFFSET ?", (*params, self.offset)) if self.offset else Statement(sql, params)
 
     @property
@@ -68,7 +73,8 @@ class Page(msgspec.Struct, frozen=True, gc=False):
         arms: list[list[Condition]] = [[]]
         if self.after is not None and self.order.total:
             arms = [[arm] for arm in after(self.order, read_cursor(self.order, self.after))]
-        selected = [select(self.table, self.key, [*self.conditions, *arm]) for arm in arms]
+        source = None if self.search is None else self.search.source
+        selected = [select(self.table, self.key, [*self.conditions, *arm], source) for arm in arms]
         sql = " UNION ALL ".join(each.sql for each in selected) + _ordered(self.order)
         return Statement(sql, tuple(param for each in selected for param in each.params))
 
@@ -79,13 +85,19 @@ def export(table: str, key: Key | None, conditions: list[Condition], order: Orde
     return selected if order is None else Statement(selected.sql + _ordered(order), selected.params)
 
 
-def select(table: str, key: Key | None, conditions: list[Condition]) -> Statement:
-    """Return the statement for all rows of `table` that meet the `conditions`, with a key that isn't among its columns."""
+def select(
+    table: str, key: Key | None, conditions: list[Condition], source: Condition | None = None
+) -> Statement:
+    """Return the statement for all rows of `table` that meet the `conditions`, with a key that isn't among its columns.
+
+    With `source` they are read from there.
+    """
+    origin = source or Condition(quoted(table))
     extra = "" if key is None or key.shown else "".join(f"{column.sql}, " for column in key.columns)
-    sql = f"SELECT {extra}* FROM {quoted(table)}"  # noqa: S608 - names are quoted, values bound
+    sql = f"SELECT {extra}* FROM {origin.sql}"  # noqa: S608 - names are quoted, values bound
     if conditions:
         sql += " WHERE " + " AND ".join(condition.sql for condition in conditions)
-    return Statement(sql, tuple(param for condition in conditions for param in condition.params))
+    return Statement(sql, tuple(param for condition in (origin, *conditions) for param in condition.params))
 
 
 def _ordered(order: Order) -> str:
@@ -131,7 +143,7 @@ def place_statements(page: Page, row: dict[str, Any]) -> list[Statement]:
         f"SELECT {exact} FROM ({rows.sql} LIMIT 1 OFFSET ?)",  # noqa: S608 - names are quoted, values bound
         (*rows.params, page.limit - 1),
     )
-    if page.key is None:
+    if page.key is None or page.search is not None:  # the rank is no column of the table
         return [by_position]
     values = tuple(row[column.name] for column in page.key.columns)
     if not all(map(_is_exact, values)):

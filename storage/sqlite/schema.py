@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from storage.full_text import INDEX_PREFIX, search_table
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,11 +23,16 @@ _TABLE = "SELECT wr, strict FROM pragma_table_list(?) WHERE schema = 'main' AND 
 _COLUMNS = "SELECT name, type, pk FROM pragma_table_xinfo(?)"
 _KEY_INDEXES = "SELECT count(*) FROM pragma_index_list(?) WHERE origin = 'pk'"
 
-_TABLES = """
+_TABLES = f"""
 SELECT name, type, wr, strict FROM pragma_table_list
 WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') AND substr(name, 1, 7) <> 'sqlite_'
+    AND NOT (type = 'virtual' AND substr(name, 1, {len(INDEX_PREFIX)}) = '{INDEX_PREFIX}')
 ORDER BY name
-"""
+"""  # noqa: S608 - a constant, here and below
+_SEARCHED = f"""
+SELECT tbl_name FROM sqlite_schema
+WHERE type = 'trigger' AND name = '{INDEX_PREFIX}' || tbl_name || '_insert'
+"""  # noqa: S608
 _ALL_COLUMNS = (
     'SELECT name, type, "notnull", dflt_value, pk FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid'
 )
@@ -61,10 +68,12 @@ class Schema:
         return known
 
     def tables(self) -> list[list[Any]]:
-        """Return, by name, `[name, is_view, has_rowid, strict, estimate, columns]` of each table and view.
+        """Return, by name, `[name, is_view, has_rowid, strict, estimate, columns, searched]` of each table and view.
 
-        A column is `[name, type, not_null, default, primary_key_position]`.
+        A column is `[name, type, not_null, default, primary_key_position]`; `searched` are the columns of the table's
+        search index.
         """
+        searched = {name for (name,) in self._rows(_SEARCHED)}
         has_estimates = self._rows(_HAS_ESTIMATES)[0][0]
         estimates = dict(self._rows(_ESTIMATES)) if has_estimates else {}
         return [
@@ -75,6 +84,7 @@ class Schema:
                 bool(strict),
                 estimates.get(name),
                 self._columns_of(name),
+                [column[0] for column in self._columns_of(search_table(name))] if name in searched else [],
             ]
             for name, kind, without_rowid, strict in self._rows(_TABLES)
         ]

@@ -496,6 +496,7 @@ def test_tables_are_described(reading: Reading) -> None:
         False,
         2,
         [["id", "INTEGER", False, None, 1], ["a", "TEXT", True, "'x'", 0], ["b", "", False, None, 0]],
+        [],
     ]
     assert found["w"] == [
         False,
@@ -503,16 +504,17 @@ def test_tables_are_described(reading: Reading) -> None:
         True,
         None,
         [["k", "TEXT", True, None, 2], ["n", "INT", True, None, 1]],
+        [],
     ]
     assert found["v"][0] is True
-    assert found["v"][-1] == [["a", "TEXT", False, None, 0], ["b", "BLOB", False, None, 0]]
-    assert found["f"][-1] == [["body", "", False, None, 0]]
+    assert found["v"][-2] == [["a", "TEXT", False, None, 0], ["b", "BLOB", False, None, 0]]
+    assert found["f"][-2] == [["body", "", False, None, 0]]
 
 
 def test_a_view_of_what_is_gone_does_not_hide_the_other_tables(reading: Reading) -> None:
     other = apsw.Connection(reading.path)
     other.execute("CREATE TABLE gone(a); CREATE VIEW left_behind AS SELECT * FROM gone; DROP TABLE gone")
     other.close()
-    found = {each[0]: each[-1] for each in reading.call("tables", reading.path, 0)}
+    found = {each[0]: each[-2] for each in reading.call("tables", reading.path, 0)}
     assert found["left_behind"] == []
     assert "t" in found
