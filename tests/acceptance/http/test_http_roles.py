@@ -26,6 +26,8 @@ LEAST = {
     "DELETE /v1/databases/{db}/tables/{table}/changes": "admin",
     "POST /v1/databases/{db}/live": "read",
     "POST /v1/databases/{db}/explain": "read",
+    "POST /v1/databases/{db}/measure": "read",
+    "GET /v1/admin/storage": "admin",
     "GET /v1/databases/{db}/tables": "read",
     "GET /v1/databases/{db}/tables/{table}": "read",
     "GET /v1/databases/{db}/tables/{table}/rows": "read",
@@ -43,6 +45,14 @@ LEAST = {
     "GET /metrics": "read",
     "GET /openapi.json": "read",
     "GET /docs": "none",
+    "GET /v1/admin/vitals": "admin",
+    "POST /v1/admin/self-test": "admin",
+    "POST /v1/databases/{db}/tables/{table}/import": "write",
+    "POST /v1/databases/{db}/measure": "read",
+    "POST /v1/auth/register": "none",
+    "POST /v1/auth/login": "none",
+    "POST /v1/auth/refresh": "none",
+    "GET /admin": "none",
     "GET /": "none",
     "GET /service_worker.js": "none",
     "GET /web/{file}": "none",
@@ -52,8 +62,10 @@ BODIES: dict[str, Any] = {
     "POST /v1/databases/{db}/query": {"sql": "SELECT 1"},
     "POST /v1/databases/{db}/live": {"sql": "SELECT 1"},
     "POST /v1/databases/{db}/explain": {"sql": "SELECT 1"},
+    "POST /v1/databases/{db}/measure": {"sql": "SELECT 1"},
     "POST /v1/databases/{db}/execute": {"sql": "UPDATE t SET age = 1"},
     "POST /v1/databases/{db}/export": {"sql": "SELECT 1"},
+    "POST /v1/databases/{db}/measure": {"sql": "SELECT 1"},
     "POST /v1/tokens": {"role": "read"},
 }
 
@@ -80,7 +92,7 @@ def test_a_route_lets_in_its_least_role_and_those_above(role: str, base: Base) -
 
 def check_access(label: str, role: str, base: Base) -> None:
     method, _, template = label.partition(" ")
-    path = template.format(db=base.name, table="t", key="1", id="unknown")
+    path = template.format(db=base.name, table="t", key="1", id="unknown", file="no.js", folder="no")
     if label == "GET /v1/databases/{db}/export":
         path += "?table=t"
     if label in {"PUT /v1/databases/{db}", "DELETE /v1/databases/{db}"}:
