@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from chat.domain.feed import Listener as Listener
     from chat.domain.ids import parsed_id as parsed_id
     from chat.domain.limits import ChatLimits as ChatLimits
+    from chat.domain.log_imports import LogLine as LogLine
+    from chat.domain.log_imports import StoredLines as StoredLines
     from chat.domain.permissions import Rank as Rank
     from chat.domain.refusals import ChatRefusal as ChatRefusal
     from chat.domain.refusals import ClientIdReused as ClientIdReused
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from chat.domain.sessions import IssuedSession as IssuedSession
     from chat.domain.sessions import Session as Session
     from chat.domain.space_settings import SpaceFields as SpaceFields
+    from chat.domain.streams import StreamState as StreamState
     from chat.errors import ActionCancelled as ActionCancelled
     from chat.errors import ActionExpired as ActionExpired
     from chat.errors import ActionFailed as ActionFailed
@@ -180,6 +183,7 @@ _HOME = {
     "LimitReached": "domain.refusals",
     "ListedAction": "queue.reading",
     "Listener": "domain.feed",
+    "LogLine": "domain.log_imports",
     "MIDDLE": "queue.action_type",
     "MessageEvent": "messages.events",
     "MessageFailed": "messages.events",
@@ -226,6 +230,8 @@ _HOME = {
     "SpaceFields": "domain.space_settings",
     "State": "queue.states",
     "Statistics": "queue.views",
+    "StoredLines": "domain.log_imports",
+    "StreamState": "domain.streams",
     "SyncSpaceKeys": "queue.payloads",
     "SystemQueueClock": "queue.clock",
     "Taken": "domain.refusals",

@@ -16,6 +16,7 @@ from chat.domain.feed import EventFeed
 from chat.domain.groups import Groups
 from chat.domain.invites import Invites
 from chat.domain.limits import ChatLimits
+from chat.domain.log_imports import LogImports
 from chat.domain.members import Members
 from chat.domain.messages import Messages
 from chat.domain.moderation import Moderation
@@ -79,6 +80,7 @@ class Chat:
         self.direct = Direct(tables, self.acting, limits, self.spaces)
         self.rooms = Rooms(tables, self.acting, limits)
         self.groups = Groups(tables, self.acting, limits)
+        self.log_imports = LogImports(tables, limits, clock)
         self.streams = Streams(tables)
         self.signing_keys = SigningKeys(tables, self.acting)
         self.settings = SettingsDocuments(tables, self.acting, self.signing_keys, bridges)

@@ -29,12 +29,19 @@ BEGIN
     WHERE space_id = NEW.space_id AND user_id = NEW.user_id;
 END;
 
+CREATE TABLE imported_log (         -- which space a log was brought into
+    source   TEXT    PRIMARY KEY CHECK (length(source) BETWEEN 1 AND 40),
+    space_id INTEGER NOT NULL REFERENCES space (id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX imported_log_by_space ON imported_log (space_id);
+
 CREATE TABLE imported_author (      -- who the authors of a log are here; nobody can log in as one
     source  TEXT    NOT NULL,
     author  TEXT    NOT NULL,
     user_id INTEGER NOT NULL REFERENCES user (id),
     PRIMARY KEY (source, author)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX imported_author_by_user ON imported_author (user_id);
 
 -- The messages of logs by the ids of their lines, for the answers to them: `log:SOURCE:LINE`.
 CREATE INDEX message_of_log ON message (client_id, room_id) WHERE client_id GLOB 'log:*';

@@ -25,6 +25,8 @@ NEW_PARENTS = {
     "new_room": {"send_order", "read_marker"},
     "direct_room": {"send_order", "read_marker"},
     "new_space_of": {"space_key"},
+    "import_rooms": {"send_order", "read_marker"},
+    "import_users": {"invite", "send_order", "mute", "message", "pin", "reaction"},
 }
 """What refers to a table is walked at an INSERT into it only while dangling rows are known of: in a migration."""
 
