@@ -22,12 +22,14 @@ from dataserver.held_snapshots import HeldSnapshots
 from dataserver.hot.page import PageRead
 from dataserver.hot.point_read import PointRead
 from dataserver.hot.query import Query
+from dataserver.hot.send import SendMessage
 from dataserver.limits import HttpLimits
 from dataserver.loop_lag import LoopLag
 from dataserver.metrics import Metrics
 from dataserver.recent_errors import RecentErrors
 from dataserver.refusals import MethodNotAllowed, RouteNotFound
 from dataserver.routes import ROUTES
+from dataserver.routes.messages import SEND_LABEL
 from dataserver.routes.pages import LABEL as PAGE_LABEL
 from dataserver.routes.query import LABEL as QUERY_LABEL
 from dataserver.routes.rows import ROW_LABEL
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 Scope = MutableMapping[str, Any]
 
 _UNKNOWN: Final = "unknown route"
-_QUERY_PARTS: Final = 5
+_SHORT_PARTS: Final = 5
 _PAGE_PARTS: Final = 7
 _POINT_PARTS: Final = 8
 
@@ -131,6 +133,7 @@ class Application:
         self._point_read = PointRead(self._services)
         self._page_read = PageRead(self._services)
         self._query = Query(self._services)
+        self._send = SendMessage(self._services)
         self._router = _router(ROUTES, self._services, self._front)
 
     def drain(self) -> None:
@@ -163,15 +166,20 @@ class Application:
             await receive()
             await refuse(RouteNotFound(f"there is no WebSocket at {scope['path']!r}"), scope, send)
 
-    def _hot(self, method: str, parts: list[bytes]) -> tuple[str, PointRead | PageRead | Query] | None:
+    def _hot(
+        self, method: str, parts: list[bytes]
+    ) -> tuple[str, PointRead | PageRead | Query | SendMessage] | None:
         """Return the label and the handler of a hot path; None for every other one."""
         length = len(parts)
         if length == _POINT_PARTS and method == "GET" and self._point_read.matches(parts):
             return ROW_LABEL, self._point_read
         if length == _PAGE_PARTS and method == "GET" and self._page_read.matches(parts):
             return PAGE_LABEL, self._page_read
-        if length == _QUERY_PARTS and method == "POST" and self._query.matches(parts):
-            return QUERY_LABEL, self._query
+        if length == _SHORT_PARTS and method == "POST":
+            if self._send.matches(parts):
+                return SEND_LABEL, self._send
+            if self._query.matches(parts):
+                return QUERY_LABEL, self._query
         return None
 
     async def _live(self, receive: Receive, send: Send) -> None:

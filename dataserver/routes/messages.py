@@ -27,7 +27,8 @@ from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody, InvalidParameter
 from dataserver.route import Parameter, Route
 
-_SEND: Final = msgspec.json.Decoder(chat_wire.SendRequest)
+SEND: Final = msgspec.json.Decoder(chat_wire.SendRequest)
+SEND_LABEL: Final = "POST /v1/rooms/{id}/messages"
 _VOID: Final = msgspec.json.Decoder(chat_wire.VoidRequest)
 _EDIT: Final = msgspec.json.Decoder(chat_wire.EditRequest)
 _ACTION: Final = msgspec.json.Decoder(chat_wire.ActionRequest)
@@ -46,8 +47,12 @@ async def list_rooms(exchange: Exchange) -> AnyAnswer:
 
 async def post_message(exchange: Exchange) -> AnyAnswer:
     """Store a message, and answer its number and id once it is on disk."""
-    asked = await exchange.json(_SEND)
-    ack = await exchange.services.chat.send(await new_message(exchange, asked))
+    asked = await exchange.json(SEND)
+    return sent_answer(await exchange.services.chat.send(await new_message(exchange, asked)))
+
+
+def sent_answer(ack: Ack) -> AnyAnswer:
+    """Answer a send."""
     return json_answer(ack, status=200 if ack.duplicate else 201)
 
 

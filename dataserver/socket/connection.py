@@ -20,12 +20,11 @@ from dataserver.socket import ops
 from dataserver.socket.changes import is_alone, perform
 from dataserver.socket.credit import Credit
 from dataserver.socket.endings import MALFORMED, NO_HELLO, SESSION_ENDED, TOO_MANY
-from dataserver.socket.frames import Frame, answer_frame, notice_frame
+from dataserver.socket.frames import Frame, answer_frame
 from dataserver.socket.links import closed
 from dataserver.socket.subscriber import Subscriber
 from dataserver.socket.subscriptions import Subscription
 from dataserver.wire import json_bytes
-from storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -78,7 +77,7 @@ class Connection:
         self._link = link
         self._subscriber = Subscriber(None, hub.limits.max_waiting_bytes)
         self._credit = Credit(hub.limits.max_in_flight)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._turn: asyncio.Future[None] | None = None
         """What the reader waits for while it may begin no command."""
         self._malformed_count = 0
@@ -175,7 +174,7 @@ class Connection:
                 await self._until(lambda: len(self._tasks) < self._hub.limits.max_in_flight)
                 subscription = Subscription(self._chat, self._hub, subscriber, session.user_id)
                 self._answer(command.id, await subscription.begin(command.streams))
-                self._start(self._catch_up(subscription, command))
+                self._start(subscription.catch_up())
             case ops.Unsubscribe():
                 for stream_id in [parsed_id(text, "stream") for text in command.streams]:
                     self._hub.unfollow(subscriber, stream_id)
@@ -202,14 +201,6 @@ class Connection:
             self._refuse(change.id, error)
         finally:
             self._credit.end()
-
-    async def _catch_up(self, subscription: Subscription, command: ops.Subscribe) -> None:
-        try:
-            await subscription.catch_up()
-        except StorageError as error:
-            _log.info("socket.catch_up_failed", reason=type(error).__name__)
-            told = {"streams": list(command.streams), "reason": "try_again"}
-            self._subscriber.push(notice_frame("ended", told))
 
     def _hello(self, command: ops.Hello) -> None:
         token = command.token.encode()
@@ -255,12 +246,12 @@ class Connection:
         else:
             self._check_token_later()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import structlog
 
 from chat import LimitReached, NotFound, parsed_id
 from dataserver.errors import answering, error_body
-from dataserver.socket.frames import event_frame
+from dataserver.socket.frames import event_frame, notice_frame
+from storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from dataserver.socket.subscriber import Subscriber
 
 PAGE_COUNT: Final = 100
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 
 class StreamAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -88,26 +92,32 @@ class Subscription:
             )
         return answers
 
-    async def catch_up(self) -> None:
-        """Give the client what it missed, then go live; those that can't be read to their end are left.
+    async def catch_up(self) -> bool:
+        """Give the client what it missed, then go live; return whether that was done.
 
-        Raises:
-            StorageError: As `Streams.missed`; the client follows none of them then.
+        If the database can't be read, the client follows none of the streams any more, and is told so.
         """
         try:
-            while behind := {each.stream_id: each for each in self._follows if each.is_behind}:
-                after = {stream_id: follow.reached for stream_id, follow in behind.items()}
-                events = await self._chat.streams.missed(self._user_id, after, limit=PAGE_COUNT)
-                for event in events:
-                    await self._subscriber.until_half_empty()
-                    behind[event.stream_id].take_read(event.seq, event_frame(event.json, event.position))
-                if not events:  # they are no members any more
-                    self._forget(behind)
-        except BaseException:
+            await self._read_missed()
+        except StorageError as error:
+            _log.info("socket.catch_up_failed", reason=type(error).__name__)
             self._forget({each.stream_id: each for each in self._follows})
-            raise
+            streams = [str(each.stream_id) for each in self._follows]
+            self._subscriber.push(notice_frame("ended", {"streams": streams, "reason": "try_again"}))
+            return False
         for follow in self._follows:
             follow.go_live()
+        return True
+
+    async def _read_missed(self) -> None:
+        while behind := {each.stream_id: each for each in self._follows if each.is_behind}:
+            after = {stream_id: follow.reached for stream_id, follow in behind.items()}
+            events = await self._chat.streams.missed(self._user_id, after, limit=PAGE_COUNT)
+            for event in events:
+                await self._subscriber.until_half_empty()
+                behind[event.stream_id].take_read(event.seq, event_frame(event.json, event.position))
+            if not events:  # they are no members any more
+                self._forget(behind)
 
     def _forget(self, follows: Mapping[int, Follow]) -> None:
         for stream_id, follow in follows.items():
