@@ -3,7 +3,7 @@
 -- name: profile
 -- ?1 user, ?2 who asks
 SELECT json_object('id', CAST(user.id AS TEXT), 'name', user.name, 'display_name', user.display_name,
-                   'fields', json(user.profile), 'version', user.profile_version, 'avatar', lower(hex(avatar.hash)))
+                   'fields', json(user.profile), 'version', user.profile_version, 'avatar', iif(avatar.hash IS NULL, NULL, lower(hex(avatar.hash))))
 FROM user LEFT JOIN avatar ON avatar.user_id = user.id
 WHERE user.id = ?1
   AND (?1 = ?2 OR EXISTS (SELECT 1 FROM member AS theirs JOIN member AS own ON own.space_id = theirs.space_id AND own.user_id = ?2
@@ -12,7 +12,7 @@ WHERE user.id = ?1
 -- name: me
 -- ?1 user, ?2 device
 SELECT json_object('id', CAST(user.id AS TEXT), 'name', user.name, 'display_name', user.display_name,
-                   'fields', json(user.profile), 'version', user.profile_version, 'avatar', lower(hex(avatar.hash)),
+                   'fields', json(user.profile), 'version', user.profile_version, 'avatar', iif(avatar.hash IS NULL, NULL, lower(hex(avatar.hash))),
                    'server_role', user.server_role, 'created_at_ms', user.created_at_ms, 'device', CAST(?2 AS TEXT),
                    'epoch', stream.epoch, 'last_seq', stream.last_seq)
 FROM user JOIN stream ON stream.id = user.id LEFT JOIN avatar ON avatar.user_id = user.id
@@ -33,7 +33,7 @@ SELECT json_object('users', json_group_array(json_object(
            ORDER BY position),
        'position', coalesce(max(position), ?2))
 FROM (SELECT max(event.position) AS position, user.id, user.name, user.display_name, user.profile_version,
-             lower(hex(avatar.hash)) AS avatar
+             iif(avatar.hash IS NULL, NULL, lower(hex(avatar.hash))) AS avatar
       FROM event JOIN user ON user.id = event.actor_id LEFT JOIN avatar ON avatar.user_id = user.id
       WHERE event.kind = 'user.changed' AND event.position > ?2
         AND (user.id = ?1 OR EXISTS (

@@ -220,7 +220,7 @@ async def test_a_user_knows_themselves(bench: ChatBench, profiles: Profiles) -> 
     found = msgspec.json.decode(await profiles.me(Session(user_id=bench.ann, device_id=7, name="ann")))
 
     assert (found["id"], found["name"], found["device"]) == (str(bench.ann), "ann", "7")
-    assert found["server_role"] is None
+    assert (found["server_role"], found["avatar"]) == (None, None)
     assert found["last_seq"] == len(await bench.events(bench.ann))
 
 
