@@ -165,6 +165,12 @@ SETTINGS: tuple[Setting, ...] = (
         "the deadline of a write that names none; one that has begun is not taken back",
     ),
     _setting(
+        "storage.slow_query_s",
+        "DATASERVER_SLOW_QUERY_S",
+        Seconds(_DAY_S),
+        "what takes as long in a worker is logged with its plan (`storage.query_slow`), without values of parameters",
+    ),
+    _setting(
         "storage.busy_timeout_s",
         "DATASERVER_BUSY_TIMEOUT_S",
         Seconds(3_600.0),

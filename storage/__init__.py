@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from storage.nonce_blocks import NonceBlocks as NonceBlocks
     from storage.pools import StorageStatistics as StorageStatistics
     from storage.queries import Queries as Queries
+    from storage.query_costs import QueryCost as QueryCost
     from storage.query_plans import QueryPlan as QueryPlan
     from storage.queued_writes import Ack as Ack
     from storage.queued_writes import Queued as Queued
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from storage.search_indexes import drop_search_index as drop_search_index
     from storage.search_indexes import make_search_index as make_search_index
     from storage.settings import StorageSettings as StorageSettings
+    from storage.slow_queries import SlowQuery as SlowQuery
     from storage.snapshots import Snapshot as Snapshot
     from storage.sqlite.backups import BackupMade as BackupMade
     from storage.sqlite.backups import Verified as Verified
@@ -107,6 +109,7 @@ _HOME = {
     "NothingEarlier": "errors",
     "ParameterMismatch": "errors",
     "Queries": "queries",
+    "QueryCost": "query_costs",
     "QueryPlan": "query_plans",
     "QueryTimedOut": "errors",
     "QueryTooCostly": "errors",
@@ -115,6 +118,7 @@ _HOME = {
     "ReadTooOld": "errors",
     "ResultTooLarge": "errors",
     "RowMismatch": "errors",
+    "SlowQuery": "slow_queries",
     "Snapshot": "snapshots",
     "SqlError": "errors",
     "StorageBusy": "errors",

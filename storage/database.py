@@ -6,6 +6,7 @@ worker; a write is taken back if it has not begun, and otherwise goes on unheard
 
 from __future__ import annotations
 
+import time
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,6 +21,7 @@ from storage.log_governor import HeldRead
 from storage.migrations import load
 from storage.parameters import bound
 from storage.pool_errors import UNENCODABLE, failed_read, refused_parameters
+from storage.query_costs import QueryCost
 from storage.snapshots import Snapshot
 from storage.tables import TableInfo, table_info
 from storage.writing import Writing
@@ -117,6 +119,17 @@ class Database(Writing):
         async with self._means.maintenance.place():
             with self._logs.holding(HeldRead(self._path, None)):
                 return await verify(self._path, self._settings, on_progress)
+
+    async def measure(self, sql: str, params: Params = (), *, timeout_s: float | None = None) -> QueryCost:
+        """Run a read twice, as JSON and for its steps alone, and return what it cost; its rows are not kept.
+
+        Raises:
+            StorageError: As `query`.
+        """
+        began = time.monotonic()
+        cost = await self._read("cost", [sql, bound(params), self._max_result_bytes], sql, timeout_s)
+        run_us = cost["lock_us"] + 2 * cost["step_us"] + cost["encode_us"]
+        return QueryCost(queue_us=max(0, int((time.monotonic() - began) * 1e6) - run_us), **cost)
 
     async def tables(self) -> list[TableInfo]:
         """Return the tables and views by name, without SQLite's own.

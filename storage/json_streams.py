@@ -31,7 +31,7 @@ async def json_pieces(means: Means, path: str, opening: list[Any], timeout_s: fl
     """
     number = next(_numbers)
     try:
-        async with means.readers.session(lane="maintenance") as session:
+        async with means.readers.session(lane="maintenance", tenant=path) as session:
             read = HeldRead(path, session, "stream", number)
             is_last = False
             with means.logs.holding(read):

@@ -158,7 +158,7 @@ class LogGovernor:
                 most_s = patience_s(size_bytes, self._settings.max_wal_bytes)
                 reason = f"the write-ahead log could not be cut behind this read and has {size_bytes} bytes"
                 for pending, ran_s in self._readers.running():
-                    if pending.tenant == path and ran_s > most_s:
+                    if pending.tenant == path and pending.pinned is None and ran_s > most_s:
                         self._count(path, size_bytes, ran_s)
                         self._readers.end(pending, ReadTooOld(reason))
                 for read in self._held:

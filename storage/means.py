@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from storage.maintenance import MaintenanceLane
     from storage.queued_writes import QueuedWrites
     from storage.settings import StorageSettings
+    from storage.slow_queries import SlowQueries
     from workers import Pool
 
 
@@ -23,3 +24,4 @@ class Means:
     logs: LogGovernor
     queued: QueuedWrites
     maintenance: MaintenanceLane
+    slow: SlowQueries

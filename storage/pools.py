@@ -17,6 +17,7 @@ from storage.means import Means
 from storage.pool_errors import failed_write
 from storage.queued_writes import QueuedStatistics, QueuedWrites
 from storage.reports import StorageReport, log_facts
+from storage.slow_queries import SlowQueries
 from workers import PoolSettings, ServiceUnavailable, WorkersError, open_pool
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ class Pools:
 
     def database(self, path: str | os.PathLike[str], *, name: str = "", generation: int = 0) -> Database:
         """Return the face of the database at `path`; nothing is opened by this."""
-        return Database(str(path), self._means, name=name, generation=generation)
+        database = Database(str(path), self._means, name=name, generation=generation)
+        self._means.slow.faces[str(path)] = database
+        return database
 
     async def maintain(self, method: str, path: str | os.PathLike[str], *more: object) -> None:
         """Have the writer of the file at `path` run `method`, after the writes that wait.
@@ -77,7 +80,14 @@ class Pools:
         """Return how they stand, the logs by path; looks at the logs, and asks the writers."""
         await self._means.logs.look()
         told = await self._writers.call_each("logs", [""], timeout_s=_REPORT_S)
-        return StorageReport(statistics=self.statistics(), logs=log_facts(told))
+        maintenance = self._means.maintenance
+        return StorageReport(
+            statistics=self.statistics(),
+            logs=log_facts(told),
+            slow=self._means.slow.latest(),
+            maintenance_running_count=maintenance.running_count,
+            maintenance_waiting_count=maintenance.waiting_count,
+        )
 
     def statistics(self) -> StorageStatistics:
         """Return how they stand."""
@@ -135,6 +145,7 @@ async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -
         except ServiceUnavailable as error:
             raise StorageUnavailable(f"the workers can't start: {error}") from error
         logs = LogGovernor(reading, settings)
+        slow = SlowQueries(reading, writing, settings)
         pools = Pools(
             Means(
                 reading,
@@ -143,6 +154,7 @@ async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -
                 logs,
                 QueuedWrites(writing, settings),
                 MaintenanceLane(settings.maintenance_count),
+                slow,
             )
         )
         facts = pools.statistics()
@@ -154,6 +166,7 @@ async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -
         failure: BaseException | None = None
         async with anyio.create_task_group() as governing:
             governing.start_soon(logs.run)
+            governing.start_soon(slow.run)
             try:
                 yield pools
             except BaseException as error:  # noqa: BLE001 - raised again below, outside the group, which would wrap it

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+EXPLAIN = "EXPLAIN QUERY PLAN "
+"""What makes SQLite tell how it would run the statement that follows."""
+
 
 class Queries(ABC):
     """What rows can be read from."""
@@ -122,7 +125,7 @@ class Queries(ABC):
         Raises:
             StorageError: As `query`.
         """
-        rows = await self.query(f"EXPLAIN QUERY PLAN {sql}", params, timeout_s=timeout_s)
+        rows = await self.query(f"{EXPLAIN}{sql}", params, timeout_s=timeout_s)
         return plan_of(rows)
 
     def _about_rows(self, sql: str, params: Params, into: type | None, max_count: int) -> list[Any]:

@@ -1,4 +1,4 @@
-"""What an operator is told of a storage: its pools, its logs and their checkpoints."""
+"""What an operator is told of a storage: its pools, its logs and their checkpoints, and what was slow."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from storage.pools import StorageStatistics
+    from storage.slow_queries import SlowQuery
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +32,11 @@ class StorageReport:
     statistics: StorageStatistics
     logs: dict[str, LogFacts]
     """Of the databases that a writer has open, by name. A writer that was too busy to answer has left its own out."""
+    slow: list[SlowQuery]
+    """The latest first."""
+    maintenance_running_count: int
+    maintenance_waiting_count: int
+    """Backups and checks."""
 
 
 def log_facts(told: Iterable[dict[str, dict[str, Any]]]) -> dict[str, LogFacts]:

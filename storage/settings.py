@@ -45,6 +45,8 @@ class StorageSettings:
     """The deadline of a read that names none: waiting and running together."""
     write_timeout_s: float = 30.0
     """The deadline of a write that names none; one that has begun is not taken back."""
+    slow_query_s: float = 0.25
+    """A read or write that takes as long in its worker is kept and logged, with its plan."""
     transaction_lease_s: float = 0.25
     """How long a transaction that is held open may keep other writes waiting before one of them ends it."""
     busy_timeout_s: float = 2.0
@@ -125,6 +127,7 @@ class StorageSettings:
 _SECONDS = (
     "query_timeout_s",
     "write_timeout_s",
+    "slow_query_s",
     "transaction_lease_s",
     "busy_timeout_s",
     "stream_idle_s",

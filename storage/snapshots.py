@@ -45,7 +45,7 @@ class Snapshot(Queries):
         """
         async with AsyncExitStack() as stack:
             try:
-                session = await stack.enter_async_context(means.readers.session(lane="scan"))
+                session = await stack.enter_async_context(means.readers.session(lane="scan", tenant=path))
                 snapshot = cls(session, means, path)
                 stack.enter_context(means.logs.holding(snapshot._held))
                 try:

@@ -299,7 +299,7 @@ async def opened(
     writers: Pool, gate: WriteGate, path: str, *, lease_s: float, timeout_s: float
 ) -> AsyncIterator[Transaction]:
     """Hold a transaction on the database at `path`; see `Database.transaction`."""
-    async with writers.session() as session:
+    async with writers.session(tenant=path) as session:
         transaction = Transaction(session, gate, path, lease_s=lease_s, timeout_s=timeout_s)
         left_s = await gate.taken(transaction, timeout_s)
         try:

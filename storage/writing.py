@@ -173,7 +173,13 @@ class Writing(Following):
         limit_s = await self._entered(timeout_s)
         try:
             return await self._writers.call(
-                method, [self._path, *sent], key=self._path, timeout_s=limit_s, idempotent=False, lane=lane
+                method,
+                [self._path, *sent],
+                key=self._path,
+                timeout_s=limit_s,
+                idempotent=False,
+                lane=lane,
+                tenant=self._path,
             )
         except WorkersError as error:
             raise failed_write(error) from error

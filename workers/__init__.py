@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from workers.keys.sources import Hardening as Hardening
     from workers.keys.sources import KeySource as KeySource
     from workers.keys.sources import PassphraseKeySource as PassphraseKeySource
+    from workers.ledger import SlowCall as SlowCall
     from workers.methods import MethodService as MethodService
     from workers.methods import Task as Task
     from workers.methods import method as method
@@ -203,6 +204,7 @@ _HOME = {
     "SharedRefused": "shared.errors",
     "SignatureInvalid": "services.crypto.errors",
     "SigningKey": "keys.signing",
+    "SlowCall": "ledger",
     "SplitFile": "services.files.service",
     "SystemClock": "clock",
     "Task": "methods",

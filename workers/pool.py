@@ -208,13 +208,13 @@ class Pool:
         )
 
     @asynccontextmanager
-    async def session(self, *, lane: Lane = "scan") -> AsyncIterator[Session]:
+    async def session(self, *, lane: Lane = "scan", tenant: str = "") -> AsyncIterator[Session]:
         """Pin calls to one worker, whose service keeps state between them (a stream, say).
 
         Raises:
             ServiceUnavailable: No worker is alive.
         """
-        with opened_session(self._dispatcher, self._entrance, lane, self.name) as session:
+        with opened_session(self._dispatcher, self._entrance, lane, name=self.name, tenant=tenant) as session:
             yield session
 
     async def call_each(

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class Session:
     """Calls that go to one worker, in order; made by `Pool.session`."""
 
-    def __init__(self, entrance: Entrance, slot: Slot) -> None:
+    def __init__(self, entrance: Entrance, slot: Slot, tenant: str = "") -> None:
         self._entrance = entrance
         self._slot = slot
+        self._tenant = tenant
         self._worker: Worker | None = slot.worker
 
     async def call(self, method: str, params: Any = None, *, timeout_s: float | None = None) -> Any:
@@ -43,7 +44,7 @@ class Session:
             fingerprint=None,
             idempotent=True,
             pinned=self._slot,
-            tenant="",
+            tenant=self._tenant,
         )
         answer = await self._entrance.answer_to(pending)
         if self._worker is None:  # it was started for this session
@@ -52,7 +53,9 @@ class Session:
 
 
 @contextmanager
-def opened_session(dispatcher: Dispatcher, entrance: Entrance, lane: Lane, name: str) -> Iterator[Session]:
+def opened_session(
+    dispatcher: Dispatcher, entrance: Entrance, lane: Lane, *, name: str, tenant: str
+) -> Iterator[Session]:
     """Pin a session to the worker of `lane` that has the fewest; see `Pool.session`."""
     slots = dispatcher.slots
     fitting = [slot for slot in slots if slot.is_maintenance] if lane == "maintenance" else []
@@ -65,6 +68,6 @@ def opened_session(dispatcher: Dispatcher, entrance: Entrance, lane: Lane, name:
     slot = min(fitting, key=lambda each: (each.session_count, load_of(each)))
     slot.session_count += 1
     try:
-        yield Session(entrance, slot)
+        yield Session(entrance, slot, tenant)
     finally:
         slot.session_count -= 1

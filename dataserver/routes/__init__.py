@@ -26,6 +26,7 @@ from dataserver.routes import (
     search,
     settings,
     spaces,
+    storage_report,
     stream_events,
     tables,
     tokens,
@@ -56,5 +57,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *tokens.ROUTES,
     *operation.ROUTES,
     *admin.ROUTES,
+    *storage_report.ROUTES,
     *web.ROUTES,
 )

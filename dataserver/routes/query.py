@@ -53,6 +53,15 @@ async def post_explain(exchange: Exchange) -> AnyAnswer:
     return json_answer(plan)
 
 
+async def post_measure(exchange: Exchange) -> AnyAnswer:
+    """Answer what the statement costs, having run it."""
+    asked = await exchange.json(DECODER)
+    database = exchange.services.databases.get(exchange.path["db"])
+    return json_answer(
+        await database.measure(asked.sql, sql_params(asked.params), timeout_s=exchange.timeout_s)
+    )
+
+
 LABEL: Final = "POST /v1/databases/{db}/query"
 
 ROUTES = (
@@ -75,6 +84,20 @@ ROUTES = (
         says="Tell how a statement would be run: its plan, the tables read whole, the indexes that are missing.",
         reads=QueryRequest,
         answers=storage.QueryPlan,
+        parameters=(TIMEOUT,),
+        refuses=(*READ_REFUSALS, InvalidBody),
+    ),
+    Route(
+        method="POST",
+        path="/v1/databases/{db}/measure",
+        role="read",
+        handle=post_measure,
+        says=(
+            "Run a statement that reads to see what it costs: its time by where it went, rows, bytes, pages, and steps of"
+            " SQLite's machine."
+        ),
+        reads=QueryRequest,
+        answers=storage.QueryCost,
         parameters=(TIMEOUT,),
         refuses=(*READ_REFUSALS, InvalidBody),
     ),

@@ -159,6 +159,18 @@ class Reader:
             return Body([part for block in blocks for part in (len(block).to_bytes(4, "big"), bytes(block))])
         raise SqlError("the schema changes faster than it can be read")
 
+    def stepped(self, sql: str, params: Params) -> int:
+        """Step through the rows of `sql`, make nothing of them, and return how many they are.
+
+        Raises:
+            StorageError: See the members of its tree that a read can raise.
+        """
+        plan = self._plans.made(sql, "rows")
+        try:
+            return sum(1 for _ in self._cursor.execute(plan.statement.sql, params))
+        except Exception as error:
+            raise self.failure(error, plan, params) from error
+
     def texts(self, sql: str, params: Params, form: Format) -> tuple[Plan, Iterator[bytes]]:
         """Return the plan for `sql` and an iterator over one text for each row; it runs as it is asked.
 

@@ -14,6 +14,7 @@ from storage.sqlite.connection import (
     refuse_event_loop,
 )
 from storage.sqlite.connection_cache import ConnectionCache
+from storage.sqlite.costs import measured
 from storage.sqlite.errors import translation
 from storage.sqlite.held_reads import HoldingSettings
 from storage.sqlite.json_results import JsonRules
@@ -31,7 +32,7 @@ class ReaderService:
     """Reads databases; keeps their connections and the streams begun in this worker.
 
     Parameters of its methods, after `path, generation`: `json` takes `sql, params, shape, envelope, max_bytes`, `rows`
-    `sql, params, as_maps, max_count, max_bytes`, `tables` nothing more, `tables_read` `sql`; `stream_open` takes `number, path, generation,
+    `sql, params, as_maps, max_count, max_bytes`, `cost` `sql, params, max_bytes`, `tables` nothing more, `tables_read` `sql`; `stream_open` takes `number, path, generation,
     sql, params, format`, `stream_next` and `stream_close` the number alone; `snapshot_open` takes `number, path,
     generation`, `snapshot_json` and `snapshot_rows` take the number instead of path and generation; `held_end` takes `kind, number,
     reason` and ends a stream or a snapshot; `sweep` takes nothing and closes those that are idle or too old. A path whose generation is another than that of the open connection is opened anew:
@@ -64,6 +65,7 @@ class ReaderService:
             "snapshot_json": self._snapshots.json,
             "snapshot_rows": self._snapshots.rows,
             "snapshot_close": self._snapshot_close,
+            "cost": self._cost,
             "held_end": self._held_end,
             "sweep": lambda _: None,  # what is due was done before
             "stream_open": self._stream_open,
@@ -133,6 +135,10 @@ class ReaderService:
     def _rows(self, params: Any) -> bytes | Body:
         path, generation, sql, values, as_maps, max_count, max_bytes = params
         return self._reader(path, generation).rows(sql, values, as_maps, max_count, max_bytes)
+
+    def _cost(self, params: Any) -> dict[str, int]:
+        path, generation, sql, values, max_bytes = params
+        return measured(self._opened_alone(path, generation), sql, values, max_bytes)
 
     def _opened_alone(self, path: str, generation: int) -> Reader:
         """Return a reader beside those that are shared, for something that is held open."""

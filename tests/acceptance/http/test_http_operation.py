@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import time
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dataserver.routes import ROUTES
-from tests.support.http import FOREVER, Base, House, error_of
+from tests.support.http import FOREVER, LIMIT_S, Base, House, error_of
 
 
 def test_health_is_told_to_everybody_with_kind_and_number_of_workers(house: House) -> None:
@@ -87,3 +90,28 @@ def test_the_event_loop_turns_while_a_query_runs(base: Base) -> None:
 
 def test_an_unknown_page_is_an_error_like_any_other(house: House) -> None:
     assert error_of(house.client.get("/favicon.ico"))["code"] == "route_not_found"
+
+
+def test_the_operator_is_told_how_storage_stands_and_what_was_slow(base: Base) -> None:
+    base.execute("UPDATE t SET age = 5")
+    slow = "SELECT count(*) FROM t a, (WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT i FROM n)"
+    base.query(slow, [3_000_000])
+
+    def told() -> tuple[dict[str, Any], dict[str, Any]]:
+        deadline = time.monotonic() + LIMIT_S
+        while time.monotonic() < deadline:
+            answer = base.house.client.get("/v1/admin/storage").json()
+            for one in answer["slow_queries"]:
+                if one["database"] == base.name and one["plan"]:  # which is found out afterwards
+                    return answer, one
+        raise AssertionError("it is never told")
+
+    answer, found = told()
+    assert found["sql"] == slow
+    assert any(step.startswith("SCAN a") for step in found["plan"])
+    assert found["worst_ms"] >= found["run_ms"] > 250
+    assert "3000000" not in json.dumps(answer["slow_queries"])
+    assert [pool["name"] for pool in answer["pools"]] == ["readers", "writers"]
+    assert base.name in [log["database"] for log in answer["logs"]["databases"]]
+    assert answer["logs"]["wal_bytes"] > 0
+    assert answer["queued"]["waiting_count"] == answer["maintenance"]["waiting_count"] == 0

@@ -161,3 +161,15 @@ def test_a_statement_is_explained_and_not_run(base: Base) -> None:
     assert len(base.query("SELECT * FROM t")["rows"]) == 3
     refused = base.house.client.post(f"{base.path}/explain", json={"sql": "SELECT * FROM nothing"})
     assert (refused.status_code, error_of(refused)["code"]) == (400, "sql_error")
+
+
+def test_a_read_is_measured_by_where_its_time_goes_and_what_it_touches(base: Base) -> None:
+    answer = base.house.client.post(f"{base.path}/measure", json={"sql": "SELECT * FROM t ORDER BY age"})
+    assert answer.status_code == 200, answer.text
+    cost = answer.json()
+    assert cost["size_bytes"] == len(b'[[2,"Bob",null],[3,"Cid",20],[1,"Ann",30]]')
+    assert (cost["row_count"], cost["sort_count"], cost["scan_steps"]) == (3, 1, 2)
+    assert cost["vm_steps"] > 10
+    assert min(cost.values()) >= 0
+    refused = base.house.client.post(f"{base.path}/measure", json={"sql": "DELETE FROM t"})
+    assert (refused.status_code, error_of(refused)["code"]) == (403, "not_read_only")
