@@ -171,6 +171,12 @@ SETTINGS: tuple[Setting, ...] = (
         "what takes as long in a worker is logged with its plan (`storage.query_slow`), without values of parameters",
     ),
     _setting(
+        "storage.tracing",
+        "DATASERVER_TRACING",
+        Switch(),
+        "1 makes OpenTelemetry's spans of reads and writes (extra `otel`; `opentelemetry-instrument` says where they go)",
+    ),
+    _setting(
         "storage.busy_timeout_s",
         "DATASERVER_BUSY_TIMEOUT_S",
         Seconds(3_600.0),

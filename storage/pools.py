@@ -18,6 +18,7 @@ from storage.pool_errors import failed_write
 from storage.queued_writes import QueuedStatistics, QueuedWrites
 from storage.reports import StorageReport, log_facts
 from storage.slow_queries import SlowQueries
+from storage.tracing import traced
 from workers import PoolSettings, ServiceUnavailable, WorkersError, open_pool
 
 if TYPE_CHECKING:
@@ -148,8 +149,8 @@ async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -
         slow = SlowQueries(reading, writing, settings)
         pools = Pools(
             Means(
-                reading,
-                writing,
+                traced(reading) if settings.tracing else reading,
+                traced(writing) if settings.tracing else writing,
                 settings,
                 logs,
                 QueuedWrites(writing, settings),

@@ -47,6 +47,8 @@ class StorageSettings:
     """The deadline of a write that names none; one that has begun is not taken back."""
     slow_query_s: float = 0.25
     """A read or write that takes as long in its worker is kept and logged, with its plan."""
+    tracing: bool = False
+    """Spans of reads and writes for OpenTelemetry; needs the extra `otel`, and a process that sets up where they go."""
     transaction_lease_s: float = 0.25
     """How long a transaction that is held open may keep other writes waiting before one of them ends it."""
     busy_timeout_s: float = 2.0

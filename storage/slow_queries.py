@@ -51,13 +51,12 @@ class SlowQuery:
     """None until it is known, and for what has none."""
 
 
-def statement_of(call: SlowCall) -> tuple[str, Any]:
-    """Return the statement that a slow call ran, and its parameters with their values left out.
+def statement_in(method: str, params: Any) -> tuple[str, Any]:
+    """Return the statement that a call runs, and its parameters with their values left out.
 
     What is no statement is named by its method: a function sent to the writer, a piece of a stream, a migration.
     """
-    params = call.params
-    match call.method, params:
+    match method, params:
         case (("json" | "rows" | "cost" | "transaction_execute"), [_, _, str(sql), values, *_]):
             return sql, _blank(values)
         case (("snapshot_json" | "snapshot_rows" | "execute"), [_, str(sql), values, *_]):
@@ -66,7 +65,7 @@ def statement_of(call: SlowCall) -> tuple[str, Any]:
             return (sql if not more else f"{sql} -- and {len(more)} more"), _blank(values)
         case "function", [_, str(name), _]:
             return f"-- function {name}", None
-        case method, _:
+        case _:
             return f"-- {method}", None
 
 
@@ -94,7 +93,7 @@ class SlowQueries:
         """Take note of a call that was slow."""
         if call.params is None or not call.tenant:
             return
-        sql, values = statement_of(call)
+        sql, values = statement_in(call.method, call.params)
         if sql.startswith(EXPLAIN):
             return  # it would be explained in its turn
         key = (call.tenant, sql[:MAX_SQL_CHARS])
