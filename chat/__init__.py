@@ -10,6 +10,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chat.client.api import StoreTaken as StoreTaken
+    from chat.client.client import Client as Client
+    from chat.client.events import ActionDone as ActionDone
+    from chat.client.events import ActionRolledBack as ActionRolledBack
+    from chat.client.events import ClientEvent as ClientEvent
+    from chat.client.events import ConnectionChanged as ConnectionChanged
+    from chat.client.events import Ephemeral as Ephemeral
+    from chat.client.events import EventsMissed as EventsMissed
+    from chat.client.events import MessageChanged as MessageChanged
+    from chat.client.events import ServerDraining as ServerDraining
+    from chat.client.events import SettingsConflict as SettingsConflict
+    from chat.client.events import SpaceChanged as SpaceChanged
+    from chat.client.events import UserChanged as UserChanged
+    from chat.client.settings import ClientSettings as ClientSettings
+    from chat.client.sync_client import SyncClient as SyncClient
+    from chat.client.sync_client import SyncReceipt as SyncReceipt
+    from chat.client.views import ChatMessage as ChatMessage
+    from chat.client.views import ChatRoom as ChatRoom
+    from chat.client.views import ChatSpace as ChatSpace
+    from chat.client.views import Reaction as Reaction
+    from chat.client.views import SpaceMember as SpaceMember
+    from chat.client.views import StreamEvent as StreamEvent
     from chat.domain.account_settings import AccountSettings as AccountSettings
     from chat.domain.account_settings import PasswordCost as PasswordCost
     from chat.domain.feed import FedEvent as FedEvent
@@ -130,49 +152,71 @@ if TYPE_CHECKING:
     from chat.queue.views import Statistics as Statistics
     from chat.queue.views import Why as Why
     from chat.settings import ChatSettings as ChatSettings
+    from chat.sync.document import Bookmark as Bookmark
+    from chat.sync.document import Folder as Folder
+    from chat.sync.document import InvalidSettings as InvalidSettings
+    from chat.sync.document import SettingsDocument as SettingsDocument
+    from chat.sync.document import SettingsTooNew as SettingsTooNew
+    from chat.sync.merge import FieldConflict as FieldConflict
     from chat.sync.sealing import SealedSettings as SealedSettings
+    from chat.sync.sealing import SettingsForged as SettingsForged
 
 _HOME = {
     "AccountSettings": "domain.account_settings",
     "Ack": "domain.sending",
     "ActionCancelled": "errors",
+    "ActionDone": "client.events",
     "ActionExpired": "errors",
     "ActionFailed": "errors",
     "ActionNotFound": "errors",
     "ActionQueue": "queue.action_queue",
+    "ActionRolledBack": "client.events",
     "ActionType": "queue.action_type",
     "ActionTypes": "queue.actions",
     "ActionView": "queue.views",
     "AnswerLost": "errors",
     "AuthExpired": "errors",
     "BUILT_IN": "queue.built_in",
+    "Bookmark": "sync.document",
     "Cancelled": "queue.control",
     "CannotOpen": "queue.sealing",
     "CannotSeal": "queue.sealing",
     "Chat": "domain.service",
     "ChatError": "errors",
     "ChatLimits": "domain.limits",
+    "ChatMessage": "client.views",
     "ChatMessageQueue": "messages.face",
     "ChatRefusal": "domain.refusals",
+    "ChatRoom": "client.views",
     "ChatSettings": "settings",
+    "ChatSpace": "client.views",
+    "Client": "client.client",
+    "ClientEvent": "client.events",
     "ClientIdConflict": "errors",
     "ClientIdReused": "domain.refusals",
+    "ClientSettings": "client.settings",
     "Conflict": "errors",
+    "ConnectionChanged": "client.events",
     "DeleteMessage": "queue.payloads",
     "Delivery": "queue.handlers",
     "DeliveryError": "errors",
     "EditMessage": "queue.payloads",
     "Ended": "domain.sessions",
+    "Ephemeral": "client.events",
     "Event": "queue.events",
+    "EventsMissed": "client.events",
     "Failure": "errors",
     "FailureKind": "errors",
     "FedEvent": "domain.feed",
+    "FieldConflict": "sync.merge",
+    "Folder": "sync.document",
     "Followed": "queue.events",
     "FollowedMessages": "messages.face",
     "FollowedNews": "queue.news",
     "Gone": "domain.refusals",
     "HIGH": "queue.action_type",
     "InvalidAction": "errors",
+    "InvalidSettings": "sync.document",
     "InvalidValue": "domain.refusals",
     "IssuedSession": "domain.sessions",
     "JoinSpace": "queue.payloads",
@@ -185,6 +229,7 @@ _HOME = {
     "Listener": "domain.feed",
     "LogLine": "domain.log_imports",
     "MIDDLE": "queue.action_type",
+    "MessageChanged": "client.events",
     "MessageEvent": "messages.events",
     "MessageFailed": "messages.events",
     "MessageQueued": "messages.events",
@@ -217,6 +262,7 @@ _HOME = {
     "Rank": "domain.permissions",
     "RateLimited": "errors",
     "React": "queue.payloads",
+    "Reaction": "client.views",
     "Receipt": "queue.receipts",
     "RoomFields": "domain.rooms",
     "SaveUserConfig": "queue.payloads",
@@ -225,13 +271,24 @@ _HOME = {
     "SealedSettings": "sync.sealing",
     "SearchQuery": "domain.search",
     "SendMessage": "queue.payloads",
+    "ServerDraining": "client.events",
     "Session": "domain.sessions",
     "SessionExpired": "messages.events",
+    "SettingsConflict": "client.events",
+    "SettingsDocument": "sync.document",
+    "SettingsForged": "sync.sealing",
+    "SettingsTooNew": "sync.document",
+    "SpaceChanged": "client.events",
     "SpaceFields": "domain.space_settings",
+    "SpaceMember": "client.views",
     "State": "queue.states",
     "Statistics": "queue.views",
+    "StoreTaken": "client.api",
     "StoredLines": "domain.log_imports",
+    "StreamEvent": "client.views",
     "StreamState": "domain.streams",
+    "SyncClient": "client.sync_client",
+    "SyncReceipt": "client.sync_client",
     "SyncSpaceKeys": "queue.payloads",
     "SystemQueueClock": "queue.clock",
     "Taken": "domain.refusals",
@@ -246,6 +303,7 @@ _HOME = {
     "Unreachable": "errors",
     "UpdateProfile": "queue.payloads",
     "UpdateSpace": "queue.payloads",
+    "UserChanged": "client.events",
     "VersionConflict": "domain.refusals",
     "Why": "queue.views",
     "WrongPassword": "domain.refusals",

@@ -83,12 +83,13 @@ class Cache:
         if stored:
             await self._tables.write("save_messages", room_id, _text(stored))
 
-    async def begin(self, stream: str, position: Position) -> None:
-        """Follow a stream from `position` on, having forgotten what came before: there is a hole between."""
+    async def begin(self, stream: str, position: Position, messages: Sequence[ChatMessage] = ()) -> None:
+        """Follow a stream from `position` on, with the newest messages up to there; what was before them is forgotten."""
         await self._tables.write_all(
             [
                 ("forget_events", (stream,)),
                 ("forget_messages", (stream,)),
+                ("save_messages", (stream, _text(messages))),
                 ("save_stream", (stream, *position)),
             ]
         )

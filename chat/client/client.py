@@ -240,9 +240,15 @@ class Client(AsyncContextManagerMixin):
 
     # -- doing ----------------------------------------------------------------------------------------------------
 
-    def send(self, room_id: str, content: str, *, reply_to: str | None = None) -> Receipt:
-        """Send a message; the receipt tells when it is stored here, and when the server has it."""
-        return self._put(payloads.SendMessage(room_id=room_id, content=content, reply_to_id=reply_to))
+    def send(
+        self, room_id: str, content: str, *, reply_to: str | None = None, client_id: str | None = None
+    ) -> Receipt:
+        """Send a message; the receipt tells when it is stored here, and when the server has it.
+
+        A program that may do the same twice gives a client id of its own: the same one is the same message.
+        """
+        payload = payloads.SendMessage(room_id=room_id, content=content, reply_to_id=reply_to)
+        return self._put(payload, client_id)
 
     def edit(self, room_id: str, message_id: str, content: str) -> Receipt:
         """Give a message of one's own another content; it is named by its id or its client id, as everywhere here."""
@@ -294,8 +300,8 @@ class Client(AsyncContextManagerMixin):
         """Let a member write again."""
         return self._put(payloads.UnmuteUser(space_id=space_id, user_id=user_id))
 
-    def _put(self, payload: msgspec.Struct) -> Receipt:
-        receipt = self.queue.put(payload, account=self._api.login.user_id)
+    def _put(self, payload: msgspec.Struct, client_id: str | None = None) -> Receipt:
+        receipt = self.queue.put(payload, account=self._api.login.user_id, client_id=client_id)
         name, at_ms = ActionTypes().of(payload).name, self._now_ms()
         self._under_way.add(receipt.client_id, name, payload, at_ms)
         return receipt
@@ -309,6 +315,14 @@ class Client(AsyncContextManagerMixin):
     async def rooms(self) -> list[ChatRoom]:
         """Return the rooms of all spaces that the user is in, as they were heard of last."""
         return await self._cache.rooms()
+
+    async def refresh_rooms(self) -> None:
+        """Read the rooms from the server; with live events they are kept up by themselves.
+
+        Raises:
+            DeliveryError: The server could not be asked.
+        """
+        await self._streams.wanted()
 
     async def messages(
         self, room_id: str, *, before_seq: int = NO_SEQ, limit: int = 100

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+import msgspec
+
 Arrival = Literal["next", "known", "gap"]
 
 
@@ -14,7 +16,7 @@ class Position(NamedTuple):
     seq: int
 
 
-class Told(NamedTuple):
+class Told(msgspec.Struct, frozen=True):
     """What the server says of a stream when it is subscribed to."""
 
     epoch: str

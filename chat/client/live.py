@@ -21,6 +21,7 @@ from chat.client.views import StreamEvent
 from chat.client.websocket import open_websocket
 from chat.errors import AuthExpired, DeliveryError
 from chat.own_tasks import own_tasks
+from storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -94,8 +95,8 @@ class Live:
             except AuthExpired as error:
                 _log.info("chat.live_waits_for_login", code=error.code)
                 wait_s = float("inf")
-            except (DeliveryError, TimeoutError) as error:
-                _log.info("chat.live_lost", reason=type(error).__name__, said=str(error))
+            except (DeliveryError, StorageError, TimeoutError, msgspec.ValidationError) as error:
+                _log.warning("chat.live_lost", reason=type(error).__name__, said=str(error))
             if wait_s is None:
                 wait_s = reconnect_wait_s(
                     failures, self._chance(), first_s=self._first_wait_s, most_s=self._most_wait_s

@@ -83,7 +83,7 @@ class StreamTaking:
             if "error" in answer:
                 await self._cache.forget_stream(stream)
                 continue
-            told = Told(answer["epoch"], answer["last_seq"], answer["recovered"])
+            told = msgspec.convert(answer, Told)
             position = self._cache.positions.get(stream)
             step = on_subscribed(position, told)
             missed_count = told.last_seq - (position.seq if position is not None else 0)
@@ -116,17 +116,18 @@ class StreamTaking:
                 position = Position(position.epoch, event.seq)
         return await self._taken(stream, fresh) or is_outdated
 
-    async def backlog(self, room_id: str, before_seq: int, limit: int) -> list[ChatMessage]:
+    async def backlog(self, room_id: str, before_seq: int, limit: int) -> None:
         """Read the last messages before a seq from the server, and keep them.
 
         Raises:
             DeliveryError: As `Api.call`.
         """
+        await self._cache.save_messages(room_id, await self._page_before(room_id, before_seq, limit))
+
+    async def _page_before(self, room_id: str, before_seq: int, limit: int) -> list[ChatMessage]:
         params = {"before_seq": str(before_seq), "limit": str(limit)}
         page = await self._api.call("GET", f"/v1/rooms/{part(room_id)}/messages", params=params)
-        messages = msgspec.convert(page["messages"], list[ChatMessage])
-        await self._cache.save_messages(room_id, messages)
-        return messages
+        return msgspec.convert(page["messages"], list[ChatMessage])
 
     async def _refill(self, stream: str) -> bool:
         """Read what is missing of a stream up to its end."""
@@ -141,11 +142,13 @@ class StreamTaking:
                 return is_outdated
 
     async def _begin(self, stream: str, position: Position) -> None:
-        await self._cache.begin(stream, position)
+        """Take a stream over as it stands: what is there of it is read first, so that no position is without it."""
+        messages: list[ChatMessage] = []
         if stream in self._room_ids:
-            await self.backlog(stream, position.seq + 1, FIRST_PAGE_COUNT)
+            messages = await self._page_before(stream, position.seq + 1, FIRST_PAGE_COUNT)
         elif stream != self._api.login.user_id:
             await self._begin_space(stream)
+        await self._cache.begin(stream, position, messages)
 
     async def _begin_space(self, space_id: str) -> None:
         try:

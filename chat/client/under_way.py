@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
 from msgspec.structs import replace
 
 from chat.client.effects import OnMessage, OnSpace, Pending, message_with, new_message, space_with
@@ -14,6 +15,7 @@ from chat.queue import payloads
 from chat.queue.events import REFUSED, SESSION_EXPIRED
 from chat.queue.states import WAITING, State
 from chat.sync.merge import FieldConflict
+from storage import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from chat.client.profiles import Profiles
     from chat.queue.action_queue import ActionQueue
     from chat.queue.events import Event
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
 _OPEN: Final = (*sorted(WAITING), State.CALLING, State.UNCERTAIN)
 _PAGE_COUNT: Final = 500
@@ -81,7 +85,12 @@ class UnderWay:
             if event.kind == SESSION_EXPIRED:
                 self._tell(SessionExpired(account=event.account or "", at=event.at_ms / 1000))
             elif event.client_id is not None and event.type is not None:
-                await self._heed(event, event.client_id, event.type)
+                try:
+                    await self._heed(event, event.client_id, event.type)
+                except StorageError as error:  # its effect comes with the server's own event
+                    _log.warning(
+                        "chat.effect_not_kept", client_id=event.client_id, reason=type(error).__name__
+                    )
 
     async def _heed(self, event: Event, client_id: str, name: str) -> None:
         if event.kind == State.DONE:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import msgspec
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidURI, ProtocolError
+from websockets.exceptions import InvalidURI, WebSocketException
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
@@ -49,9 +49,10 @@ class WebSocket:
 
     async def ping(self, ended: anyio.Event) -> None:
         """Send pings until `ended` is set or the connection breaks, so that a dead one is known as such."""
-        while not ended.is_set():
+        while True:
             with anyio.move_on_after(self._idle_s / 3):
                 await ended.wait()
+                return
             try:
                 await self._do(lambda: self._protocol.send_ping(b""))
             except AnswerLost:
@@ -129,7 +130,7 @@ class WebSocket:
                     for data in self._protocol.data_to_send():
                         if data:
                             await self._stream.send(data)
-            except (*_BROKEN, TimeoutError, ProtocolError) as error:
+            except (*_BROKEN, TimeoutError, WebSocketException) as error:
                 raise AnswerLost(f"the connection broke: {error}", code="broken") from error
 
 
@@ -152,7 +153,7 @@ async def open_websocket(url: str, *, idle_s: float = IDLE_S) -> AsyncIterator[W
                 if uri.secure
                 else await anyio.connect_tcp(uri.host, uri.port)
             )
-    except (OSError, InvalidHandshake) as error:
+    except OSError as error:
         raise Unreachable(str(error)) from error
     async with stream:
         socket = WebSocket(stream, protocol, idle_s)
