@@ -16,6 +16,7 @@ _COMMANDS = {
     "verify": ("verify", "Check a database: integrity, foreign keys, numbers of rows."),
     "query": ("query", "Run one SELECT: a table on a terminal, JSON when piped."),
     "queue": ("queue", "Look into an action queue's file; try actions again or take them back."),
+    "chat": ("chat", "Read and write a chat in the terminal."),
     "token": ("tokens", "Make, list and revoke access tokens."),
     "user": ("users", "Make, list, disable and help users of the chat."),
     "doctor": ("doctor", "Look at this machine and this folder, and say what to change."),
