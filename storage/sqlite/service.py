@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from storage.errors import QueryTimedOut, QueryTooCostly
+from storage.errors import DatabaseCorrupt, QueryTimedOut, QueryTooCostly
 from storage.sqlite.connection import (
     ConnectionSettings,
     Deadline,
@@ -90,6 +90,9 @@ class ReaderService:
             self._snapshots.drop_idle()
         try:
             return self._methods[call.method](call.params)
+        except DatabaseCorrupt:
+            self._forget_pages(call)
+            raise
         except apsw.Error as error:  # an interrupt can meet a statement of our own, between the caller's
             raise translation(error) or error from error
         except QueryTimedOut as error:
@@ -124,6 +127,13 @@ class ReaderService:
             reader = self._readers.get(path)
         self._connection = reader.connection
         return reader
+
+    def _forget_pages(self, call: Call) -> None:
+        """Close the connection that found damage: what it misread would stay in its cache."""
+        path = call.params[0]
+        if isinstance(path, str):  # what a stream or a snapshot holds goes with it
+            self._connection = None
+            self._readers.discard(path)
 
     def _opened(self, path: str) -> Reader:
         return Reader(path, self._generation, self._settings, self._deadline, self._rules)

@@ -41,6 +41,8 @@ class WriteStatements:
         self._total_changes = connection.total_changes()
         self.running = ""
         """The text of the statement that runs, or ran last."""
+        self.met_damage = False
+        """A statement found the file damaged; what was misread would stay in the connection's cache."""
 
     def execute(self, sql: str, params: Any) -> list[Any]:
         """Run one statement and return `[changes, last_insert_rowid]`, and `columns, rows` if it is of that kind.
@@ -62,6 +64,9 @@ class WriteStatements:
             raise ParameterMismatch(_complaint(error)) from error
         except apsw.AuthError as error:
             raise NotAllowed(self._authorizer.refused) from error
+        except apsw.CorruptError:
+            self.met_damage = True
+            raise
         rows = self._rows() if columns else None
         total = connection.total_changes()
         changes = 0 if total == self._total_changes else connection.changes()

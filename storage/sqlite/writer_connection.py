@@ -102,6 +102,9 @@ class WriterConnection:
             except apsw.Error:
                 self._spoil()  # closing rolls back what nothing else can
                 return
+        if self.statements.met_damage:
+            self._spoil()  # the next transaction reads anew
+            return
         self.statements.forget_changes()
 
     def set_savepoint(self) -> None:
