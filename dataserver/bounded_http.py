@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Final
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from dataserver.departures import EXTENSION
 from dataserver.errors import ErrorBody, ErrorDetail
@@ -34,6 +34,8 @@ class BoundedHttp(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _leave: Callable[[], None] | None = None
     """What to call when the client leaves; of the last request that asked for it."""
+    _cycles: tuple[RequestResponseCycle, ...] = ()
+    """The requests that have come and are not answered yet."""
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -46,6 +48,10 @@ class BoundedHttp(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_timer()
+        for cycle in self._cycles:  # uvicorn tells only the one that came last, if several were sent without waiting
+            if not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
         super().connection_lost(exc)
         if self._leave is not None:
             self._leave()
@@ -81,6 +87,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._too_many_fields = True
             raise _TooManyFields
         super().on_headers_complete()
+        open_cycles = (cycle for cycle in self._cycles if not cycle.response_complete)
+        self._cycles = (*open_cycles, self.cycle)
 
     @override
     def send_400_response(self, msg: str) -> None:

@@ -17,9 +17,11 @@ from dataserver.front import Front
 from dataserver.listener import SEND_BUFFER_BYTES, UNREAD_TIMEOUT_MS, open_listeners
 from dataserver.loop_lag import LoopLag
 from dataserver.metrics import Metrics
+from dataserver.recent_errors import RecentErrors
 from dataserver.server import Address, serve
 from tests.support.served import SERVERS, running
 from tests.support.waiting import until
+from workers import SystemClock
 
 
 class App:
@@ -27,7 +29,7 @@ class App:
 
     def __init__(self) -> None:
         self.departures = Departures()
-        self.front = Front(self.departures, Metrics(LoopLag()))
+        self.front = Front(self.departures, Metrics(LoopLag()), RecentErrors(SystemClock()))
         self.life: list[str] = []
         self.waiting = anyio.Event()
         self.cancelled = anyio.Event()
@@ -102,6 +104,21 @@ async def test_a_client_that_leaves_cancels_its_handler(server: Literal["uvicorn
             await app.cancelled.wait()
         assert (await asked(address, GET % b"/")).endswith(b"hello")
     assert app.departures.departed_count == 1
+
+
+async def test_a_client_that_leaves_after_several_requests_at_once_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = App()
+    async with running(app, "uvicorn") as (address, _):
+        stream = await anyio.connect_tcp(address.host, address.port)
+        await stream.send(GET % b"/wait" + GET % b"/wait")
+        await app.waiting.wait()
+        await stream.aclose()
+        with anyio.fail_after(10):
+            await app.cancelled.wait()
+            await until(lambda: app.departures.open_count == 0)
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.parametrize("server", SERVERS)
