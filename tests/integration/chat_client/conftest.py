@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 
-from chat.client.client import Client
-from chat.client.settings import ClientSettings
-from chat.queue.settings import QueueSettings
+from tests.support.chat_client import PASSWORD, House
 from tests.support.command_line import RunningServer, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PASSWORD = "correct horse battery"  # noqa: S105 - of users that live for one test
-QUICK = ClientSettings(
-    first_wait_s=0.02,
-    most_wait_s=0.1,
-    queue=QueueSettings(first_knock_s=0.05, max_knock_s=0.2, statistics_debounce_s=0.05),
-)
 _numbers = count(1)
 
 
@@ -38,49 +30,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     data_dir = tmp_path_factory.mktemp("server") / "data"
     with serving(data_dir, environment=environment) as running:
         yield running
-
-
-@dataclass
-class House:
-    """The users of one test, and what they share."""
-
-    url: str
-    ann: str
-    bob: str
-    space: str
-    room: str
-    ann_http: httpx2.Client
-    bob_http: httpx2.Client
-    path: Path
-    names: dict[str, str]
-
-    def client(self, who: str = "ann", store: str | None = None, **how: Any) -> Client:
-        """Return a client of a user; the same store again is the same device."""
-        return Client(
-            how.pop("url", self.url),
-            store=self.path / (store or who),
-            settings=how.pop("settings", QUICK),
-            **how,
-        )
-
-    @asynccontextmanager
-    async def logged_in(
-        self, who: str = "ann", store: str | None = None, **how: Any
-    ) -> AsyncIterator[Client]:
-        """Have a client that is logged in."""
-        async with self.client(who, store, **how) as client:
-            await client.login(self.names[who], PASSWORD)
-            yield client
-
-    def messages(self) -> list[dict[str, Any]]:
-        """Return what the server has in the room."""
-        answer = self.ann_http.get(f"/v1/rooms/{self.room}/messages", params={"limit": 500})
-        found: list[dict[str, Any]] = answer.raise_for_status().json()["messages"]
-        return found
-
-    def contents(self) -> list[str | None]:
-        """Return the texts in the room."""
-        return [each["content"] for each in self.messages()]
 
 
 @dataclass

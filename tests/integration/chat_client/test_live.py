@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -10,27 +10,15 @@ import msgspec
 
 from chat.client.events import ConnectionChanged, MessageChanged, SpaceChanged, UserChanged
 from chat.messages.events import SessionExpired
+from tests.support.chat_client import PASSWORD, the_next
 from tests.support.cut_proxy import cut_proxy
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from chat.client.events import ClientEvent, Heard
-    from tests.integration.chat_client.conftest import House
+    from tests.support.chat_client import House
 
 LIMIT_S = 30.0
 ENDED = "dsu_ended"
-T = TypeVar("T", bound="ClientEvent")
-
-
-async def the_next(heard: Heard, kind: type[T], fits: Callable[[T], bool] = lambda _: True) -> T:
-    """Return the next event of a kind that fits."""
-    with anyio.fail_after(LIMIT_S):
-        async for event in heard:
-            if isinstance(event, kind) and fits(event):
-                return event
-    raise AssertionError("it ended")
 
 
 def bob_sends(house: House, text: str) -> str:
@@ -131,7 +119,7 @@ async def test_a_session_that_was_ended_elsewhere_keeps_what_waits_until_the_nex
         client.go_online()
         await the_next(heard, SessionExpired)
         assert not client.is_logged_in
-        await client.login("ann", "correct horse battery")
+        await client.login("ann", PASSWORD)
         with anyio.fail_after(LIMIT_S):
             await receipt.sent()
     assert await anyio.to_thread.run_sync(house.contents) == ["later"]
