@@ -52,13 +52,14 @@ class Devices:
         """Read the sessions that are there; to be done before the first request."""
         await self._tables.write("forget_devices", self._now_ms())
         after = 0
-        while len(self._book) < self._settings.max_session_count:
-            rows = await self._tables.all("held_devices", after, self._now_ms(), _PAGE_COUNT)
+        while (room := self._settings.max_session_count - len(self._book)) > 0:
+            count = min(room, _PAGE_COUNT)
+            rows = await self._tables.all("held_devices", after, self._now_ms(), count)
             for device_id, user_id, name, server_role, digest, expires_at_ms, is_used in rows:
                 session = Session(user_id=user_id, device_id=device_id, name=name, server_role=server_role)
                 self._book.put(session, digest, expires_at_ms, is_used=bool(is_used))
                 after = device_id
-            if len(rows) < _PAGE_COUNT:
+            if len(rows) < count:
                 return
 
     def on_ended(self, listener: Callable[[Ended], None]) -> None:

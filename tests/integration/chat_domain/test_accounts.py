@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 import msgspec
 import pytest
+from typing_extensions import override
 
 from chat.domain.refusals import (
     InvalidValue,
@@ -22,17 +23,20 @@ from chat.domain.refusals import (
     WrongPassword,
 )
 from chat.domain.service import open_chat
-from storage import StorageSettings
+from chat.domain.tables import Tables
+from storage import StorageSettings, WriteOutcomeUnknown
 from tests.support.chat_domain import CHEAP_ACCOUNTS, open_bench
 from tests.support.clocks import ManualClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
     from typing import Any
 
     from chat.domain.accounts import Accounts
     from chat.domain.sessions import Ended, IssuedSession, Session
+    from chat.domain.tables import Step
+    from storage import Written
     from tests.support.chat_domain import ChatBench
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
@@ -191,9 +195,11 @@ async def test_a_session_survives_the_server(tmp_path: Path, clock: ManualClock)
 
 
 @asynccontextmanager
-async def open_again(path: Path, clock: ManualClock) -> AsyncIterator[Accounts]:
-    settings = StorageSettings(kind="thread", worker_count=1)
-    async with open_chat(path / "chat.db", settings, accounts=CHEAP_ACCOUNTS, clock=clock) as chat:
+async def open_again(path: Path, clock: ManualClock, **settings: Any) -> AsyncIterator[Accounts]:
+    accounts = replace(CHEAP_ACCOUNTS, **settings)
+    async with open_chat(
+        path / "chat.db", StorageSettings(kind="thread", worker_count=1), accounts=accounts, clock=clock
+    ) as chat:
         yield chat.accounts
 
 
@@ -603,6 +609,77 @@ async def test_nothing_is_held_of_sessions_that_have_ended(accounts: Accounts) -
     assert len(accounts._devices._book) == 1
     assert len(accounts._devices._turns) == 0
     assert is_known(accounts, issued)
+
+
+class LosingTables(Tables):
+    """Tables whose next write of several statements is done, and its answer lost."""
+
+    loses = False
+
+    @override
+    async def write_all(self, steps: Sequence[Step]) -> list[Written]:
+        written = await super().write_all(steps)
+        if self.loses:
+            self.loses = False
+            raise WriteOutcomeUnknown("the answer was lost")
+        return written
+
+
+async def test_an_end_whose_answer_was_lost_lets_nobody_in_by_an_old_token(accounts: Accounts) -> None:
+    tables = LosingTables(accounts._tables._database, accounts._tables._statements)
+    accounts._devices._tables = tables
+    ended, other = await accounts.register("zoe", PASSWORD), await accounts.login("zoe", PASSWORD)
+    tables.loses = True
+    with pytest.raises(WriteOutcomeUnknown):
+        await accounts.end_device(who(accounts, other), int(ended.device_id))
+
+    assert not is_known(accounts, ended)
+    with pytest.raises(UnknownSession):
+        await accounts.refresh(ended.refresh_token)
+    assert is_known(accounts, await accounts.refresh(other.refresh_token))
+
+
+async def test_a_refresh_and_an_end_at_once_leave_no_session_behind(accounts: Accounts) -> None:
+    for number in range(10):
+        issued = await accounts.register(f"zoe-{number}", PASSWORD)
+        session, got = who(accounts, issued), [issued]
+
+        async def refresh(token: str = issued.refresh_token, got: list[IssuedSession] = got) -> None:
+            try:
+                got.append(await accounts.refresh(token))
+            except UnknownSession:
+                return
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(refresh)
+            tasks.start_soon(accounts.logout, session)
+            tasks.start_soon(refresh)
+
+        assert not any(is_known(accounts, each) for each in got)
+    assert len(accounts._devices._book) == 0
+
+
+async def test_a_password_that_was_checked_before_it_changed_begins_no_session(
+    bench: ChatBench, accounts: Accounts
+) -> None:
+    with pytest.raises(WrongPassword):
+        await accounts._devices.begin(
+            bench.ann, "the hash of yesterday", name="ann", server_role=None, label=""
+        )
+    assert len(accounts._devices._book) == 0
+
+
+async def test_what_has_no_room_in_memory_at_start_can_come_back_when_there_is(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    async with open_bench(tmp_path / "chat.db", clock=clock) as bench:
+        issued = [await bench.chat.accounts.register(name, PASSWORD) for name in ("zoe", "max")]
+    async with open_again(tmp_path, clock, max_session_count=1) as accounts:
+        assert [is_known(accounts, each) for each in issued] == [True, False]
+        with pytest.raises(LimitReached):
+            await accounts.refresh(issued[1].refresh_token)
+        await accounts.logout(who(accounts, issued[0]))
+        assert is_known(accounts, await accounts.refresh(issued[1].refresh_token))
 
 
 async def test_the_id_of_a_device_is_never_given_again(accounts: Accounts) -> None:
