@@ -18,6 +18,7 @@ import msgspec
 
 from chat import Chat, ChatRefusal
 from dataserver.auth import Role, TokenStore
+from dataserver.log_commands import LogCommand, OpenLog, StoreLog, log_command_done
 from dataserver.refusals import Refusal
 from dataserver.user_commands import UserCommand, user_command_done
 from storage import BackupFolder, BackupMade, Database, DatabaseExists, Databases, StorageError
@@ -121,6 +122,7 @@ Deed = (
     | ListTokens
     | RevokeToken
     | UserCommand
+    | LogCommand
 )
 Work = BackUp | Verify
 """What takes long and tells how far it is."""
@@ -252,6 +254,8 @@ async def _done(command: Deed, house: House) -> Any:  # noqa: PLR0911 - one retu
             return msgspec.to_builtins(house.tokens.list())
         case RevokeToken():
             return msgspec.to_builtins(await house.tokens.revoke(command.id))
+        case OpenLog() | StoreLog():
+            return await log_command_done(command, house.chat)
         case _:
             return await user_command_done(command, house.chat)
 

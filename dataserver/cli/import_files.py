@@ -1,4 +1,4 @@
-"""`dataserver import sqlite|jsonl|csv`: files in, with a bar on stderr and a line for each bad line."""
+"""`dataserver import sqlite|jsonl|csv|chat`: files in, with a bar on stderr and a line for each bad line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import click
 
+from dataserver.cli import import_log
 from dataserver.cli.import_progress import watched
 from dataserver.cli.output import is_terminal, write_json
 from dataserver.cli.running import (
@@ -50,7 +51,10 @@ def _rows_options(command: Any) -> Any:
 
 @click.group(name="import")
 def command() -> None:
-    """Bring SQLite, JSON lines or CSV files in, through the server that runs on the data folder, or without one."""
+    """Bring SQLite, JSON lines, CSV files or chat logs in, through the server that runs on the data folder, or without one."""
+
+
+command.add_command(import_log.command)
 
 
 @command.command(name="sqlite")

@@ -23,9 +23,10 @@ from dataserver.imports.table_plan import LEDGER, READ_LEDGER, Place, TablePlan,
 
 _MAX_BATCH_RECORDS = 5_000
 _MAX_BATCH_BYTES = 4 * 1024 * 1024
-_TRANSIENT = frozenset(
+TRANSIENT = frozenset(
     {"StorageSaturated", "StorageBusy", "StorageUnavailable", "WriteTimedOut", "WriteOutcomeUnknown"}
 )
+"""Kinds of failure after which the same may be asked again."""
 _MAX_TRIES = 6
 _FIRST_PAUSE_S = 0.1
 
@@ -119,7 +120,7 @@ class Storing:
             try:
                 await done(self.door, write)
             except CommandFailed as failed:
-                if failed.kind not in _TRANSIENT or not tries_left:
+                if failed.kind not in TRANSIENT or not tries_left:
                     raise
                 await anyio.sleep(pause_s)
                 pause_s *= 2
