@@ -112,7 +112,9 @@ async def test_a_client_that_leaves_after_several_requests_at_once_is_no_error(
     app = App()
     async with running(app, "uvicorn") as (address, _):
         stream = await anyio.connect_tcp(address.host, address.port)
-        await stream.send(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+        await stream.send(
+            b"".join(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in (b"/", b"/wait", b"/wait"))
+        )
         await app.waiting.wait()
         await stream.aclose()
         with anyio.fail_after(10):
