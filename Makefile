@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help demo test check format bench load crash long clean
+.PHONY: help demo test check format bench load crash long browser clean
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
@@ -34,6 +34,7 @@ check: .venv/.dev ## format, lint, types, layers, tests with coverage: what CI r
 	$(BIN)/coverage report --fail-under=90 --skip-covered
 	$(MAKE) --no-print-directory crash
 	$(MAKE) --no-print-directory long
+	$(MAKE) --no-print-directory browser
 
 format: .venv/.dev ## rewrite the code in the project's format
 	$(BIN)/ruff format .
@@ -54,6 +55,9 @@ crash: .venv/.dev ## kill -9 and fault runs, bounded; ACTIONS=100000 for the cra
 
 long: .venv/.dev ## what takes minutes: the tools from end to end
 	$(BIN)/python -m pytest tests/long
+
+browser: .venv/.dev ## the pages in a real Chromium; skipped with a line where there is none, but not under CI
+	$(BIN)/python -m pytest tests/browser
 
 clean: ## remove what the targets made
 	rm -rf .venv .benchmarks .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .demo loadtests/report

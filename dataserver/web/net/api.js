@@ -18,10 +18,11 @@ export class CallFailed extends Error {
 }
 
 /* The answer's body; renews the session once if it has run out. */
-export async function call(method, path, body = undefined, { isRetry = false, raw = null } = {}) {
+export async function call(method, path, body = undefined, { isRetry = false, raw = null, version = null } = {}) {
   const headers = { ...PAGE_HEADER };
   if (body !== undefined) headers['content-type'] = 'application/json';
   if (raw) headers['content-type'] = raw.type;
+  if (version !== null) headers['if-match'] = `"${version}"`;
   let answer;
   let told;
   try {
@@ -40,7 +41,7 @@ export async function call(method, path, body = undefined, { isRetry = false, ra
   }
   if (answer.status === 401 && !isRetry && !path.startsWith('/v1/auth/login')) {
     await renew();
-    return call(method, path, body, { isRetry: true, raw });
+    return call(method, path, body, { isRetry: true, raw, version });
   }
   const value = parsed(told);
   if (answer.ok) return value;

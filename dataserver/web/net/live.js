@@ -52,7 +52,9 @@ export class Live {
     if (!this.isWanted || (this.socket && this.socket.readyState < WebSocket.CLOSING)) return;
     const socket = new WebSocket(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/v1/ws`);
     this.socket = socket;
+    this.wasOpen = false;
     socket.onopen = () => {
+      this.wasOpen = true;
       this.waitMs = FIRST_WAIT_MS;
       this.handlers.onState(true);
       if (this.known.size) this.subscribe(Object.fromEntries(this.known));
@@ -69,9 +71,7 @@ export class Live {
 
   async ended(code) {
     if (!this.isWanted) return;
-    if (code === SESSION_ENDED || this.waitMs > FIRST_WAIT_MS * 2) {
-      if (!(await this.handlers.onSessionEnded())) return;
-    }
+    if ((code === SESSION_ENDED || !this.wasOpen) && !(await this.handlers.onSessionEnded())) return;
     this.soon(this.spreadMs ?? this.waitMs * (0.5 + Math.random() / 2));
     this.spreadMs = null;
     this.waitMs = Math.min(LONGEST_WAIT_MS, this.waitMs * 2);

@@ -26,7 +26,7 @@ const ROUTES = {
   'pin-message': (p, id) => toggled(true, `${room(p)}/pins/${part(p.message_id)}`, id),
   'unpin-message': (p, id) => toggled(false, `${room(p)}/pins/${part(p.message_id)}`, id),
   'update-profile': (p, id) => call('PATCH', '/v1/me/profile', { client_id: id, fields: p.fields }),
-  'update-space': (p, id) => call('PATCH', `/v1/spaces/${part(p.space_id)}`, { client_id: id, fields: p.fields, version: p.base_version }),
+  'update-space': (p, id) => call('PATCH', `/v1/spaces/${part(p.space_id)}`, { client_id: id, fields: p.fields }, { version: p.base_version ?? null }),
   'kick-user': (p, id) => call('DELETE', `${member(p)}?client_id=${part(id)}`),
   'mute-user': (p, id) => call('PUT', `${member(p)}/mute`, { client_id: id }),
   'unmute-user': (p, id) => call('DELETE', `${member(p)}/mute?client_id=${part(id)}`),

@@ -41,7 +41,7 @@ export class MessageRow extends HTMLElement {
   }
 
   reactions(message, view) {
-    const pinned = message.is_pinned ? el('span', { class: 'pinned' }, `📌 ${text('message.pinned')}`) : null;
+    const pinned = message.is_pinned ? el('span', { class: 'pinned' }, text('message.pinned')) : null;
     const byEmoji = new Map();
     for (const { emoji, user } of message.reactions ?? []) byEmoji.set(emoji, [...(byEmoji.get(emoji) ?? []), user]);
     if (!byEmoji.size && !pinned) return null;
@@ -67,14 +67,14 @@ export class MessageRow extends HTMLElement {
   tools(row, view) {
     const { message } = row;
     const isOwn = message.sender === view.me;
-    const tool = (name, icon, act) => button(icon, act, { 'aria-label': text(name), title: text(name), class: 'tool' });
+    const tool = (name, act) => button(text(name), act, { class: 'tool' });
     return el('div', { class: 'tools', role: 'toolbar', 'aria-label': text('message.actions') },
-      tool('message.react', '☺', () => view.chooseReaction(row)),
-      tool('message.reply', '↩', () => view.reply(row)),
-      isOwn && tool('message.edit', '✎', () => view.edit(row)),
-      view.mayPin && tool(message.is_pinned ? 'message.unpin' : 'message.pin', '📌', () => view.pin(row)),
-      tool(view.markOf(row) ? 'message.unbookmark' : 'message.bookmark', view.markOf(row) ? '★' : '☆', () => view.bookmark(row)),
-      (isOwn || view.mayDeleteOthers) && tool('message.delete', '🗑', () => view.remove(row)));
+      tool('message.react', () => view.chooseReaction(row)),
+      tool('message.reply', () => view.reply(row)),
+      isOwn && tool('message.edit', () => view.edit(row)),
+      view.mayPin && tool(message.is_pinned ? 'message.unpin' : 'message.pin', () => view.pin(row)),
+      tool(view.markOf(row) ? 'message.unbookmark' : 'message.bookmark', () => view.bookmark(row)),
+      (isOwn || view.mayDeleteOthers) && tool('message.delete', () => view.remove(row)));
   }
 }
 

@@ -27,8 +27,8 @@ export class RoomView extends HTMLElement {
 
   begin(app) {
     Object.assign(this, { app, model: app.model, outbox: app.outbox });
-    const open = (name, icon) => button(icon, () => app.openPanel(name), { 'aria-label': text(`panel.${name}`), title: text(`panel.${name}`) });
-    this.panels.replaceChildren(open('search', '🔍'), open('pins', '📌'), open('bookmarks', '☆'), open('members', '👥'), open('actions', '⇅'));
+    const names = ['search', 'pins', 'bookmarks', 'members', 'actions'];
+    this.panels.replaceChildren(...names.map((name) => button(text(`panel.${name}`), () => app.openPanel(name))));
     this.model.addEventListener('message', (event) => {
       const { room, message } = event.detail;
       if (room.id === this.roomId && message.content) this.heard.textContent = text('room.new', { name: this.authorOf(message), content: message.content });

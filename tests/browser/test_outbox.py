@@ -1,0 +1,226 @@
+"""What a user sends arrives once and in order, whatever happens to the network, the server or the tab."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.stage import Stage, held, shown, until, until_kept, until_sent, write
+
+
+def test_what_is_sent_offline_survives_a_reload_and_arrives_once_and_in_order(stage: Stage) -> None:
+    anna, carl = stage.user("anna"), stage.user("carl")
+    room = stage.room(anna, carl)
+    page, other = stage.page(anna, room), stage.page(carl, room)
+    until_kept(page)
+    page.context.set_offline(True)
+    contents = [f"offline {number}" for number in range(5)]
+    for each in contents:
+        write(page, each)
+    expect(page.locator("status-line")).to_have_text(re.compile("You're offline - 5 actions queued"))
+    expect(page.locator("message-row.sending")).to_have_count(5)
+    page.reload()
+    expect(page.locator("message-row.sending")).to_have_count(5)
+    assert shown(page)[-5:] == contents
+    assert anna.contents(room) == []
+    page.context.set_offline(False)
+    until_sent(page)
+    assert anna.contents(room) == contents
+    expect(other.locator("message-row .body")).to_have_text(contents)
+    expect(page.locator("message-row .body")).to_have_text(contents)
+    expect(page.locator("status-line")).to_be_hidden()
+
+
+def test_a_server_killed_between_request_and_answer_has_one_message(frail_stage: Stage) -> None:
+    anna = frail_stage.user("anna")
+    room = frail_stage.room(anna)
+    page = frail_stage.page(anna, room)
+
+    def swallow(route: Route) -> None:
+        route.fetch()  # the server has stored it
+        stack.enter_context(frail_stage.killed())
+        route.abort("connectionreset")
+
+    with contextlib.ExitStack() as stack:
+        page.route("**/messages", swallow, times=1)
+        write(page, "once")
+        expect(page.locator("status-line.offline")).to_be_visible()
+    until_sent(page)
+    write(page, "and then")
+    until_sent(page)
+    assert shown(page) == ["once", "and then"]
+    anna.client.base_url = frail_stage.url
+    assert anna.contents(room) == ["once", "and then"]
+
+
+def test_ten_quick_clicks_send_one_message(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    page.locator("message-composer textarea").fill("only once")
+    page.get_by_role("button", name="Send", exact=True).click(click_count=10, delay=5)
+    until_sent(page)
+    assert shown(page) == ["only once"]
+    assert anna.contents(room) == ["only once"]
+
+
+def test_a_hundred_quick_messages_all_arrive_in_their_order(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    contents = [f"quick {number}" for number in range(100)]
+    for each in contents:
+        write(page, each)
+    until_sent(page)
+    assert anna.contents(room) == contents
+    rows = page.evaluate("document.querySelector('room-view').rows.map((row) => row.message.content)")
+    assert rows == contents
+
+
+def test_another_tab_goes_on_when_the_one_that_delivers_is_closed(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    first = stage.page(anna, room)
+    second = stage.again(first.context)
+    requests = held(first, "**/messages")  # the tab that delivers waits for its answers
+    contents = [f"message {number}" for number in range(20)]
+    for each in contents:
+        write(first, each)
+    until(second, "document.querySelectorAll('message-row.sending').length === 20")
+    assert requests
+    first.close(run_before_unload=False)
+    until_sent(second)
+    assert anna.contents(room) == contents
+    assert shown(second) == contents
+
+
+def test_a_message_that_failed_says_why_and_is_sent_by_retry(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    refusal = '{"error": {"code": "invalid_value", "class": "permanent", "message": "not on a Monday"}}'
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fulfill(status=400, body=refusal, content_type="application/json")
+        else:
+            route.fallback()
+
+    stage.complaints_allowed("400 (")
+    page.route("**/messages", refuse)
+    write(page, "refused")
+    write(page, "refused too")
+    failed = page.locator("message-row.failed")
+    expect(failed).to_have_count(2)
+    expect(failed.first.locator(".state span")).to_have_text("Failed to send: not on a Monday")
+    page.unroute("**/messages")
+    failed.first.get_by_role("button", name="Retry").click()
+    expect(failed).to_have_count(1)
+    failed.first.get_by_role("button", name="Delete").click()
+    expect(failed).to_have_count(0)
+    until_sent(page)
+    assert anna.contents(room) == ["refused"]
+    assert shown(page) == ["refused"]
+
+
+def test_what_waits_when_the_session_ends_goes_on_after_signing_in_again(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    devices = anna.client.get("/v1/auth/devices").json()["devices"]
+    for each in devices:
+        if not each["is_this"]:
+            anna.client.delete(f"/v1/auth/devices/{each['id']}").raise_for_status()
+    expect(page.get_by_text("Your session has ended. Sign in again")).to_be_visible()
+    page.evaluate("document.querySelector('room-view').submit('kept meanwhile', null)")
+    page.get_by_label("Password").fill("wrong password here")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_text("Name and password do not belong together.")).to_be_visible()
+    page.get_by_label("Password").fill("a long enough password")
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.locator("sign-in")).to_be_hidden()
+    until_sent(page)
+    assert anna.contents(room) == ["kept meanwhile"]
+
+
+def test_the_element_of_a_message_stays_the_same_when_the_answer_comes(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    requests = held(page, "**/messages")
+    write(page, "mine")
+    page.locator("message-row.sending").wait_for()
+    page.evaluate("document.querySelector('message-row').marked = true")
+    requests[0].continue_()
+    until_sent(page)
+    assert page.evaluate("document.querySelector('message-row.sent').marked") is True
+    assert page.locator("message-row").count() == 1
+
+
+@pytest.mark.parametrize("action", ["edit", "delete", "react", "pin"])
+def test_an_action_done_offline_is_seen_once_by_others_after_a_reload(stage: Stage, action: str) -> None:
+    anna, carl = stage.user("anna"), stage.user("carl")
+    room = stage.room(anna, carl)
+    anna.post(f"/v1/rooms/{room}/messages", content="to be changed")
+    page, other = stage.page(anna, room), stage.page(carl, room)
+    until_kept(page)
+    page.locator("message-row").wait_for()
+    page.wait_for_timeout(1_000)  # what is seen is kept a moment after it came
+    page.context.set_offline(True)
+    _do(page, action)
+    page.reload()
+    page.locator("message-row").wait_for()
+    _see(page, action)
+    page.context.set_offline(False)
+    until_sent(page)
+    _see(page, action)
+    _see(other, action)
+    (stored,) = anna.messages(room)
+    told = {
+        "edit": stored["content"] == "changed",
+        "delete": stored["content"] is None,
+        "react": [each["emoji"] for each in stored["reactions"]] == ["👍"],
+        "pin": stored["is_pinned"],
+    }
+    assert told[action]
+    events = anna.client.get(f"/v1/rooms/{room}/events").json()["events"]
+    assert len(events) == 2
+
+
+def _do(page: Page, action: str) -> None:
+    row = page.locator("message-row")
+    row.hover()
+    if action == "edit":
+        row.get_by_role("button", name="Edit").click()
+        write(page, "changed")
+    elif action == "delete":
+        row.get_by_role("button", name="Delete").click()
+        page.locator("dialog").get_by_role("button", name="Delete").click()
+    elif action == "react":
+        row.get_by_role("button", name="React").click()
+        page.locator("dialog").get_by_role("button", name="👍").click()
+    else:
+        row.get_by_role("button", name="Pin").click()
+
+
+def _see(page: Page, action: str) -> None:
+    row = page.locator("message-row")
+    words = {"edit": "changed", "delete": "This message was deleted.", "react": "👍 1", "pin": "Pinned"}
+    expect(row).to_contain_text(words[action])
+
+
+def test_a_session_that_has_run_out_is_renewed_without_a_word(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    cookies = page.context.cookies()
+    assert all(each["httpOnly"] and each["sameSite"] == "Strict" for each in cookies)
+    assert len(cookies) == 2
+    page.context.clear_cookies(name="dataserver_access")
+    write(page, "still here")
+    until_sent(page)
+    assert anna.contents(room) == ["still here"]
+    assert page.locator("sign-in").is_hidden()
