@@ -10,7 +10,7 @@ from typing_extensions import override
 _COMMANDS = {
     "serve": ("serve", "Serve the databases of a data folder over HTTP."),
     "demo": ("demo", "Fill an empty data folder with real tables and serve it."),
-    "import": ("import_files", "Bring SQLite, JSON lines or CSV files in."),
+    "import": ("import_files", "Bring SQLite, JSON lines, CSV files or chat logs in."),
     "backup": ("backup", "Copy a database while it is written."),
     "restore": ("restore", "Make a database out of a backup."),
     "verify": ("verify", "Check a database: integrity, foreign keys, numbers of rows."),
