@@ -15,7 +15,8 @@ from storage.parameters import bound, bound_in_batch
 from storage.pool_errors import UNENCODABLE, failed_write, refused_parameters
 from storage.queued_writes import Ack, Queued
 from storage.sqlite.statements import builds_index, changes_rows_only
-from storage.transactions import Transaction, WriteGate, opened
+from storage.transactions import Transaction, opened
+from storage.write_gate import WriteGate
 from storage.written import Written, written
 from workers import WorkersError
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataserver.setting_table import SECTIONS, SETTINGS
-from dataserver.setting_values import Folder, OneOf, Refused, Seconds, Switch, Text, Whole
+from dataserver.setting_values import Folder, OneOf, Refused, Seconds, Shares, Switch, Text, Whole
 from dataserver.settings import Settings, SettingsError, load
 
 INTERNAL = {
@@ -213,3 +213,25 @@ def test_one_variable_sends_chat_messages_without_the_queue(given: dict[str, str
 def test_a_slip_in_the_chats_flag_is_refused() -> None:
     with pytest.raises(SettingsError, match="USE_CHAT_QUEUE"):
         load_with(environment={"USE_CHAT_QUEUES": "0"})
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("shop=4, logs=0.5", {"shop": 4.0, "logs": 0.5}),
+        ({"shop": 4}, {"shop": 4.0}),
+        ("", {}),
+        ("shop", None),
+        ("shop=0", None),
+        ("shop=x", None),
+        ("=3", None),
+        ({"shop": "inf"}, None),
+        (5, None),
+    ],
+)
+def test_shares_are_numbers_above_zero_by_name(given: object, read: dict[str, float] | None) -> None:
+    if read is not None:
+        assert Shares().read(given) == read
+    else:
+        with pytest.raises(Refused, match="such as shop=4"):
+            Shares().read(given)
