@@ -43,7 +43,7 @@ from chat.domain.tables import Tables
 from chat.own_tasks import own_tasks
 from chat.queue import payloads
 from chat.queue.action_queue import open_queue
-from chat.queue.actions import ActionTypes
+from chat.queue.actions import BUILT_IN, ActionTypes
 from chat.queue.clock import SystemQueueClock
 from chat.statement_texts import load
 from chat.sync.settings_sync import SettingsSync
@@ -54,7 +54,7 @@ from workers import open_bridges
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from typing import Self
 
     import msgspec
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from chat.client.logins import Login
     from chat.client.views import ChatMessage, ChatRoom, ChatSpace, StreamEvent
     from chat.queue.action_queue import ActionQueue
+    from chat.queue.action_type import ActionType
     from chat.queue.clock import QueueClock
     from chat.queue.receipts import Receipt
 
@@ -87,13 +88,18 @@ class Client(AsyncContextManagerMixin):
         *,
         store: str | os.PathLike[str],
         settings: ClientSettings | None = None,
+        types: Iterable[ActionType] = BUILT_IN,
         clock: QueueClock | None = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        """Speak to the server at `url` (http: or https:) and keep everything in the folder `store`."""
+        """Speak to the server at `url` (http: or https:) and keep everything in the folder `store`.
+
+        `types` are the queue's, where a program wants others than the built-in ones: more tries, say.
+        """
         self._url = url.rstrip("/")
         self._store = Path(store).expanduser()
         self._numbers = settings or ClientSettings()
+        self._types = types
         self._clock = clock
         self._chance = chance
         self._listeners = Listeners()
@@ -128,7 +134,7 @@ class Client(AsyncContextManagerMixin):
                 open_queue(
                     self._store / "queue.db",
                     self._numbers.queue,
-                    types=ActionTypes(),
+                    types=ActionTypes(self._types),
                     probe=api.is_reachable,
                     clock=clock,
                     chance=self._chance,
