@@ -48,6 +48,8 @@ LEAST = {
     "POST /v1/admin/self-test": "admin",
     "POST /v1/databases/{db}/tables/{table}/import": "write",
     "POST /v1/databases/{db}/measure": "read",
+    "PUT /v1/databases/{db}/tables/{table}/search": "write",
+    "DELETE /v1/databases/{db}/tables/{table}/search": "write",
     "POST /v1/auth/register": "none",
     "POST /v1/auth/login": "none",
     "POST /v1/auth/refresh": "none",
@@ -65,6 +67,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/databases/{db}/export": {"sql": "SELECT 1"},
     "POST /v1/databases/{db}/measure": {"sql": "SELECT 1"},
     "POST /v1/tokens": {"role": "read"},
+    "POST /v1/auth/refresh": {"refresh_token": 1},  # a wrong one is answered 401, as it should be
 }
 
 
