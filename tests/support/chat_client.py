@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from chat.client.events import Heard
 
 LIMIT_S = 30.0
+NOWHERE = "http://127.0.0.1:9"
+"""Where nobody listens."""
 T = TypeVar("T", bound="ClientEvent")
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of users that live for one test
@@ -49,6 +51,7 @@ class House:
             how.pop("url", self.url),
             store=self.path / (store or who),
             settings=how.pop("settings", QUICK),
+            chance=lambda: 0.01,  # waits are drawn between nothing and a bound: this is nearly nothing
             **how,
         )
 

@@ -6,11 +6,12 @@ not there any more makes these actions pointless: the server says so, and what t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from chat.client.api import part
 from chat.client.errors_of import OUT_OF_TURN
-from chat.errors import DeliveryError
+from chat.errors import DeliveryError, Permanent, TargetGone
 from chat.queue.payloads import PinMessage
 
 if TYPE_CHECKING:
@@ -39,10 +40,18 @@ class MessageHandlers:
         body |= {"session": number.session, "dev_seq": number.number}
         try:
             return await self._api.call("POST", path, body)
+        except (Permanent, TargetGone):
+            with suppress(
+                DeliveryError
+            ):  # the next one would wait for this number, and asks for it itself then
+                await self._void(payload.room_id, number)
+            raise
         except DeliveryError as error:
             if error.code != OUT_OF_TURN:
                 raise
-            await self._fill(payload.room_id, number, int(error.details.get("expected", number.number)))
+            expected = int(error.details.get("expected", number.number))
+        for missing in range(expected, number.number)[:_MOST_VOID_COUNT]:
+            await self._void(payload.room_id, number._replace(number=missing))
         return await self._api.call("POST", path, body)
 
     async def edit(self, delivery: Delivery) -> Any:
@@ -65,11 +74,10 @@ class MessageHandlers:
         path = f"/v1/rooms/{part(payload.room_id)}/pins/{part(payload.message_id)}"
         return await switched(self._api, path, delivery.client_id, is_on=isinstance(payload, PinMessage))
 
-    async def _fill(self, room_id: str, number: SendNumber, expected: int) -> None:
-        """Take the numbers of sends that will not come, so that this one is the next."""
-        for missing in range(expected, number.number)[:_MOST_VOID_COUNT]:
-            body = {"session": number.session, "dev_seq": missing}
-            await self._api.call("POST", f"/v1/rooms/{part(room_id)}/void", body)
+    async def _void(self, room_id: str, number: SendNumber) -> None:
+        """Take the number of a send that will not come, so that those behind it go on."""
+        body = {"session": number.session, "dev_seq": number.number}
+        await self._api.call("POST", f"/v1/rooms/{part(room_id)}/void", body)
 
 
 async def switched(api: Api, path: str, client_id: str, *, is_on: bool) -> Any:

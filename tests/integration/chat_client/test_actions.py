@@ -8,15 +8,13 @@ import anyio
 import pytest
 
 from chat import ActionExpired, ActionFailed, ActionRolledBack, AuthExpired, MessageChanged, StoreTaken
-from tests.support.chat_client import PASSWORD, the_next
+from tests.support.chat_client import NOWHERE, PASSWORD, the_next
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.chat_client import House
 
 LIMIT_S = 30.0
-NOWHERE = "http://127.0.0.1:9"
-"""Where nobody listens."""
 
 
 async def test_messages_come_in_the_order_in_which_they_were_sent(house: House) -> None:
