@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from dataserver.socket.limits import SocketLimits
     from dataserver.socket.subscriber import Subscriber
 
+MAX_READING_COUNT: Final = 64
+"""Subscriptions that ask the database at once. When all clients come back together, the others wait their turn here,
+instead of being refused by a full queue, and leave room in it for everybody else."""
 TELL_EVERY_S: Final = 0.25
 """Over what time typing and presence are gathered."""
 _LEAVING: Final = frozenset({"member.left", "member.kicked"})
@@ -55,6 +58,7 @@ class Hub:
         self._presence = Presence()
         self._timer: asyncio.TimerHandle | None = None
         self._random = random.Random()  # noqa: S311 - spreads what returns, keeps no secret
+        self.reading = asyncio.Semaphore(MAX_READING_COUNT)
         self.is_draining = False
         self.delivered_count = 0
         """Events given to a client."""

@@ -64,7 +64,8 @@ class Subscription:
             raise LimitReached(f"a connection may follow {most} streams", limit=most)
         follows = {each: self._hub.follow(self._subscriber, each) for each in streams}
         try:
-            states = await self._chat.streams.states(self._user_id, streams)
+            async with self._hub.reading:
+                states = await self._chat.streams.states(self._user_id, streams)
         except BaseException:
             self._forget(follows)
             raise
@@ -112,7 +113,8 @@ class Subscription:
     async def _read_missed(self) -> None:
         while behind := {each.stream_id: each for each in self._follows if each.is_behind}:
             after = {stream_id: follow.reached for stream_id, follow in behind.items()}
-            events = await self._chat.streams.missed(self._user_id, after, limit=PAGE_COUNT)
+            async with self._hub.reading:
+                events = await self._chat.streams.missed(self._user_id, after, limit=PAGE_COUNT)
             for event in events:
                 await self._subscriber.until_half_empty()
                 behind[event.stream_id].take_read(event.seq, event_frame(event.json, event.position))

@@ -8,11 +8,15 @@ import anyio
 import pytest
 
 from dataserver.socket.following import MAX_HELD_COUNT
+from dataserver.socket.hub import MAX_READING_COUNT
+from dataserver.socket.limits import SocketLimits
 from tests.support.socket_peer import SocketBench, open_sockets
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
     from pathlib import Path
+
+    from chat import StreamState
 
 
 @pytest.fixture
@@ -144,3 +148,28 @@ async def test_a_connection_may_follow_only_so_many_streams(tmp_path: Path) -> N
         peer = await bench.peer(bench.chat.bob)
         answer = await peer.ask(op="subscribe", streams={"1": None, "2": None, "3": None})
         assert answer["error"]["code"] == "limit_reached"
+
+
+async def test_clients_that_come_back_all_at_once_wait_their_turn_and_are_all_served(
+    bench: SocketBench,
+) -> None:
+    asking = most = 0
+    real = bench.chat.chat.streams.states
+
+    async def counted(user_id: int, stream_ids: Collection[int]) -> dict[int, StreamState]:
+        nonlocal asking, most
+        asking += 1
+        most = max(most, asking)
+        try:
+            return await real(user_id, stream_ids)
+        finally:
+            asking -= 1
+
+    bench.chat.chat.streams.states = counted  # type: ignore[method-assign] # counts what is asked at once
+    bench.hub.limits = SocketLimits(max_connections_per_user=1_000)
+    peers = [await bench.peer(bench.chat.bob) for _ in range(3 * MAX_READING_COUNT)]
+    for peer in peers:
+        peer.say(id=99, op="subscribe", streams={str(bench.chat.room): None})
+    for peer in peers:
+        await peer.until_told("ok", 2)
+    assert 1 < most <= MAX_READING_COUNT
