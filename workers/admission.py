@@ -34,8 +34,8 @@ class Admission:
         self.paces: dict[Lane, Pace] = {lane: Pace() for lane in running}
         self._answered: dict[Lane, int] = dict.fromkeys(running, 0)
         self._were_busy: dict[Lane, bool] = dict.fromkeys(running, False)
-        self.crowds: dict[Lane, int] = {lane: 2 * count for lane, count in running.items()}
-        """As many calls of a lane are not worth a look at how long they will take."""
+        self.per_call_s: dict[Lane, float] = dict.fromkeys(running, 0.0)
+        """How long each call of a lane takes, as its pace was at the last look: for a first, quick guess."""
         self._max_waiting_count = max_waiting_count
         self._max_waiting_bytes = max_waiting_bytes
         self._rate_per_s = 0.0
@@ -112,6 +112,7 @@ class Admission:
         for lane, pace in self.paces.items():
             is_busy = self.counts[lane] > self._running[lane]
             pace.observe(self._answered[lane], elapsed_s, was_busy=is_busy and self._were_busy[lane], now=now)
+            self.per_call_s[lane] = pace.per_call_s
             self._answered[lane] = 0
             self._were_busy[lane] = is_busy
 

@@ -68,7 +68,8 @@ class Entrance:
         posted: Posted | None = None,
     ) -> Pending:
         """Let a plain call wait for its turn, or refuse it; see `Pool.call`, and with `posted` `Pool.post`."""
-        self._require_open()
+        if self.is_closed or self._dispatcher.ledger.tally.deaths_in_a_row_count:
+            self._require_open()
         if lane == "maintenance" and not self._has_maintenance:
             lane = "scan"
         now = time.monotonic()
@@ -78,11 +79,11 @@ class Entrance:
             method, params, deadline
         )  # before a place is taken: a bad argument costs nobody one
         admission = self._admission
-        counts = admission.counts[lane]
-        if counts > admission.crowds[lane] and pinned is None:
+        count = admission.counts[lane]
+        if count * admission.per_call_s[lane] > left_s and pinned is None:
             self._require_time(lane, left_s, key=key, tenant=tenant)
         is_modest = (
-            counts >= admission.limits[lane]
+            count >= admission.limits[lane]
             and key is None
             and self._waiting.is_modest(lane, tenant, self._settings.max_waiting_count)
         )
@@ -145,8 +146,7 @@ class Entrance:
         """Let a request wait for its turn, or refuse it; `submit` does the same in line."""
         self._require_open()
         ends_at = pending.begin_by or pending.deadline
-        if self._admission.counts[pending.lane] > self._admission.crowds[pending.lane]:
-            self._require_time(pending.lane, ends_at - pending.submitted_at)
+        self._require_time(pending.lane, ends_at - pending.submitted_at)
         self._admission.admit(pending.lane, len(pending.tail))
         self._waiting.add(pending)
         watch = self._watch

@@ -41,9 +41,12 @@ class Pace:
             self._answered_count /= 2
             self._busy_s /= 2
 
+    @property
+    def per_call_s(self) -> float:
+        """How long one call takes, all workers together; 0.0 where nobody knows."""
+        return 0.0 if self._answered_count < LEAST_COUNT else self._busy_s / self._answered_count
+
     def wait_s(self, ahead_count: int) -> float:
         """Return how long `ahead_count` calls would take to be answered; 0.0 for none, or nobody knows."""
-        if self._answered_count < LEAST_COUNT:
-            return 0.0
-        wait_s = ahead_count * self._busy_s / self._answered_count
+        wait_s = ahead_count * self.per_call_s
         return wait_s if wait_s >= LEAST_WAIT_S else 0.0
