@@ -149,8 +149,9 @@ class Accounts:
             raise WrongPassword("the password was changed elsewhere this moment")
 
     def _count_attempt(self, address: str | None) -> None:
-        if address is not None:
-            self._attempts_by_address.take(site(address))
+        counted = None if address is None else site(address)
+        if counted is not None:
+            self._attempts_by_address.take(counted)
 
     async def _checked(self, name: str, password: str) -> tuple[int, str, str, str | None, int | None]:
         """Return the user whose name and password these are; wrong ones count."""
@@ -164,16 +165,20 @@ class Accounts:
         return user_id, name, password_hash, server_role, disabled_at_ms
 
 
-def site(address: str) -> str:
-    """Return what counts as one address: of IPv6 the first half, since one site has all that begin with it."""
+def site(address: str) -> str | None:
+    """Return what counts as one address; None for this machine's own, behind which a proxy has everybody.
+
+    Of IPv6 it is the first half, since one site has all addresses that begin with it.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
         return address
-    if parsed.version == 4:  # noqa: PLR2004 - of the protocol
-        return address
-    mapped = parsed.ipv4_mapped
-    return parsed.packed[:_IPV6_SITE_BYTES].hex() if mapped is None else str(mapped)
+    if parsed.version == 6:  # noqa: PLR2004 - of the protocol
+        parsed = parsed.ipv4_mapped or parsed
+    if parsed.is_loopback:
+        return None
+    return str(parsed) if parsed.version == 4 else parsed.packed[:_IPV6_SITE_BYTES].hex()  # noqa: PLR2004 - as above
 
 
 def _attempts(clock: Clock, per_minute: int) -> RateLimit:

@@ -1,6 +1,6 @@
 """Passwords: never kept, hashed by Argon2id in a worker, so that the event loop goes on.
 
-A stored hash is one text in the customary form (`$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH`), with what it took, so
+A stored hash is one text in the customary form (`$argon2id$v=19$m=19456,t=2,p=1$SALT$HASH`), with what it took, so
 that a later change of the cost leaves it good. Whoever has no hash takes as long as whoever has one.
 """
 

@@ -66,6 +66,11 @@ def test_addresses_count_as_one_by_site(one: str, other: str, is_same: bool) -> 
     assert (site(one) == site(other)) == is_same
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+def test_this_machines_own_address_may_be_a_proxys_and_is_not_counted(address: str) -> None:
+    assert site(address) is None
+
+
 async def test_only_those_with_the_same_key_wait_for_each_other() -> None:
     turns, inside, most = OneAtATime(), {"a": 0, "b": 0}, {"a": 0, "b": 0}
     both_in = anyio.Event()
