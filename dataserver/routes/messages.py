@@ -18,6 +18,7 @@ from chat import (
     NotPermitted,
     Order,
     OutOfTurn,
+    TooOften,
     parsed_id,
 )
 from dataserver import chat_wire
@@ -216,7 +217,7 @@ ROUTES = (
         reads=chat_wire.SendRequest,
         answers=Ack,
         status=201,
-        refuses=(InvalidBody, *_CHANGES, Muted, OutOfTurn),
+        refuses=(InvalidBody, *_CHANGES, Muted, OutOfTurn, LimitReached, TooOften),
     ),
     Route(
         method="POST",
