@@ -11,11 +11,11 @@ import pytest
 import storage
 from dataserver.app import build_application
 from dataserver.auth import MIGRATIONS, TokenStore
-from tests.integration.chat_domain.test_profiles import png
 from tests.support.asgi import Call
 from tests.support.chat_domain import CHEAP_ACCOUNTS, ChatBench, open_bench
 from tests.support.clocks import ManualClock
 from tests.support.http import checked_error
+from tests.support.pictures import png
 from workers import SystemClock
 
 if TYPE_CHECKING:
