@@ -29,6 +29,7 @@ _ORDER = (
     "test_files",
     "test_crypto",
     "test_http",
+    "test_chat",
 )
 _BENCH = pytest.StashKey[Bench]()
 _MACHINE = pytest.StashKey[dict[str, str]]()

@@ -37,6 +37,11 @@ class Sizes:
     """The largest buffer that is sent to a worker and back."""
     web_round_count: int
     web_seconds: float
+    chat_round_count: int
+    chat_seconds: float
+    chat_idle_count: int
+    chat_delivery_sizes: tuple[tuple[int, int], ...]
+    """Connections that follow a room, and events that are on their way to all of them."""
     installs_peers: bool
     """Whether a peer that is not there is installed, outside the repository."""
     session_limit_s: int
@@ -64,8 +69,12 @@ FULL = Sizes(
     buffer_bytes=16 * 1024 * 1024,
     web_round_count=3,
     web_seconds=2.0,
+    chat_round_count=2,
+    chat_seconds=1.0,
+    chat_idle_count=1_000,
+    chat_delivery_sizes=((300, 8), (2_000, 3)),
     installs_peers=True,
-    session_limit_s=720,
+    session_limit_s=840,
 )
 QUICK = Sizes(
     round_count=1,
@@ -89,6 +98,10 @@ QUICK = Sizes(
     buffer_bytes=64 * 1024,
     web_round_count=1,
     web_seconds=0.2,
+    chat_round_count=1,
+    chat_seconds=0.2,
+    chat_idle_count=20,
+    chat_delivery_sizes=((20, 8), (40, 3)),
     installs_peers=False,
-    session_limit_s=60,
+    session_limit_s=90,
 )
