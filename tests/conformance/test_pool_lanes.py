@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
+from tests.support.services import Refused
 from tests.support.waiting import until
 from workers import Kind, Pool, PoolSaturated, PoolSettings, TaskTimedOut, open_pool
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
 SERVICE = "tests.support.services:BenchService"
@@ -44,6 +47,22 @@ def begin(group: Any, pool: Pool, into: list[Any], tag: Any, *call: Any, **how: 
         await told(pool, into, tag, *call, **how)
 
     group.start_soon(run)
+
+
+@asynccontextmanager
+async def shut(pool: Pool, **how: Any) -> AsyncIterator[None]:
+    """Keep a worker busy while this is entered, so that what is asked meanwhile waits in a known order."""
+    gate = anyio.CancelScope()
+
+    async def keep_busy() -> None:
+        with gate, suppress(Refused):
+            await pool.call("wait", LONG_S, idempotent=True, **how)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(keep_busy)
+        await until(lambda: pool.statistics().in_flight_count == 1)
+        yield
+        gate.cancel()
 
 
 # -- maintenance ------------------------------------------------------------------------------------------------------
@@ -97,19 +116,18 @@ async def test_maintenance_of_a_key_waits_for_the_calls_before_it_and_those_afte
 ) -> None:
     answers: list[Any] = []
     with anyio.fail_after(LONG_S):
-        async with opened(isolated, service=BATCHES, maintenance_count=1) as pool:
-            async with anyio.create_task_group() as group:
-                begin(group, pool, answers, "before", "wait", 0.05, key="k")
-                await until(lambda: pool.statistics().in_flight_count == 1)
-                begin(group, pool, answers, "maintenance", "wait", 0.05, key="k", lane="maintenance")
-                await until(lambda: pool.statistics().waiting_count == 1)
-                begin(group, pool, answers, "after", "echo", 1, key="k")
-                await until(lambda: pool.statistics().waiting_count == 2)
-                await pool.call("echo", 1, key="another")
-                answers.append("another key")
-            assert answers.index("another key") < answers.index("maintenance")
-            answers.remove("another key")
-            assert answers == ["before", "maintenance", "after"]
+        async with (
+            opened(isolated, service=BATCHES, worker_count=2, maintenance_count=1) as pool,
+            anyio.create_task_group() as group,
+            shut(pool, key="k"),
+        ):
+            begin(group, pool, answers, "maintenance", "wait", 0.05, key="k", lane="maintenance")
+            await until(lambda: pool.statistics().waiting_count == 1)
+            begin(group, pool, answers, "after", "echo", 1, key="k")
+            await until(lambda: pool.statistics().waiting_count == 2)
+            await pool.call("echo", 1, key="another")
+            answers.append("another key")
+    assert answers == ["another key", "maintenance", "after"]
 
 
 async def test_without_workers_for_it_maintenance_is_a_scan() -> None:
@@ -137,45 +155,51 @@ async def test_a_tenant_with_a_hundred_calls_waiting_holds_up_another_s_for_one_
 ) -> None:
     answers: list[Any] = []
     with anyio.fail_after(LONG_S):
-        async with opened(isolated, window_count=1) as pool, anyio.create_task_group() as group:
-            begin(group, pool, [], "gate", "wait", 0.3, tenant="gate")
-            await until(lambda: pool.statistics().in_flight_count == 1)
+        async with (
+            opened(isolated, window_count=1) as pool,
+            anyio.create_task_group() as group,
+            shut(pool, tenant="gate"),
+        ):
             for number in range(100):
                 begin(group, pool, answers, number, "echo", number, tenant="heavy")
             await until(lambda: pool.statistics().waiting_count == 100)
             for number in range(2):
                 begin(group, pool, answers, "light", "echo", number, tenant="light")
-            await until(lambda: len(answers) == 102)
+            await until(lambda: pool.statistics().waiting_count == 102)
     assert answers[:4].count("light") == 2
 
 
 async def test_scans_of_one_tenant_alternate_with_those_of_another(isolated: Kind) -> None:
     answers: list[Any] = []
     with anyio.fail_after(LONG_S):
-        async with opened(isolated, worker_count=2) as pool, anyio.create_task_group() as group:
+        async with (
+            opened(isolated, worker_count=2) as pool,
+            anyio.create_task_group() as group,
+            shut(pool, tenant="gate", lane="scan"),
+        ):
             for number in range(8):
-                begin(group, pool, answers, number, "wait", 0.03, tenant="heavy", lane="scan")
-            await until(lambda: pool.statistics().waiting_count == 7)
-            begin(group, pool, answers, "light", "wait", 0.03, tenant="light", lane="scan")
-            await until(lambda: len(answers) == 9)
-    assert answers.index("light") <= 2
+                begin(group, pool, answers, number, "echo", number, tenant="heavy", lane="scan")
+            await until(lambda: pool.statistics().waiting_count == 8)
+            begin(group, pool, answers, "light", "echo", 1, tenant="light", lane="scan")
+            await until(lambda: pool.statistics().waiting_count == 9)
+    assert answers.index("light") <= 1
 
 
 async def test_a_tenant_whose_calls_fill_the_pool_does_not_get_another_refused(isolated: Kind) -> None:
     answers: list[Any] = []
     with anyio.fail_after(LONG_S):
         async with (
-            opened(isolated, max_waiting_count=40, window_count=1, demote_after_s=60.0) as pool,
+            opened(isolated, max_waiting_count=40, window_count=1) as pool,
             anyio.create_task_group() as group,
+            shut(pool, tenant="heavy"),
         ):
-            begin(group, pool, answers, "first", "wait", [0.2, None], tenant="heavy")
-            await until(lambda: pool.statistics().in_flight_count == 1)
             for number in range(60):
                 begin(group, pool, answers, number, "echo", number, tenant="heavy")
             await until(lambda: len(answers) == 20)  # refused
             assert all(isinstance(one, PoolSaturated) for one in answers)
             for _ in range(5):
                 begin(group, pool, answers, "light", "echo", 1, tenant="light")
+            await until(lambda: pool.statistics().waiting_count == 45)
     assert answers.count("light") == 5
 
 
