@@ -60,7 +60,7 @@ class Cache:
         return None if row is None else msgspec.json.decode(row[0], type=ChatMessage)
 
     async def events(self, stream: str, *, after_seq: int, limit: int) -> list[StreamEvent]:
-        """Return events of a stream, as far as they are here."""
+        """Return events of a stream, as far as they are here; of a message they have the id alone."""
         rows = await self._tables.all("events", stream, after_seq, limit)
         return [msgspec.json.decode(row[0], type=StreamEvent) for row in rows]
 
@@ -100,35 +100,53 @@ class Cache:
         await self._tables.write("forget_stream", stream)
         self.positions.pop(stream, None)
 
-    async def take(self, events: Sequence[StreamEvent], me: str) -> None:
-        """Take over events of one stream, in order, each the one after the last; all or none."""
+    async def take(self, events: Sequence[StreamEvent], me: str) -> list[ChatMessage | None]:
+        """Take over events of one stream, in order, each the one after the last; all or none.
+
+        Returns the message that each is about, as it stands after it.
+        """
         stream, last = events[0].stream, events[-1]
-        steps: list[Step] = []
-        changed: dict[str, ChatMessage] = {}
+        known = await self._messages_of(stream, events)
+        after: list[ChatMessage | None] = []
         for event in events:
-            steps.append(("save_event", (stream, event.seq, _text(event))))
             name = None if event.message is None else str(event.message["id"])
-            if name is not None:
-                former = changed.get(name) or await self.message(stream, name, me)
-                message = message_after(former, event)
-                if message is not None:
-                    changed[name] = message
-        if changed:
-            steps.append(("save_messages", (stream, _text(list(changed.values())))))
-        else:
-            steps += await self._space_steps(stream, events, me)
+            message = None if name is None else message_after(known.get(name), event)
+            if name is not None and message is not None:
+                known[name] = message
+            after.append(message)
         position = Position(self.positions[stream].epoch, last.seq)
-        steps.append(("save_stream", (stream, *position)))
+        steps: list[Step] = [
+            ("save_events", (stream, _text([_without_content(each) for each in events]))),
+            ("save_messages", (stream, _text(list(known.values())))),
+            ("save_stream", (stream, *position)),
+        ]
+        if not known:
+            steps += await self._space_steps(stream, events, me)
         if last.seq // KEPT_EVENT_COUNT > self.positions[stream].seq // KEPT_EVENT_COUNT:
             steps.append(("prune_events", (stream, last.seq - KEPT_EVENT_COUNT)))
         await self._tables.write_all(steps)
         self.positions[stream] = position
+        return after
+
+    async def _messages_of(self, stream: str, events: Sequence[StreamEvent]) -> dict[str, ChatMessage]:
+        """Return the messages that are here of those that events are about, by id."""
+        ids = [event.message["id"] for event in events if event.message is not None]
+        rows = await self._tables.all("messages_of", stream, _text(ids)) if ids else []
+        found = [msgspec.json.decode(row[0], type=ChatMessage) for row in rows]
+        return {message.id: message for message in found}
 
     async def _space_steps(self, stream: str, events: Sequence[StreamEvent], me: str) -> list[Step]:
         former = space = await self.space(stream)
         for event in events:
             space = space_after(space, event, me)
         return [] if space == former else [("save_space", (stream, _text(space)))]
+
+
+def _without_content(event: StreamEvent) -> StreamEvent:
+    """Return an event as it is kept: what a message says is in the message alone, and goes when that is deleted."""
+    if event.message is None:
+        return event
+    return msgspec.structs.replace(event, message={"id": event.message["id"]})
 
 
 def _text(value: object) -> str:

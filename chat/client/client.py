@@ -159,7 +159,7 @@ class Client(AsyncContextManagerMixin):
                 HttpTransport(
                     api,
                     MessageHandlers(api, Numbering()),
-                    SpaceHandlers(api, cache),
+                    SpaceHandlers(api),
                     AccountHandlers(api, sync, keys),
                 )
             )

@@ -155,7 +155,7 @@ def space_after(space: ChatSpace, event: StreamEvent, me: str) -> ChatSpace:
     if event.kind == "space.updated":
         return replace(
             space,
-            settings={**space.settings, **body.get("fields", {})},
+            settings={**space.settings, **body.get("settings", {})},
             version=body.get("version", space.version),
         )
     return space

@@ -169,18 +169,15 @@ class StreamTaking:
         if not events:
             return False
         me = self._api.login.user_id
-        await self._cache.take(events, me)
-        for event in events:
+        for event, message in zip(events, await self._cache.take(events, me), strict=True):
             if stream == me:
                 self._on_own(event)
                 await self._heed_own(event)
                 self._tell(UserChanged(what=event))
-            elif event.message is not None:
-                message = await self._cache.message(stream, str(event.message["id"]), me)
-                if message is not None:
-                    self._tell(
-                        MessageChanged(room_id=stream, kind=event.kind, message=message, actor=event.actor)
-                    )
+            elif message is not None:
+                self._tell(
+                    MessageChanged(room_id=stream, kind=event.kind, message=message, actor=event.actor)
+                )
             elif stream not in self._room_ids:
                 space = await self._cache.space(stream)
                 self._tell(SpaceChanged(kind=event.kind, space=space, body=event.body or {}))

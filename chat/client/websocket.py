@@ -25,6 +25,8 @@ MAX_MESSAGE_BYTES: Final = 16 * 1_048_576
 MAX_CONNECT_S: Final = 10.0
 IDLE_S: Final = 45.0
 """A connection on which nothing came for so long is taken for dead; a ping goes out three times as often."""
+_UNSAID: Final = 1006
+"""What stands for a close code where none was sent."""
 _BROKEN: Final = (OSError, anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
@@ -62,7 +64,7 @@ class WebSocket:
         """Return the messages that come next, as many as are there, in order.
 
         Raises:
-            AnswerLost: The connection is broken or was closed; `code` is then its close code.
+            AnswerLost: The connection is broken or was closed; `code` then has its close code.
         """
         while not self._arrived:
             with anyio.move_on_after(self._idle_s) as limit:
@@ -104,11 +106,12 @@ class WebSocket:
                 continue
             self._take(event)
         await self._do(_nothing)
-        if self._protocol.state is State.CLOSED or self._protocol.close_rcvd is not None:
-            code = self._protocol.close_code
-            raise AnswerLost(
-                f"the connection was closed: {code} {self._protocol.close_reason}", code=f"closed_{code}"
-            )
+        if self._protocol.parser_exc is not None and self._protocol.state is not State.CLOSED:
+            raise AnswerLost(f"the server broke the protocol: {self._protocol.parser_exc}", code="garbled")
+        said = self._protocol.close_rcvd
+        if said is not None or self._protocol.state is State.CLOSED:
+            code, reason = (_UNSAID, "") if said is None else (said.code, said.reason)
+            raise AnswerLost(f"the connection was closed: {code} {reason}", code=f"closed_{code}")
 
     def _take(self, frame: Any) -> None:
         if not isinstance(frame, Frame) or frame.opcode not in {Opcode.TEXT, Opcode.CONT}:

@@ -10,25 +10,23 @@ from chat.queue.payloads import MuteUser
 
 if TYPE_CHECKING:
     from chat.client.api import Api
-    from chat.client.cache import Cache
     from chat.queue.handlers import Delivery
 
 
 class SpaceHandlers:
     """Deliver what is about spaces."""
 
-    def __init__(self, api: Api, cache: Cache) -> None:
+    def __init__(self, api: Api) -> None:
         self._api = api
-        self._cache = cache
 
     async def update(self, delivery: Delivery) -> Any:
-        """Change a space's settings, from the version that the user saw; another one there is a conflict."""
-        payload = delivery.payload
-        version = payload.base_version
-        if version is None:
-            version = (await self._cache.space(payload.space_id)).version
+        """Change fields of a space's settings, the others stay; where the user named the version seen, only from that one.
+
+        Another version there is a conflict, which holds the space's lane until somebody decides.
+        """
+        version = delivery.payload.base_version
         headers = {} if version is None else {"if-match": f'"{version}"'}
-        body = {"client_id": delivery.client_id, "fields": payload.fields}
+        body = {"client_id": delivery.client_id, "fields": delivery.payload.fields}
         return await self._api.call("PATCH", _space(delivery), body, headers=headers)
 
     async def kick(self, delivery: Delivery) -> Any:

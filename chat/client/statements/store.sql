@@ -21,9 +21,9 @@ ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch, seq = excluded.seq;
 -- ?1 stream
 DELETE FROM stream WHERE id = ?1;
 
--- name: save_event
--- ?1 stream, ?2 seq, ?3 event (JSON)
-INSERT OR REPLACE INTO event (stream, seq, json) VALUES (?1, ?2, ?3);
+-- name: save_events
+-- ?1 stream, ?2 events (JSON)
+INSERT OR REPLACE INTO event (stream, seq, json) SELECT ?1, value ->> '$.seq', value FROM json_each(?2);
 
 -- name: prune_events
 -- ?1 stream, ?2 the last seq that may go
@@ -67,6 +67,10 @@ SELECT view FROM (SELECT seq, view FROM message WHERE room = ?1 AND seq < ?2 ORD
 -- name: message
 -- By its id, or its sender's client id. ?1 room, ?2 id or client id, ?3 user
 SELECT view FROM message WHERE room = ?1 AND (id = ?2 OR (client_id = ?2 AND sender = ?3)) LIMIT 1;
+
+-- name: messages_of
+-- ?1 room, ?2 ids (JSON)
+SELECT view FROM message WHERE id IN (SELECT value FROM json_each(?2)) AND room = ?1;
 
 -- name: save_messages
 -- ?1 room, ?2 messages (JSON)
