@@ -38,7 +38,7 @@ def records(text: str) -> Iterator[Record]:
     """
     for line, block in _blocks(text):
         is_left_out = False
-        for place, words in enumerate(each.split() for each in block):
+        for place, words in enumerate(each.partition("#")[0].split() for each in block):
             match words:
                 case ["skipif", engine]:
                     is_left_out = is_left_out or engine == _ENGINE
