@@ -187,7 +187,6 @@ def _turns() -> Iterator[dict[str, Any]]:
         yield _turn("cancelled", entry, _entry(states.cancelled(entry)))
         for flag in (True, False):
             yield _turn("lapsed", entry, _entry(states.lapsed(entry, is_head=flag)), flag=flag)
-            yield _turn("stopped", entry, _entry(states.stopped(entry, was_begun=flag)), flag=flag)
 
 
 def _turn(name: str, entry: Entry, then: list[Any], **more: Any) -> dict[str, Any]:
@@ -247,7 +246,6 @@ def _claims() -> Iterator[dict[str, Any]]:
                 "most": most,
                 "claimed": _lane(made),
                 "fence": fence,
-                "renewed": _lane(lanes.renewed(made, fence, 1_000)),
                 "rest": {"due_ms": rest.due_ms, "blocked_by": rest.blocked_by, "careful": rest.careful},
                 "has_more": has_more,
                 "released": _lane(then),

@@ -18,10 +18,9 @@ export class CallFailed extends Error {
 }
 
 /* The answer's body; renews the session once if it has run out. */
-export async function call(method, path, body = undefined, { isRetry = false, raw = null, version = null } = {}) {
+export async function call(method, path, body = undefined, { isRetry = false, version = null } = {}) {
   const headers = { ...PAGE_HEADER };
   if (body !== undefined) headers['content-type'] = 'application/json';
-  if (raw) headers['content-type'] = raw.type;
   if (version !== null) headers['if-match'] = `"${version}"`;
   let answer;
   let told;
@@ -29,19 +28,17 @@ export async function call(method, path, body = undefined, { isRetry = false, ra
     answer = await fetch(path, {
       method,
       headers,
-      body: raw ?? (body === undefined ? undefined : JSON.stringify(body)),
+      body: JSON.stringify(body),
       credentials: 'same-origin',
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     told = await answer.text();
   } catch (error) {
-    const isLate = error.name === 'TimeoutError';
-    const wasSure = !navigator.onLine;
-    throw new CallFailed(wasSure ? 'unreachable' : 'answer_lost', isLate ? 'timed_out' : 'no_answer', '');
+    throw new CallFailed(navigator.onLine ? 'answer_lost' : 'unreachable', error.name === 'TimeoutError' ? 'timed_out' : 'no_answer', '');
   }
   if (answer.status === 401 && !isRetry && !path.startsWith('/v1/auth/login')) {
     await renew();
-    return call(method, path, body, { isRetry: true, raw, version });
+    return call(method, path, body, { isRetry: true, version });
   }
   const value = parsed(told);
   if (answer.ok) return value;

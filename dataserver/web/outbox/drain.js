@@ -121,7 +121,7 @@ export class Drain {
       if (outside) found.push([key, [outside]]);
       else if (free.length) found.push([key, free]);
     }
-    const rank = ([key, [first]]) => rankMs({ ...(this.lanes.get(key) ?? NEW_LANE), due_ms: first.created_at_ms, priority: TYPES[first.type].priority }, AGEING_MS);
+    const rank = ([, [first]]) => rankMs({ due_ms: first.created_at_ms, priority: TYPES[first.type].priority }, AGEING_MS);
     return found.sort((a, b) => rank(a) - rank(b));
   }
 
@@ -155,8 +155,7 @@ export class Drain {
         if (ended.lane !== 'goes on') break;
       }
     }
-    const lane = this.lanes.get(key);
-    this.lanes.set(key, { ...released(lane, fence, restAfter(ended, last?.client_id ?? null, Date.now()), true), blocked_by: null });
+    this.lanes.set(key, released(this.lanes.get(key), fence, restAfter(ended, last?.client_id ?? null, Date.now()), true));
   }
 
   /* Write down that the action is under way, then call; null if it is not there any more. */
@@ -212,13 +211,14 @@ export class Drain {
   async settle(action, verdict) {
     const { entry, lane, wait_s: waitS, result } = verdict;
     const isOver = FINAL.has(entry.state) && entry.state !== 'failed';
-    const held = { state: entry.state, attempts: entry.attempts, in_lane: entry.in_lane, was_called: entry.was_called, failure: entry.failure };
+    const { state, attempts, in_lane, was_called, failure } = entry;
+    const held = { state, attempts, in_lane, was_called, failure };
     const after = await this.outbox.store.updateOne(action.client_id, (found) => {
       if (FINAL.has(found.state)) return null;
       return isOver ? { ...found, ...held, is_gone: true } : { ...found, ...held, due_ms: waitS > 0 ? Date.now() + 1000 * waitS : 0 };
     });
     await this.closeNumber(action, entry);
-    if (after?.is_gone) this.outbox.say({ put: [], gone: [{ client_id: action.client_id, state: entry.state, action, result: result ?? null, failure: entry.failure }] });
+    if (after?.is_gone) this.outbox.say({ put: [], gone: [{ client_id: action.client_id, state, action, result: result ?? null, failure }] });
     else if (after) this.outbox.say({ put: [after], gone: [] });
     if (lane === 'is offline') this.outbox.setContact('offline');
     if (lane === 'waits for login') this.outbox.setContact(this.outbox.contact, true);

@@ -34,10 +34,6 @@ export function accepts(lane, fence) {
   return lane.fence === fence && lane.owner !== null;
 }
 
-export function renewed(lane, fence, untilMs) {
-  return accepts(lane, fence) ? { ...lane, due_ms: untilMs } : lane;
-}
-
 /* The lane given back by the claim with this fence, if that still holds; `hasMore`: it is not empty. */
 export function released(lane, fence, rest, hasMore) {
   if (!accepts(lane, fence)) return lane;

@@ -21,7 +21,6 @@ export class Outbox extends EventTarget {
     this.contact = 'online';
     this.needsLogin = false;
     this.lastMs = 0;
-    this.writing = Promise.resolve();
     this.channel = new BroadcastChannel(CHANNEL);
     this.channel.onmessage = (event) => this.hear(event.data);
     this.drain = new Drain(this);
@@ -51,11 +50,10 @@ export class Outbox extends EventTarget {
       expires_at_ms: kind.expires_after_s ? Date.now() + 1000 * kind.expires_after_s : null,
     };
     this.apply(merge(kind, action, [...this.actions.values()]));
-    const stored = this.store.update((all) => merge(kind, action, all)).then(
+    this.store.update((all) => merge(kind, action, all)).then(
       (said) => this.say(said),
       (error) => this.refuse(action, error),
     );
-    this.writing = stored;
     return action.client_id;
   }
 
@@ -168,9 +166,7 @@ function merge(kind, action, all) {
   const gone = [...made.replaced, ...made.annihilated].map((each) => ({ client_id: each.client_id, state: 'cancelled' }));
   if (made.is_nothing) return { put: [], gone };
   const keeper = made.carrier ?? action;
-  const changed = { ...keeper, payload: made.payload };
-  if (made.carrier && made.carrier.type === action.type) changed.type = action.type;
-  return { put: [changed], gone };
+  return { put: [{ ...keeper, payload: made.payload }], gone };
 }
 
 function isAbout(kind, action, each) {

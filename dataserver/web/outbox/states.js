@@ -67,11 +67,6 @@ export function unknownToServer(entry, rules) {
   return verdict({ ...entry, state: 'calling' });
 }
 
-/* Stopped with the queue: that costs no attempt. */
-export function stopped(entry, wasBegun) {
-  return wasBegun ? { ...entry, state: 'uncertain', was_called: true } : entry;
-}
-
 export function saidOfAnOldSession(said) {
   return verdict({ ...said.entry, state: said.entry.state === 'uncertain' ? 'uncertain' : 'queued' }, 'waits');
 }

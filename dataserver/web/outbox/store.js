@@ -30,42 +30,32 @@ export class Store {
 
   /* Let `change` see all actions and say what to put and to delete; all of that is stored, or nothing. */
   update(change) {
+    return this.written((actions) => actions.getAll(), change);
+  }
+
+  /* Change one action, by what is stored of it now; nothing if `change` returns null. */
+  async updateOne(clientId, change) {
+    let after = null;
+    await this.written((actions) => actions.get(clientId), (found) => {
+      after = found ? change(found) : null;
+      return after?.is_gone ? { put: [], gone: [after] } : { put: after ? [after] : [], gone: [] };
+    });
+    return after;
+  }
+
+  written(read, change) {
     return new Promise((resolve, reject) => {
       const made = this.database.transaction('actions', 'readwrite', { durability: 'strict' });
       const actions = made.objectStore('actions');
       let said = null;
-      const read = actions.getAll();
-      read.onsuccess = () => {
-        try {
-          said = change(read.result);
-          for (const each of said.put) actions.put(each);
-          for (const each of said.gone) actions.delete(each.client_id);
-        } catch (error) {
-          reject(error);
-          made.abort();
-        }
+      const reading = read(actions);
+      reading.onsuccess = () => {
+        said = change(reading.result);
+        for (const each of said.put) actions.put(each);
+        for (const each of said.gone) actions.delete(each.client_id);
       };
       made.oncomplete = () => resolve(said);
-      made.onabort = () => reject(made.error ?? new Error('the change was taken back'));
-      made.onerror = () => reject(made.error);
-    });
-  }
-
-  /* Change one action, by what is stored of it now; nothing if `change` returns null. */
-  updateOne(clientId, change) {
-    return new Promise((resolve, reject) => {
-      const made = this.database.transaction('actions', 'readwrite', { durability: 'strict' });
-      const actions = made.objectStore('actions');
-      let after = null;
-      const read = actions.get(clientId);
-      read.onsuccess = () => {
-        after = read.result ? change(read.result) : null;
-        if (after?.is_gone) actions.delete(clientId);
-        else if (after) actions.put(after);
-      };
-      made.oncomplete = () => resolve(after);
-      made.onabort = () => reject(made.error);
-      made.onerror = () => reject(made.error);
+      made.onabort = made.onerror = () => reject(made.error ?? reading.error);
     });
   }
 

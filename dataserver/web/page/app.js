@@ -201,8 +201,8 @@ export class ChatApp extends HTMLElement {
 
   async editSpace(space) {
     const mayChange = space.role === 'admin' || space.role === 'owner';
-    const fields = mayChange ? { name: { label: text('dialog.name'), value: space.name, required: true, most: 100 }, description: { label: text('dialog.description'), value: space.description, type: 'textarea' }, invite: { label: text('dialog.invite'), type: 'checkbox' }, leave: { label: text('dialog.leave'), type: 'checkbox' } } : { invite: { label: text('dialog.invite'), type: 'checkbox' }, leave: { label: text('dialog.leave'), type: 'checkbox' } };
-    const said = await ask(`${text('dialog.space_settings')} (${space.id})`, fields);
+    const settings = { name: { label: text('dialog.name'), value: space.name, required: true, most: 100 }, description: { label: text('dialog.description'), value: space.description, type: 'textarea' } };
+    const said = await ask(`${text('dialog.space_settings')} (${space.id})`, { ...(mayChange ? settings : {}), invite: { label: text('dialog.invite'), type: 'checkbox' }, leave: { label: text('dialog.leave'), type: 'checkbox' } });
     if (!said) return;
     if (said.leave) return void this.act('leave-space', { space_id: space.id, was: true });
     const changed = Object.fromEntries(['name', 'description'].filter((key) => mayChange && said[key] !== (space[key] ?? '')).map((key) => [key, said[key]]));

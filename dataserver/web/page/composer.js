@@ -62,7 +62,7 @@ export class MessageComposer extends HTMLElement {
 
   showMode() {
     this.about.hidden = !this.mode;
-    this.about.replaceChildren(...(this.mode ? [el('span', {}, this.mode.words), button(text('composer.cancel'), () => { this.leaveMode(); this.focus(); })] : []));
+    this.about.replaceChildren(...(this.mode ? [el('span', {}, this.mode.words), button(text('dialog.cancel'), () => { this.leaveMode(); this.focus(); })] : []));
     this.say('');
   }
 

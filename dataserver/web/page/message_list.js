@@ -135,8 +135,8 @@ export class MessageList extends HTMLElement {
       }
       offset += size;
     });
-    this.above.style.height = `${aboveAll + (first < 0 ? (from > total ? total : 0) : aboveRows)}px`;
-    this.below.style.height = `${after * this.average + (first < 0 ? (from > total ? 0 : total) : total - aboveRows - shown)}px`;
+    this.above.style.height = `${aboveAll + aboveRows}px`;
+    this.below.style.height = `${after * this.average + total - aboveRows - shown}px`;
     this.put(first < 0 ? [] : this.rows.slice(first, last + 1), first);
   }
 
@@ -158,7 +158,6 @@ export class MessageList extends HTMLElement {
       if (element === next) next = next.nextElementSibling;
       else this.rowsBox.insertBefore(element, next);
       element.show(row, this.rows[first + place - 1], this.view);
-      element.setAttribute('aria-setsize', -1);
     });
   }
 
@@ -187,8 +186,8 @@ export class MessageList extends HTMLElement {
     const end = scrollHeight - belowAll;
     const isFar = scrollTop + clientHeight < aboveAll - 3 * clientHeight || scrollTop > end + 3 * clientHeight;
     if (isFar && !this.isAtEnd) this.jumpSoon(scrollTop);
-    else if (before && scrollTop - aboveAll < LOAD_WITHIN_PX) this.view.loadOlder();
-    else if (after && end - scrollTop - clientHeight < LOAD_WITHIN_PX) this.view.loadNewer();
+    else if (before && scrollTop - aboveAll < LOAD_WITHIN_PX) this.view.loadMore(true);
+    else if (after && end - scrollTop - clientHeight < LOAD_WITHIN_PX) this.view.loadMore(false);
   }
 
   /* The scroll bar was dragged to where nothing is loaded: load what is there once it rests. */

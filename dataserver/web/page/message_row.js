@@ -1,6 +1,5 @@
 /* One message on the screen. The element stays the same from "Sending…" to sent; only what changed in it is made anew. */
 
-import { nameOf } from './projection.js';
 import { button, el, timeOf, written } from './dom.js';
 import { reasonOf, text } from './texts.js';
 
@@ -82,10 +81,6 @@ export class MessageRow extends HTMLElement {
 function isSameBreath(previous, { message }) {
   return Boolean(previous) && previous.message.sender === message.sender && !message.reply_to
     && message.created_at_ms - previous.message.created_at_ms < 300000;
-}
-
-export function idOf(row, me) {
-  return nameOf(row.message, me);
 }
 
 customElements.define('message-row', MessageRow);

@@ -3,6 +3,7 @@
 
 import { CallFailed, call } from '../net/api.js';
 import { Live } from '../net/live.js';
+import { changed, nameOf } from './projection.js';
 import { RoomLog, applyEvent } from './room_log.js';
 
 const PAGE_COUNT = 100;
@@ -151,26 +152,14 @@ export class Model extends EventTarget {
     this.changed();
   }
 
-  async loadOlder(roomId) {
+  /* The page before or behind what is held. */
+  async loadMore(roomId, isOlder) {
     const log = this.logOf(roomId);
-    if (log.isAtStart || log.isLoading || !log.messages.length) return;
+    if ((isOlder ? log.isAtStart : log.isAtEnd) || log.isLoading || !log.messages.length) return;
     log.isLoading = true;
     try {
-      const { messages } = await this.page(roomId, `before_seq=${log.messages[0].seq}`);
-      log.prepend(messages, messages.length < PAGE_COUNT);
-      this.changed();
-    } finally {
-      log.isLoading = false;
-    }
-  }
-
-  async loadNewer(roomId) {
-    const log = this.logOf(roomId);
-    if (log.isAtEnd || log.isLoading || !log.messages.length) return;
-    log.isLoading = true;
-    try {
-      const { messages } = await this.page(roomId, `after_seq=${log.messages.at(-1).seq}`);
-      log.append(messages, messages.length < PAGE_COUNT);
+      const { messages } = await this.page(roomId, isOlder ? `before_seq=${log.messages[0].seq}` : `after_seq=${log.messages.at(-1).seq}`);
+      log.extend(messages, isOlder, messages.length < PAGE_COUNT);
       this.changed();
     } finally {
       log.isLoading = false;
@@ -226,7 +215,7 @@ export class Model extends EventTarget {
     room.last_seq = Math.max(room.last_seq, event.seq);
     const log = this.logs.get(room.id);
     if (log) applyEvent(log, event);
-    if (event.kind === 'room.updated' || event.kind === 'room.archived') this.reloadSoon();
+    if (event.kind === 'room.updated') this.reloadSoon();
     if (event.kind === 'message.created' && event.actor !== this.me.id) {
       room.unread += 1;
       this.typing.get(room.id)?.delete(event.actor);
@@ -304,21 +293,11 @@ export class Model extends EventTarget {
   }
 
   /* What an action did to a message, until its event says the same. */
-  confirm({ type, payload, created_at_ms: atMs }) {
-    const log = this.logs.get(payload.room_id);
-    const found = log?.messages.find((each) => each.id === payload.message_id || (each.sender === this.me.id && each.client_id === payload.message_id));
-    if (!found) return;
-    const kinds = {
-      'edit-message': () => ({ content: payload.content, edited_at_ms: found.edited_at_ms ?? atMs }),
-      'delete-message': () => ({ content: null, deleted_at_ms: found.deleted_at_ms ?? atMs, reactions: [], is_pinned: false }),
-      'pin-message': () => ({ is_pinned: true }),
-      'unpin-message': () => ({ is_pinned: false }),
-    };
-    if (kinds[type]) log.change(found.id, kinds[type]);
-    else if (type === 'reaction') {
-      const kind = payload.is_on ? 'reaction.added' : 'reaction.removed';
-      applyEvent(log, { kind, message: found, actor: this.me.id, body: { emoji: payload.emoji } });
-    }
+  confirm(action) {
+    const { message_id: name, room_id: roomId } = action.payload;
+    const log = this.logs.get(roomId);
+    const found = log?.messages.find((each) => each.id === name || nameOf(each, this.me.id) === name);
+    if (found) log.change(found.id, () => changed({ message: found }, action, this.me.id).message);
   }
 
   keepSoon() {

@@ -3,11 +3,10 @@
 import { CallFailed, call } from '../net/api.js';
 import { canCancel, canRetry } from '../outbox/outbox.js';
 import { sure } from './dialogs.js';
-import { button, el, timeOf, written } from './dom.js';
-import { shownMembers } from './projection.js';
+import { button, el, timeOf } from './dom.js';
+import { RANKS, shownMembers } from './projection.js';
 import { reasonOf, text } from './texts.js';
 
-const RANKS = { member: 1, moderator: 2, admin: 3, owner: 4 };
 const SEARCH_AFTER_MS = 250;
 
 export class SidePanel extends HTMLElement {
@@ -36,7 +35,7 @@ export class SidePanel extends HTMLElement {
     if (this.hidden) return;
     if (this.name === 'members') this.showMembers();
     else if (this.name === 'actions') this.showActions();
-    else if (this.name === 'bookmarks') this.showHits([...this.app.bookmarks.values()], text('panel.no_bookmarks'));
+    else if (this.name === 'bookmarks') this.showHits([...this.app.bookmarks.values()]);
   }
 
   unlessSame(shape, make) {
@@ -78,7 +77,7 @@ export class SidePanel extends HTMLElement {
   showActions() {
     const { outbox } = this.app;
     const actions = outbox.listed();
-    this.unlessSame(actions.map((each) => [each.client_id, each.state, each.attempts, each.failure]), () => (actions.length ? [el('ul', { class: 'actions' }, ...actions.map((each) => this.actionOf(each)))] : [el('p', { class: 'empty' }, text('panel.no_actions'))]));
+    this.unlessSame(actions.map((each) => [each.client_id, each.state, each.attempts, each.failure]), () => (actions.length ? [el('ul', { class: 'actions' }, ...actions.map((each) => this.actionOf(each)))] : [el('p', { class: 'empty' }, text('panel.nothing'))]));
   }
 
   actionOf(action) {
@@ -88,7 +87,7 @@ export class SidePanel extends HTMLElement {
     const about = payload.content ?? model.spaces.get(payload.space_id)?.name ?? Object.values(payload.fields ?? {}).join(', ');
     return el('li', { class: action.state }, el('strong', {}, text(`type.${action.type}`, payload)), room ? ` # ${this.app.nameOfRoom(room)}` : '', el('p', { dir: 'auto', class: 'about' }, String(about ?? '').slice(0, 200)),
       el('p', { class: 'state' }, text(`state.${action.state}`, { reason: reasonOf(action.failure) }), action.attempts ? ` · ${text('action.tries', { count: action.attempts })}` : ''),
-      el('span', { class: 'buttons' }, canRetry(action) && button(text('action.retry'), () => outbox.retry(action.client_id)), canCancel(action) && button(text('action.cancel'), () => outbox.cancel(action.client_id))));
+      el('span', { class: 'buttons' }, canRetry(action) && button(text('message.retry'), () => outbox.retry(action.client_id)), canCancel(action) && button(text('dialog.cancel'), () => outbox.cancel(action.client_id))));
   }
 
   openSearch() {
@@ -105,7 +104,7 @@ export class SidePanel extends HTMLElement {
     if (!query) return results.replaceChildren();
     try {
       const { hits } = await call('GET', `/v1/search?q=${encodeURIComponent(query)}`);
-      if (this.asked === query) results.replaceChildren(...this.hitsOf(hits.map(({ message, room }) => ({ message, room })), text('panel.no_hits')));
+      if (this.asked === query) results.replaceChildren(...this.hitsOf(hits));
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
       results.replaceChildren(el('p', { class: 'problem' }, text('error.any', { reason: reasonOf(error) })));
@@ -117,24 +116,23 @@ export class SidePanel extends HTMLElement {
     const { roomId } = this.app;
     try {
       const found = await call('GET', `/v1/rooms/${roomId}/pins`);
-      const pins = found.pins ?? found.messages ?? [];
-      this.showHits(pins.map((each) => ({ message: each.message ?? each, room: roomId })), text('panel.no_pins'));
+      this.showHits(found.pins.map(({ message }) => ({ message, room: roomId })));
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
       const held = this.app.model.logOf(roomId).messages.filter((each) => each.is_pinned);
-      this.showHits(held.map((message) => ({ message, room: roomId })), text('panel.no_pins'));
+      this.showHits(held.map((message) => ({ message, room: roomId })));
     }
   }
 
-  showHits(hits, none) {
-    this.unlessSame(hits, () => this.hitsOf(hits, none));
+  showHits(hits) {
+    this.unlessSame(hits, () => this.hitsOf(hits));
   }
 
-  hitsOf(hits, none) {
+  hitsOf(hits) {
     const { app } = this;
-    if (!hits.length) return [el('p', { class: 'empty' }, none)];
+    if (!hits.length) return [el('p', { class: 'empty' }, text('panel.nothing'))];
     return [el('ul', { class: 'hits' }, ...hits.map(({ message, room }) => el('li', {}, el('p', { class: 'from' }, app.model.names.get(message.sender) ?? message.sender_name ?? '', ' · ', app.nameOfRoom(app.model.rooms.get(room)), ' ', timeOf(message.created_at_ms)),
-      button(el('span', { dir: 'auto' }, ...written(message.content ?? text('message.deleted'), (id) => app.model.nameOf(id), '').map((each) => (typeof each === 'string' ? each : each.textContent))), () => app.goTo(room, message.seq), { class: 'hit' }))))];
+      button(el('span', { dir: 'auto' }, message.content ?? text('message.deleted')), () => app.goTo(room, message.seq), { class: 'hit' }))))];
   }
 }
 

@@ -3,6 +3,9 @@
 
 import { withReaction } from './room_log.js';
 
+/* What the roles of a space may do, the higher the more. */
+export const RANKS = { member: 1, moderator: 2, admin: 3, owner: 4 };
+
 /* A name by which a message is found whether or not the server knows it yet. */
 export function nameOf(message, me) {
   return message.sender === me ? message.client_id : message.id;
@@ -46,7 +49,8 @@ function sending(action, me) {
   return { key: keyOf(message), message, state: action.state === 'failed' ? 'failed' : 'sending', action };
 }
 
-function changed(row, action, me) {
+/* A row with what an action does to its message. */
+export function changed(row, action, me) {
   const { payload, type } = action;
   const change = {
     'edit-message': () => ({ content: payload.content, edited_at_ms: action.created_at_ms }),

@@ -8,42 +8,33 @@ export class RoomLog {
     this.messages = [];
     this.isAtStart = false;
     this.isAtEnd = false;
-    this.epoch = room.epoch;
-    this.version = 0;
   }
 
   /* The whole stretch anew. */
   replace(messages, { isAtStart, isAtEnd }) {
     Object.assign(this, { messages: [...messages], isAtStart, isAtEnd });
-    this.version += 1;
   }
 
-  prepend(messages, isAtStart) {
-    this.messages = [...messages.filter((each) => !this.messages.length || each.seq < this.messages[0].seq), ...this.messages];
-    this.isAtStart = isAtStart;
-    if (this.messages.length > MAX_HELD_COUNT) {
-      this.messages.length = MAX_HELD_COUNT;
-      this.isAtEnd = false;
-    }
-    this.version += 1;
-  }
-
-  append(messages, isAtEnd) {
-    const last = this.messages.at(-1)?.seq ?? 0;
-    this.messages = [...this.messages, ...messages.filter((each) => each.seq > last)];
-    this.isAtEnd = isAtEnd;
-    if (this.messages.length > MAX_HELD_COUNT) {
+  /* More at one end; what is too much goes from the other. */
+  extend(messages, isOlder, isLast) {
+    const [first, last] = [this.messages[0].seq, this.messages.at(-1).seq];
+    if (isOlder) {
+      this.messages = [...messages.filter((each) => each.seq < first), ...this.messages];
+      this.isAtStart = isLast;
+      if (this.messages.length > MAX_HELD_COUNT) this.isAtEnd = false;
+      this.messages = this.messages.slice(0, MAX_HELD_COUNT);
+    } else {
+      this.messages = [...this.messages, ...messages.filter((each) => each.seq > last)];
+      this.isAtEnd = isLast;
+      if (this.messages.length > MAX_HELD_COUNT) this.isAtStart = false;
       this.messages = this.messages.slice(-MAX_HELD_COUNT);
-      this.isAtStart = false;
     }
-    this.version += 1;
   }
 
   /* One message, new or changed; ignored where it is not beside what is held. */
   put(message) {
     const at = this.placeOf(message.seq);
     const found = this.messages[at];
-    this.version += 1;
     if (found && found.seq === message.seq) {
       this.messages[at] = { ...found, ...message };
       return;
@@ -55,7 +46,6 @@ export class RoomLog {
     const at = this.messages.findIndex((each) => each.id === id);
     if (at < 0) return;
     this.messages[at] = { ...this.messages[at], ...change(this.messages[at]) };
-    this.version += 1;
   }
 
   placeOf(seq) {

@@ -5,11 +5,8 @@ import './message_list.js';
 import { OutboxFull } from '../outbox/outbox.js';
 import { chooseEmoji, sure } from './dialogs.js';
 import { button, el } from './dom.js';
-import { idOf } from './message_row.js';
-import { shown } from './projection.js';
+import { RANKS, nameOf, shown } from './projection.js';
 import { text } from './texts.js';
-
-const RANKS = { member: 1, moderator: 2, admin: 3, owner: 4 };
 
 export class RoomView extends HTMLElement {
   connectedCallback() {
@@ -93,11 +90,7 @@ export class RoomView extends HTMLElement {
     return this.rows?.find(({ message }) => message.id === reference || (message.client_id === reference && message.sender === this.me));
   }
 
-  async goTo(reference) {
-    if (!this.find(reference) && /^\d+$/.test(reference)) {
-      const hit = this.app.seqOf?.(reference);
-      if (hit) await this.goToSeq(hit);
-    }
+  goTo(reference) {
     const row = this.find(reference);
     if (row) this.list.reveal(row.key);
   }
@@ -119,12 +112,8 @@ export class RoomView extends HTMLElement {
     if (!this.model.logOf(this.roomId).isAtEnd) await this.model.loadAround(this.roomId, 2 ** 53 - 1);
   }
 
-  loadOlder() {
-    this.model.loadOlder(this.roomId).catch((error) => console.info('not read', error.code));
-  }
-
-  loadNewer() {
-    this.model.loadNewer(this.roomId).catch((error) => console.info('not read', error.code));
+  loadMore(isOlder) {
+    this.model.loadMore(this.roomId, isOlder).catch((error) => console.info('not read', error.code));
   }
 
   /* Do something and show it at once; false if the outbox takes no more. */
@@ -142,9 +131,9 @@ export class RoomView extends HTMLElement {
   submit(content, mode) {
     if (mode?.kind === 'edit') {
       if (content === mode.row.message.content) return true;
-      return this.act('edit-message', { room_id: this.roomId, message_id: idOf(mode.row, this.me), content });
+      return this.act('edit-message', { room_id: this.roomId, message_id: nameOf(mode.row.message, this.me), content });
     }
-    const reply = mode?.kind === 'reply' ? { reply_to_id: idOf(mode.row, this.me) } : {};
+    const reply = mode?.kind === 'reply' ? { reply_to_id: nameOf(mode.row.message, this.me) } : {};
     const isDone = this.act('send-message', { room_id: this.roomId, content, ...reply });
     if (isDone) {
       const log = this.model.logOf(this.roomId);
@@ -194,7 +183,7 @@ export class RoomView extends HTMLElement {
 
   react(row, emoji) {
     const isOn = !row.message.reactions.some((each) => each.emoji === emoji && each.user === this.me);
-    this.act('reaction', { room_id: this.roomId, message_id: idOf(row, this.me), emoji, is_on: isOn, was: !isOn });
+    this.act('reaction', { room_id: this.roomId, message_id: nameOf(row.message, this.me), emoji, is_on: isOn, was: !isOn });
   }
 
   async chooseReaction(row) {
@@ -204,11 +193,11 @@ export class RoomView extends HTMLElement {
 
   pin(row) {
     const isOn = !row.message.is_pinned;
-    this.act(isOn ? 'pin-message' : 'unpin-message', { room_id: this.roomId, message_id: idOf(row, this.me), was: !isOn });
+    this.act(isOn ? 'pin-message' : 'unpin-message', { room_id: this.roomId, message_id: nameOf(row.message, this.me), was: !isOn });
   }
 
   async remove(row) {
-    if (await sure(text('message.sure_delete'), text('message.delete'))) this.act('delete-message', { room_id: this.roomId, message_id: idOf(row, this.me) });
+    if (await sure(text('message.sure_delete'), text('message.delete'))) this.act('delete-message', { room_id: this.roomId, message_id: nameOf(row.message, this.me) });
   }
 
   markOf({ message }) {

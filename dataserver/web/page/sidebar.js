@@ -1,7 +1,8 @@
 /* Spaces in folders, their channels, and how much is unread. Spaces are moved by dragging, or with Alt and the arrow keys. */
 
-import { shownSpace } from './projection.js';
+import { ask } from './dialogs.js';
 import { button, el } from './dom.js';
+import { shownSpace } from './projection.js';
 import { text } from './texts.js';
 
 export class SideBar extends HTMLElement {
@@ -99,7 +100,6 @@ export class SideBar extends HTMLElement {
   }
 
   async newFolder() {
-    const { ask } = await import('./dialogs.js');
     const said = await ask(text('side.new_folder'), { name: { label: text('side.rename_folder'), required: true, most: 64 } });
     if (said?.name) this.order.addFolder(said.name);
     this.show();

@@ -8,7 +8,7 @@ export class SignIn extends HTMLElement {
   /* `isAgain`: the session has ended, and the name is known. */
   show(model, { isAgain = false, onDone }) {
     Object.assign(this, { model, onDone, isNew: false });
-    this.title = el('h1', {}, text('sign_in.title'));
+    this.heading = el('h1', {}, text('sign_in.title'));
     this.about = el('p', { hidden: !isAgain }, text('sign_in.expired'));
     this.problem = el('p', { class: 'problem', role: 'alert' });
     this.name = el('input', { name: 'name', autocomplete: 'username', required: true, autocapitalize: 'none', spellcheck: false, value: isAgain ? model.me.name : '' });
@@ -17,7 +17,7 @@ export class SignIn extends HTMLElement {
     this.displayLabel = el('label', { hidden: true }, text('sign_in.display_name'), this.display);
     this.go = el('button', { type: 'submit', class: 'primary' }, text('sign_in.go'));
     this.other = button(text('sign_in.to_register'), () => this.turn(), { class: 'link' });
-    this.form = el('form', { onsubmit: (event) => { event.preventDefault(); this.submit(); } }, this.title, this.about,
+    this.form = el('form', { onsubmit: (event) => { event.preventDefault(); this.submit(); } }, this.heading, this.about,
       el('label', {}, text('sign_in.name'), this.name), el('label', {}, text('sign_in.password'), this.password), this.displayLabel, this.problem, this.go, isAgain ? '' : this.other);
     this.replaceChildren(this.form);
     this.hidden = false;
@@ -26,7 +26,7 @@ export class SignIn extends HTMLElement {
 
   turn() {
     this.isNew = !this.isNew;
-    this.title.textContent = this.go.textContent = text(this.isNew ? 'sign_in.register' : 'sign_in.go');
+    this.heading.textContent = this.go.textContent = text(this.isNew ? 'sign_in.register' : 'sign_in.go');
     this.other.textContent = text(this.isNew ? 'sign_in.to_sign_in' : 'sign_in.to_register');
     this.password.autocomplete = this.isNew ? 'new-password' : 'current-password';
     this.displayLabel.hidden = !this.isNew;

@@ -56,7 +56,7 @@ export class ToastArea extends HTMLElement {
   }
 
   say(words, kind = '') {
-    const toast = el('div', { class: `toast ${kind}` }, el('span', {}, words), button('✕', () => toast.remove(), { 'aria-label': text('toast.close') }));
+    const toast = el('div', { class: `toast ${kind}` }, el('span', {}, words), button('✕', () => toast.remove(), { 'aria-label': text('panel.close') }));
     this.append(toast);
     while (this.children.length > MAX_TOASTS) this.firstElementChild.remove();
     setTimeout(() => toast.remove(), TOAST_MS);

@@ -53,7 +53,6 @@ test('every other turn has the same consequences', () => {
     retried: (entry, each) => rules.retried(entry),
     cancelled: (entry, each) => rules.cancelled(entry),
     lapsed: (entry, each) => rules.lapsed(entry, each.flag),
-    stopped: (entry, each) => rules.stopped(entry, each.flag),
   };
   for (const each of cases.turns) {
     const then = each.then.length > 5 ? verdictOf(each.then) : entryOf(each.then);
@@ -75,7 +74,6 @@ test('prefixes of lanes are claimed and given back alike', () => {
     assert.equal(rules.rankMs(lane, 50), each.rank_ms);
     const claimed = rules.claimed(lane, 'me', 900, each.in_lane, each.most);
     assert.deepEqual(claimed, laneOf(each.claimed));
-    assert.deepEqual(rules.renewed(claimed, each.fence, 1000), laneOf(each.renewed));
     assert.deepEqual(rules.released(claimed, each.fence, each.rest, each.has_more), laneOf(each.released));
   }
   for (const each of cases.rests) assert.deepEqual(rules.restAfter(verdictOf(each.verdict), 8, 1000), each.then);
