@@ -65,6 +65,7 @@ class Dispatcher:
         self.ledger = Ledger(admission)
         self.endings = Endings(self.slots, self.waiting, self.ledger)
         self.slow = SlowFingerprints(settings.demote_after_s * 1e6)
+        self._demote_us = settings.demote_after_s * 1e6
         self._loop = loop
         self._handing_out = HandingOut(
             self.slots,
@@ -254,6 +255,8 @@ class Dispatcher:
         elif pending.lane != "short":
             self.slow.observe(pending.fingerprint, reply.run_us)
             self.waiting.charge(pending, reply.run_us)
+            is_slow = reply.run_us >= self._demote_us
+            self.ledger.doubts.ran(pending.tenant, pending.fingerprint, now, is_slow=is_slow)
         if pending.settled:
             discard(value)
             self.ledger.release(pending)

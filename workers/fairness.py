@@ -77,6 +77,11 @@ class FairQueue(Generic[T]):
         """The number of tenants that have something waiting."""
         return len(self._active)
 
+    @property
+    def tenants_count(self) -> int:
+        """The number of tenants that are known, be it from earlier."""
+        return len(self._lines)
+
     def count_of(self, tenant: str) -> int:
         """Return how many calls of `tenant` wait."""
         line = self._lines.get(tenant)

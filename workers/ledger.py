@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from workers.body import Body, discard
+from workers.doubts import Doubts
 from workers.errors import TaskTimedOut
 from workers.protocol import Response, SmallBody
 from workers.statistics import Tally
@@ -47,6 +48,7 @@ class Ledger:
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
         self.tally = Tally()
+        self.doubts = Doubts()
         self.slow_us = sys.maxsize
         """From so long in the service on, `on_slow` is told of a call."""
         self.on_slow: Callable[[SlowCall], None] = lambda _: None
@@ -63,6 +65,7 @@ class Ledger:
         admission, tally = self.admission, self.tally
         run_counts, wait_counts, slow_us = tally.run_us.counts, tally.wait_us.counts, self.slow_us
         run_total_us = wait_total_us = count = size_bytes = 0
+        learns = bool(self.doubts)
         for reply in replies:
             pending = in_flight.pop(reply.seq, None)
             kind = type(reply)
@@ -86,6 +89,8 @@ class Ledger:
             pending.settled = pending.released = True
             run_us = reply.run_us
             wait_us = int((now - pending.submitted_at) * 1e6) - run_us
+            if learns:
+                self.doubts.quick(pending.fingerprint)
             if run_us >= slow_us:
                 self.tell_slow(pending, run_us, value, now)
             run_counts[run_us.bit_length()] += 1

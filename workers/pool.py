@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -72,6 +73,7 @@ class Pool:
             has_lanes=has_lanes,
         )
         self._slow = self._dispatcher.slow
+        self._doubts = self._dispatcher.ledger.doubts
         self._watch = Watch(self._dispatcher, loop, settings, backend.kind, name)
         self._keeper = Keeper(self._dispatcher, backend, settings, name=name)
         self._health = Health(self._dispatcher, settings, name=name)
@@ -115,7 +117,10 @@ class Pool:
             PortableError: What the service raised on purpose.
             TypeError, ValueError, OverflowError: `params` hold what MessagePack does not carry.
         """
-        if fingerprint is not None and fingerprint in self._slow:
+        if fingerprint is not None and (
+            fingerprint in self._slow
+            or (self._doubts and self._doubts.has(tenant, fingerprint, time.monotonic()))
+        ):
             lane = "scan"
         pending = self._entrance.submit(
             method,

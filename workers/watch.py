@@ -140,6 +140,8 @@ class Watch:
             return
         dispatcher.ledger.tally.demoted_count += 1
         dispatcher.waiting.charge(pending, self._settings.demote_after_s * 1e6)
+        if dispatcher.waiting.short.tenants_count > 1:
+            dispatcher.ledger.doubts.demoted(pending.tenant, time.monotonic())
         if pending.fingerprint is not None:
             dispatcher.slow.add(pending.fingerprint)
         if slot is dispatcher.reserved:

@@ -203,6 +203,24 @@ async def test_a_tenant_whose_calls_fill_the_pool_does_not_get_another_refused(i
     assert answers.count("light") == 5
 
 
+async def test_a_tenant_whose_new_calls_prove_slow_begins_them_as_scans_while_others_ask(
+    isolated: Kind,
+) -> None:
+    async def ask(tenant: str, number: int) -> None:
+        how: dict[str, Any] = {"fingerprint": (tenant, number), "tenant": tenant, "idempotent": True}
+        assert await pool.call("wait", 0.06, **how) == "waited"
+
+    with anyio.fail_after(LONG_S):
+        async with opened(isolated, worker_count=2) as pool:
+            for number in range(8):
+                await ask("alone", number)
+            assert pool.statistics().demoted_count == 8  # nobody else asks
+            await pool.call("echo", 1, tenant="light")
+            for number in range(20):
+                await ask("heavy", number)
+            assert 8 + 2 <= pool.statistics().demoted_count < 8 + 20
+
+
 # -- time -------------------------------------------------------------------------------------------------------------
 
 
