@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -130,10 +131,10 @@ def test_what_needs_a_token_challenges_for_one(kept: Base) -> None:
     assert error_of(answer)["class"] == "auth"
 
 
-@pytest.mark.parametrize("label", [route.label for route in ROUTES])
+@pytest.mark.parametrize("label", [route.label for route in ROUTES if route.role != "user"])
 def test_every_route_refuses_what_it_cannot_answer_in_the_same_shape(label: str, house: House) -> None:
     route = next(each for each in ROUTES if each.label == label)
-    path = route.path.format(db="nobody", table="t", key="1", id="x")
+    path = re.sub(r"\{\w+\}", "x", route.path)
     answer = house.client.request(route.method, path, headers={"accept": "video/none"})
     assert answer.status_code == 406
     error_of(answer)
