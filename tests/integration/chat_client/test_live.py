@@ -9,6 +9,7 @@ import anyio.to_thread
 import msgspec
 
 from chat.client.events import ConnectionChanged, MessageChanged, SpaceChanged, UserChanged
+from chat.client.following import Position
 from chat.messages.events import SessionExpired
 from tests.support.chat_client import PASSWORD, the_next
 from tests.support.cut_proxy import cut_proxy
@@ -149,3 +150,20 @@ async def test_a_space_joined_on_another_device_is_followed(house: House) -> Non
         await the_next(heard, UserChanged, lambda event: event.what.kind == "space.joined")
         await until(lambda: made["id"] in client._cache.positions)
         assert (await client.space(made["id"])).settings["name"] == "Own"
+
+
+async def test_what_is_sent_through_a_line_that_breaks_again_and_again_arrives_once_and_in_order(
+    house: House,
+) -> None:
+    texts = [f"message {number}" for number in range(30)]
+    async with cut_proxy(house.url) as proxy, house.logged_in(url=proxy.url) as client:
+        receipts = [client.send(house.room, text) for text in texts]
+        with anyio.fail_after(LIMIT_S):
+            for place, receipt in enumerate(receipts):
+                if place % 5 == 0:
+                    proxy.cut()
+                await receipt.sent()
+        assert await anyio.to_thread.run_sync(house.contents) == texts
+        await until(lambda: client._cache.positions.get(house.room, Position("", 0)).seq == len(texts))
+        shown = await client.messages(house.room)
+    assert [(each.content, each.state) for each in shown] == [(text, "sent") for text in texts]
