@@ -23,7 +23,7 @@ from dataserver.imports.cutting import Cutter
 from dataserver.imports.pieces import Target
 from dataserver.imports.streaming import Outcome, stream_in
 from dataserver.refusals import BadImportLine, ImportBrokenOff, InvalidBody, UnknownColumn
-from storage import StorageFull, StorageSettings, TransactionLost
+from storage import StorageFull, StorageSaturated, StorageSettings, TransactionLost
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -288,6 +288,30 @@ async def test_others_write_between_the_pieces_but_not_into_a_whole(db: Database
                 assert await db.query("SELECT count(*) FROM t") == [(0,)]
     assert held.is_set()
     assert await db.query("SELECT count(*) FROM t") == [(100,)]
+
+
+@pytest.mark.parametrize(("refusals_count", "is_stored"), [(5, True), (6, False)])
+async def test_a_piece_for_which_there_is_no_place_is_sent_again_a_few_times(
+    db: Database, tmp_path: Path, refusals_count: int, is_stored: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, left = db.write, refusals_count
+
+    async def full(*args: Any, **how: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise StorageSaturated("the queue is full", retry_after_s=0.0)
+        return await write(*args, **how)
+
+    monkeypatch.setattr(db, "write", full)
+    monkeypatch.setattr(streaming, "_LEAST_PAUSE_S", 0.0)
+    take = Import(db, tmp_path)
+    if is_stored:
+        assert (await take([ndjson(MANY[0])], stop_at_bad=False)).row_count == 1
+    else:
+        with pytest.raises(StorageSaturated):
+            await take([ndjson(MANY[0])], stop_at_bad=False)
+    assert len(await take.rows()) == is_stored
 
 
 async def test_an_import_that_does_not_fit_beside_the_databases_is_refused(

@@ -18,6 +18,7 @@ from storage import (
     ResultTooLarge,
     SqlError,
     StorageSettings,
+    WriteTimedOut,
 )
 from tests.integration.storage.hostile_statements import HOGS, LONG_STEPS, STATEMENTS, End, Hostile
 from tests.support.reading import Reading, make_database
@@ -93,6 +94,26 @@ async def _ends(hostile: Hostile, ask: Any, limit_s: float) -> None:
         await ask(hostile.sql, timeout_s=limit_s)
     assert str(caught.value), hostile.name
     assert "d.db" not in str(caught.value), "a path of the server"
+
+
+REACHES = {"ATTACH", "ATTACH of memory", "DETACH", "VACUUM INTO", "VACUUM", "load_extension", "a tokenizer by its address", "into the library's log", "writable_schema", "an exclusive lock", "a checkpoint", "BEGIN", "COMMIT", "SAVEPOINT", "a temporary table", "a temporary view"}  # fmt: skip
+"""What no caller may do on the way for writing either."""
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], scope="module")
+async def test_a_writer_outlives_what_is_hostile_and_keeps_nothing_of_it(db: Database) -> None:
+    for hostile in STATEMENTS:
+        with anyio.fail_after(LONG_S):
+            if hostile.end == "stopped":
+                with pytest.raises(WriteTimedOut):
+                    await db.execute(f"INSERT INTO t SELECT * FROM ({hostile.sql})", timeout_s=LIMIT_S)  # noqa: S608
+            elif hostile.name in REACHES:
+                with pytest.raises(NotAllowed):
+                    await db.execute(hostile.sql)
+            else:
+                continue
+            assert await db.query("SELECT count(*) FROM t") == [(0,)], hostile.name
+    assert {hostile.name for hostile in STATEMENTS} >= REACHES
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
