@@ -71,8 +71,7 @@ export class Outbox extends EventTarget {
   async resume() {
     this.needsLogin = false;
     this.drain.logins += 1;
-    const paused = [...this.actions.values()].filter((each) => each.state === 'paused');
-    for (const each of paused) await this.change(each.client_id, (found) => (found.state === 'paused' ? { ...found, state: 'queued' } : null));
+    for (const each of this.listed()) if (each.state === 'paused') await this.change(each.client_id, (found) => (found.state === 'paused' ? { ...found, state: 'queued' } : null));
     this.channel.postMessage({ login: true });
     this.changed();
     this.drain.wake();
@@ -85,11 +84,11 @@ export class Outbox extends EventTarget {
   }
 
   waiting() {
-    return [...this.actions.values()].filter((each) => each.account === this.account && !FINAL.has(each.state));
+    return this.listed().filter((each) => !FINAL.has(each.state));
   }
 
   failed() {
-    return [...this.actions.values()].filter((each) => each.account === this.account && each.state === 'failed');
+    return this.listed().filter((each) => each.state === 'failed');
   }
 
   /* In the order in which they were done. */
@@ -132,7 +131,10 @@ export class Outbox extends EventTarget {
 
   hear(said) {
     if (said.contact) Object.assign(this, said);
-    if (said.login) this.needsLogin = false;
+    if (said.login) {
+      this.needsLogin = false;
+      this.drain.logins += 1;
+    }
     if (said.put) this.apply(said);
     else this.changed();
     this.drain.wake();

@@ -3,13 +3,16 @@
 
 import { CallFailed, call } from '../net/api.js';
 import { Live } from '../net/live.js';
+import { sure } from './dialogs.js';
 import { changed, nameOf } from './projection.js';
-import { RoomLog, applyEvent } from './room_log.js';
+import { RoomLog } from './room_log.js';
+import { text } from './texts.js';
 
 const PAGE_COUNT = 100;
 const KEPT_MESSAGES_COUNT = 200;
 const FROM_THE_END = 2 ** 53 - 1;
 const KEEP_AFTER_MS = 800;
+const MARK_AFTER_MS = 500;
 
 export class Model extends EventTarget {
   constructor(store, outbox) {
@@ -63,6 +66,8 @@ export class Model extends EventTarget {
   }
 
   async signOut() {
+    const count = this.outbox.waiting().length;
+    if (count && !(await sure(text('side.sure_sign_out', { count }), text('side.sign_out')))) return;
     try {
       await call('POST', '/v1/auth/logout', {});
     } catch (error) {
@@ -120,7 +125,7 @@ export class Model extends EventTarget {
   logOf(roomId) {
     let log = this.logs.get(roomId);
     if (!log) {
-      log = new RoomLog(this.rooms.get(roomId));
+      log = new RoomLog();
       this.logs.set(roomId, log);
     }
     return log;
@@ -129,7 +134,7 @@ export class Model extends EventTarget {
   /* The newest messages of a room, unless they are here. */
   async openRoom(roomId) {
     const log = this.logOf(roomId);
-    if (log.messages.length && log.isAtEnd) return;
+    if (log.isRead && log.isAtEnd) return;
     const kept = await this.store.seen(`room:${roomId}`);
     if (kept && !log.messages.length) {
       log.replace(kept.messages, { isAtStart: kept.isAtStart, isAtEnd: true });
@@ -148,6 +153,8 @@ export class Model extends EventTarget {
       messages.push(...rest.messages);
     }
     log.replace(messages, { isAtStart: messages.length < PAGE_COUNT, isAtEnd });
+    log.caughtUp();
+    log.isRead = true;
     this.keepRoomSoon(roomId);
     this.changed();
   }
@@ -160,6 +167,7 @@ export class Model extends EventTarget {
     try {
       const { messages } = await this.page(roomId, isOlder ? `before_seq=${log.messages[0].seq}` : `after_seq=${log.messages.at(-1).seq}`);
       log.extend(messages, isOlder, messages.length < PAGE_COUNT);
+      log.caughtUp();
       this.changed();
     } finally {
       log.isLoading = false;
@@ -167,7 +175,9 @@ export class Model extends EventTarget {
   }
 
   async page(roomId, range) {
-    const found = await call('GET', `/v1/rooms/${roomId}/messages?${range}&limit=${PAGE_COUNT}`);
+    const log = this.logOf(roomId);
+    log.reading += 1;
+    const found = await call('GET', `/v1/rooms/${roomId}/messages?${range}&limit=${PAGE_COUNT}`).finally(() => { log.reading -= 1; });
     for (const each of found.messages) if (!this.names.has(each.sender)) this.names.set(each.sender, each.sender_name);
     return found;
   }
@@ -197,6 +207,10 @@ export class Model extends EventTarget {
     room.read_seq = room.last_seq;
     room.unread = 0;
     this.changed();
+    if (this.marking) return;
+    this.marking = true;
+    await new Promise((then) => setTimeout(then, MARK_AFTER_MS));
+    this.marking = false;
     try {
       await call('PUT', `/v1/rooms/${roomId}/read`, { seq: room.last_seq });
     } catch (error) {
@@ -214,7 +228,7 @@ export class Model extends EventTarget {
   hearRoom(room, event) {
     room.last_seq = Math.max(room.last_seq, event.seq);
     const log = this.logs.get(room.id);
-    if (log) applyEvent(log, event);
+    log?.take(event);
     if (event.kind === 'room.updated') this.reloadSoon();
     if (event.kind === 'message.created' && event.actor !== this.me.id) {
       room.unread += 1;
@@ -264,10 +278,12 @@ export class Model extends EventTarget {
 
   /* What came could not all be told: read it anew. */
   reset(stream) {
-    if (this.logs.has(stream)) {
-      const log = this.logs.get(stream);
+    const log = this.logs.get(stream);
+    if (log) {
+      log.isRead = false;
       if (log.isAtEnd) this.loadAround(stream, FROM_THE_END).catch((error) => console.info('not read anew', error.code));
-    } else this.reloadSoon();
+    }
+    this.reloadSoon();
   }
 
   reloadSoon() {

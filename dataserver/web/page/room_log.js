@@ -3,11 +3,22 @@
 const MAX_HELD_COUNT = 1500;
 
 export class RoomLog {
-  constructor(room) {
-    this.room = room;
+  constructor() {
     this.messages = [];
     this.isAtStart = false;
-    this.isAtEnd = false;
+    this.isAtEnd = true;
+    this.reading = 0;
+    this.later = [];
+  }
+
+  /* Events that come while a page is read may be newer than it: they count once more after it. */
+  take(event) {
+    if (this.reading) this.later.push(event);
+    applyEvent(this, event);
+  }
+
+  caughtUp() {
+    for (const event of this.later.splice(0)) applyEvent(this, event);
   }
 
   /* The whole stretch anew. */
@@ -17,18 +28,11 @@ export class RoomLog {
 
   /* More at one end; what is too much goes from the other. */
   extend(messages, isOlder, isLast) {
-    const [first, last] = [this.messages[0].seq, this.messages.at(-1).seq];
-    if (isOlder) {
-      this.messages = [...messages.filter((each) => each.seq < first), ...this.messages];
-      this.isAtStart = isLast;
-      if (this.messages.length > MAX_HELD_COUNT) this.isAtEnd = false;
-      this.messages = this.messages.slice(0, MAX_HELD_COUNT);
-    } else {
-      this.messages = [...this.messages, ...messages.filter((each) => each.seq > last)];
-      this.isAtEnd = isLast;
-      if (this.messages.length > MAX_HELD_COUNT) this.isAtStart = false;
-      this.messages = this.messages.slice(-MAX_HELD_COUNT);
-    }
+    const held = this.messages;
+    const all = isOlder ? [...messages.filter((each) => each.seq < held[0].seq), ...held] : [...held, ...messages.filter((each) => each.seq > held.at(-1).seq)];
+    this[isOlder ? 'isAtStart' : 'isAtEnd'] = isLast;
+    if (all.length > MAX_HELD_COUNT) this[isOlder ? 'isAtEnd' : 'isAtStart'] = false;
+    this.messages = isOlder ? all.slice(0, MAX_HELD_COUNT) : all.slice(-MAX_HELD_COUNT);
   }
 
   /* One message, new or changed; ignored where it is not beside what is held. */

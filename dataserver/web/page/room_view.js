@@ -45,11 +45,11 @@ export class RoomView extends HTMLElement {
   }
 
   get mayPin() {
-    return (RANKS[this.space?.role] ?? 0) >= RANKS.moderator || this.space?.kind === 'direct';
+    return (RANKS[this.space?.role] ?? 0) >= RANKS.moderator;
   }
 
   get mayDeleteOthers() {
-    return (RANKS[this.space?.role] ?? 0) >= RANKS.moderator && this.space?.kind !== 'direct';
+    return this.mayPin;
   }
 
   async open(roomId) {

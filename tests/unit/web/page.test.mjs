@@ -12,7 +12,7 @@ function message(seq, more = {}) {
 }
 
 function logOf(...seqs) {
-  const log = new RoomLog({ id: '9' });
+  const log = new RoomLog();
   log.replace(seqs.map((seq) => message(seq)), { isAtStart: true, isAtEnd: true });
   return log;
 }
