@@ -20,7 +20,7 @@ from workers.body import discard
 from workers.endings import Endings
 from workers.errors import WorkerDied
 from workers.fingerprints import SlowFingerprints
-from workers.handing_out import HandingOut
+from workers.handing_out import HandingOut, fitting_window
 from workers.ledger import Ledger
 from workers.outcomes import error_of, value_of
 from workers.protocol import FAILED, FIRST, LAST, TIMED_OUT, Failure
@@ -65,6 +65,7 @@ class Dispatcher:
         self.ledger = Ledger(admission)
         self.endings = Endings(self.slots, self.waiting, self.ledger)
         self.slow = SlowFingerprints(settings.demote_after_s * 1e6)
+        self._window_count = settings.window_count
         self._demote_us = settings.demote_after_s * 1e6
         self._loop = loop
         self._handing_out = HandingOut(
@@ -78,6 +79,18 @@ class Dispatcher:
         self._pump_is_due = False
         self._refresh_after_count = settings.recycle_after_count or sys.maxsize
         self.dormant_count = 0
+
+    def fit_window(self) -> None:
+        """Let as many short calls be at a worker as suits those that were answered since this was last called."""
+        ledger = self.ledger
+        count, total_us = ledger.short_count, ledger.short_us
+        if count:
+            ledger.short_count = ledger.short_us = 0
+            self._handing_out.short_window_count = fitting_window(
+                self._window_count,
+                tenants_count=self.waiting.short.tenants_count,
+                mean_us=total_us / count,
+            )
 
     def pump_soon(self) -> None:
         """Hand out what waits at the end of this turn of the loop."""

@@ -36,6 +36,18 @@ def files_at(slot: Slot) -> int:
     return sum(len(each.attachments.fds) for each in slot.in_flight.values() if each.attachments is not None)
 
 
+AT_WORKER_US = 2_000.0
+"""While several tenants ask, about as much work in short calls is at one worker; the rest waits where turns are taken."""
+LEAST_WINDOW_COUNT = 8
+
+
+def fitting_window(max_count: int, *, tenants_count: int, mean_us: float) -> int:
+    """Return how many short calls of `mean_us` each may be at one worker."""
+    if tenants_count <= 1 or mean_us <= 0:
+        return max_count
+    return min(max_count, max(LEAST_WINDOW_COUNT, int(AT_WORKER_US / mean_us)))
+
+
 class HandingOut:
     """Assigns waiting calls to slots; sending them is the dispatcher's part."""
 
@@ -55,6 +67,8 @@ class HandingOut:
         self._waiting = waiting
         self._reserved = reserved
         self._window_count = window_count
+        self.short_window_count = window_count
+        """How many calls may be at a worker that gets one more short one."""
         self._request_window_count = request_window_count
         self._balance = balance
         self._turn = 0
@@ -167,7 +181,7 @@ class HandingOut:
                 normal.append(low.popleft())
 
     def _short(self) -> None:
-        queue, window_count = self._waiting.short, self._window_count
+        queue, window_count = self._waiting.short, self.short_window_count
         free = [
             slot
             for slot in self._ordinary

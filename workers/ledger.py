@@ -49,6 +49,9 @@ class Ledger:
         self.admission = admission
         self.tally = Tally()
         self.doubts = Doubts()
+        self.short_count = 0
+        self.short_us = 0
+        """The short calls that were answered, and their time in the service."""
         self.slow_us = sys.maxsize
         """From so long in the service on, `on_slow` is told of a call."""
         self.on_slow: Callable[[SlowCall], None] = lambda _: None
@@ -107,6 +110,8 @@ class Ledger:
         admission.release("short", count, size_bytes)
         tally.completed_count += count
         tally.run_us.total_us += run_total_us
+        self.short_count += count
+        self.short_us += run_total_us
         tally.wait_us.total_us += wait_total_us
         self._note_idle()
         return rest

@@ -77,6 +77,7 @@ class Watch:
         completed_count = ledger.tally.completed_count
         ledger.admission.observe_rate(completed_count - self._completed_count, now - self._looked_at, now)
         self._looked_at, self._completed_count = now, completed_count
+        self._dispatcher.fit_window()
         if is_busy:
             self._loop.call_later(PERIOD_S, self._look)
         else:
