@@ -7,7 +7,9 @@ the bounds below keep each to seconds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import threading
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
@@ -76,6 +78,10 @@ class Argon2id(msgspec.Struct, frozen=True, kw_only=True, tag="argon2id"):
 
 Derivation = Pbkdf2 | Scrypt | Argon2id
 
+_LANES: Final = threading.Lock()
+"""For Argon2id of several lanes: OpenSSL has one set of threads for them, and two derivations of one process that ask for
+it at the same time fail ("not enough memory") or wait for ever (cryptography 50.0.2, OpenSSL 4.0.3; 2026-11-23)."""
+
 
 def derived(how: Derivation, passphrase: Buffer, length: int) -> Secret:
     """Return the key of `length` bytes that `passphrase` gives; wipe it after use.
@@ -89,13 +95,15 @@ def derived(how: Derivation, passphrase: Buffer, length: int) -> Secret:
         function = ScryptFunction(how.salt, length, how.cost, how.block, how.lanes)
         function.derive_into(passphrase, key.buffer)
         return key
-    Argon2idFunction(
+    function_of_lanes = Argon2idFunction(
         salt=how.salt,
         length=length,
         iterations=how.passes,
         lanes=how.lanes,
         memory_cost=how.memory_kib,
-    ).derive_into(bytes(passphrase), key.buffer)
+    )
+    with _LANES if how.lanes > 1 else nullcontext():
+        function_of_lanes.derive_into(bytes(passphrase), key.buffer)
     return key
 
 
