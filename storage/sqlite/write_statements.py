@@ -52,6 +52,7 @@ class WriteStatements:
         """
         connection = self._connection
         self.running = sql
+        self._authorizer.refused = ""
         connection.set_last_insert_rowid(0)  # else a statement that inserts nothing would tell a neighbour's
         try:
             columns = self._columns.get(sql)
@@ -62,7 +63,9 @@ class WriteStatements:
                 self._cursor.execute(sql, params)
         except _WRONG_PARAMETERS as error:
             raise ParameterMismatch(_complaint(error)) from error
-        except apsw.AuthError as error:
+        except (apsw.AuthError, apsw.SQLError) as error:  # which of them depends on what SQLite asked about
+            if not self._authorizer.refused:
+                raise
             raise NotAllowed(self._authorizer.refused) from error
         except apsw.CorruptError:
             self.met_damage = True
