@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -224,3 +225,85 @@ def test_a_session_that_has_run_out_is_renewed_without_a_word(stage: Stage) -> N
     until_sent(page)
     assert anna.contents(room) == ["still here"]
     assert page.locator("sign-in").is_hidden()
+
+
+def test_a_browser_without_space_keeps_the_draft_and_says_so(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    page.evaluate(
+        """() => { const app = document.querySelector('chat-app');
+        app.kept = app.store.update;
+        app.store.update = () => Promise.reject(new DOMException('full', 'QuotaExceededError')); }"""
+    )
+    write(page, "not lost")
+    box = page.locator("message-composer textarea")
+    expect(box).to_have_value("not lost")
+    expect(page.locator("message-composer .problem")).to_contain_text("no space left")
+    expect(page.locator("message-row")).to_have_count(0)
+    page.reload()
+    expect(box).to_have_value("not lost")
+    box.press("Enter")
+    until_sent(page)
+    assert anna.contents(room) == ["not lost"]
+
+
+def test_an_outbox_that_is_full_takes_no_more_and_keeps_the_draft(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    page.context.set_offline(True)
+    page.evaluate(
+        """() => { const { outbox, view } = document.querySelector('chat-app');
+        for (let n = outbox.waiting().length; n < 1000; n += 1) outbox.enqueue('send-message', { room_id: view.roomId, content: `n${n}` }); }"""
+    )
+    write(page, "one too many")
+    expect(page.locator("message-composer textarea")).to_have_value("one too many")
+    expect(page.locator("message-composer .problem")).to_contain_text("Too much is waiting")
+    expect(page.locator("status-line")).to_contain_text("1000 actions queued")
+
+
+def test_an_action_that_a_crashed_tab_had_under_way_is_asked_about_and_not_done_twice(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+
+    def swallow(route: Route) -> None:
+        route.fetch()  # stored, and the tab is gone before it hears of it
+
+    page.route("**/messages", swallow, times=1)
+    write(page, "once")
+    deadline = 0
+    while anna.contents(room) != ["once"]:
+        deadline += 1
+        assert deadline < 200
+        page.wait_for_timeout(20)
+    context = page.context
+    page.close(run_before_unload=False)
+    again = stage.again(context)
+    until_sent(again)
+    assert anna.contents(room) == ["once"]
+    assert shown(again) == ["once"]
+
+
+def test_a_server_that_asks_for_time_is_given_it(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    stage.complaints_allowed("503 (")
+    times: list[float] = []
+    busy = '{"error": {"code": "queue_full", "class": "rate", "message": "later", "retry_after_ms": 900}}'
+
+    def answer(route: Route) -> None:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            route.fulfill(status=503, body=busy, content_type="application/json")
+        else:
+            route.fallback()
+
+    page.route("**/messages", answer)
+    write(page, "patient")
+    write(page, "behind it")
+    until_sent(page)
+    assert anna.contents(room) == ["patient", "behind it"]
+    assert len(times) >= 3
