@@ -8,7 +8,6 @@ the same, so that a page never runs with parts of two versions.
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -61,9 +60,8 @@ class WebFile(NamedTuple):
     """For `ETag` and `If-None-Match`."""
 
 
-@cache
 def web_files() -> dict[str, WebFile]:
-    """Return the files by their paths below the folder."""
+    """Read the files, and return them by their paths below the folder."""
     found: dict[str, WebFile] = {}
     _collect(files("dataserver.web"), "", found)
     return found

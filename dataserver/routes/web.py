@@ -13,6 +13,8 @@ from dataserver.web_files import HEADERS, HTML, MANIFEST, PICTURE, SCRIPT, STYLE
 CHAT_PAGE: Final = "chat.html"
 SERVICE_WORKER: Final = "service_worker.js"
 
+_FILES: Final = web_files()  # read before there is an event loop
+
 
 async def get_chat_page(exchange: Exchange) -> AnyAnswer:
     """Answer the chat page."""
@@ -40,7 +42,7 @@ def file_answer(exchange: Exchange, path: str) -> AnyAnswer:
     Raises:
         RouteNotFound: There is no such file.
     """
-    found = web_files().get(path)
+    found = _FILES.get(path)
     if found is None:
         raise RouteNotFound(f"there is no file {path!r}")
     headers = ((b"etag", found.tag), *HEADERS)
