@@ -1,13 +1,15 @@
 """uvicorn's WebSocket with a way out for finished frames, and a bound on the answers to pings, which it lacks.
 
 A frame of a server is the same for all its clients, so it is made once and its bytes are written as they are; 2,000
-clients of an event share them. A peer that sends pings and reads nothing would have its pongs collected here.
+clients of an event share them. A peer that sends pings and reads nothing would have its pongs collected here. Two lines
+in the log for each connection are left out: they tell nothing, and are the client's to multiply.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from typing_extensions import override
 from uvicorn.protocols.utils import ClientDisconnected
@@ -17,9 +19,16 @@ from dataserver.socket.links import EXTENSION
 
 MAX_UNSENT_PONG_BYTES: Final = 128 * 1024
 
+_logger = logging.getLogger("uvicorn.error.websocket")
+_logger.setLevel(logging.WARNING)
+
 
 class FramedSocket(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket, which takes finished frames too."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.logger = self.conn.logger = _logger
 
     @override
     async def run_asgi(self) -> None:
