@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 
 from tests.crash.chat_log.run import run
+from tests.support.flaky_proxy import Flaws
 
 
 def main(arguments: list[str]) -> int:
@@ -20,6 +21,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--clients", type=int, default=10)
     parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--calm", action="store_true", help="a proxy without flaws")
     parser.add_argument("--keep", metavar="FOLDER", help="where everything stays, to be looked at")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -33,6 +35,7 @@ def main(arguments: list[str]) -> int:
                 client_count=chosen.clients,
                 kills=chosen.kills,
                 seed=chosen.seed,
+                flaws=Flaws(cut=0, delay=0, replay=0) if chosen.calm else None,
             )
         )
     for what, count in [*verdict.done.items(), *verdict.wrong.items()]:

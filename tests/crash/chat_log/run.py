@@ -18,7 +18,7 @@ import anyio
 import httpx2
 
 from tests.crash.chat_log.log_lines import Line, lines, shares
-from tests.support.flaky_proxy import FlakyProxy, flaky_proxy
+from tests.support.flaky_proxy import FlakyProxy, Flaws, flaky_proxy
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -94,12 +94,14 @@ class Server:
 
 
 @asynccontextmanager
-async def world(folder: Path, *, seed: int) -> AsyncIterator[tuple[Server, FlakyProxy]]:
+async def world(
+    folder: Path, *, seed: int, flaws: Flaws | None = None
+) -> AsyncIterator[tuple[Server, FlakyProxy]]:
     """Run a server and the proxy that clients reach it by."""
     server = Server(folder)
     await server.start()
     try:
-        async with flaky_proxy(server.port, seed=seed) as proxy:
+        async with flaky_proxy(server.port, seed=seed, flaws=flaws) as proxy:
             yield server, proxy
     finally:
         with anyio.CancelScope(shield=True):
@@ -124,15 +126,26 @@ class Caller:
 
     async def post(self, path: str, **body: Any) -> dict[str, Any]:
         """Change something, under a new client id."""
-        self._count += 1
-        answer = await self._http.post(path, json={"client_id": f"caller-{self._count}", **body})
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+        return await self._change("POST", path, body)
+
+    async def put(self, path: str, **body: Any) -> dict[str, Any]:
+        """Change something, under a new client id."""
+        return await self._change("PUT", path, body)
+
+    async def patch(self, path: str, **body: Any) -> dict[str, Any]:
+        """Change something, under a new client id."""
+        return await self._change("PATCH", path, body)
 
     async def get(self, path: str) -> dict[str, Any]:
         """Read something."""
         answer = await self._http.get(path)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def _change(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self._count += 1
+        answer = await self._http.request(method, path, json={"client_id": f"caller-{self._count}", **body})
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
@@ -148,11 +161,13 @@ class Caller:
                 return found
 
 
-async def run(folder: Path, *, line_count: int, client_count: int, kills: int, seed: int) -> Verdict:
+async def run(
+    folder: Path, *, line_count: int, client_count: int, kills: int, seed: int, flaws: Flaws | None = None
+) -> Verdict:
     """Send a log, kill the server in between, and compare what the rooms hold with it."""
     verdict = Verdict()
     said = lines(line_count)
-    async with world(folder, seed=seed) as (server, proxy):
+    async with world(folder, seed=seed, flaws=flaws) as (server, proxy):
         owner = await Caller.registered(server.url, "owner")
         space = (await owner.post("/v1/spaces", name="The log", is_open=True))["id"]
         names = sorted({line.room for _, line in said})
