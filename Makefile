@@ -60,5 +60,5 @@ browser: .venv/.dev ## the pages in a real Chromium; skipped with a line where t
 	$(BIN)/python -m pytest tests/browser
 
 clean: ## remove what the targets made
-	rm -rf .venv .benchmarks .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .demo loadtests/report
+	rm -rf .venv .screenshots .benchmarks .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .demo loadtests/report
 	find . -name __pycache__ -prune -exec rm -rf {} +

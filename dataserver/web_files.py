@@ -19,14 +19,12 @@ HTML: Final = b"text/html; charset=utf-8"
 SCRIPT: Final = b"text/javascript; charset=utf-8"
 STYLE: Final = b"text/css; charset=utf-8"
 PICTURE: Final = b"image/svg+xml"
-MANIFEST: Final = b"application/manifest+json"
 
 _TYPES: Final = {
     "html": HTML,
     "js": SCRIPT,
     "css": STYLE,
     "svg": PICTURE,
-    "webmanifest": MANIFEST,
 }
 _TAG_CHARACTERS: Final = 22
 _DEEPEST: Final = 1
@@ -37,7 +35,7 @@ HEADERS: Final = (
         b"content-security-policy",
         (
             b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-            b"manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+            b"worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
             b"require-trusted-types-for 'script'; trusted-types own-scripts"
         ),
     ),

@@ -8,7 +8,7 @@ from dataserver.answers import Answer, AnyAnswer
 from dataserver.exchange import Exchange
 from dataserver.refusals import RouteNotFound
 from dataserver.route import Route
-from dataserver.web_files import HEADERS, HTML, MANIFEST, PICTURE, SCRIPT, STYLE, web_files
+from dataserver.web_files import HEADERS, HTML, PICTURE, SCRIPT, STYLE, web_files
 
 CHAT_PAGE: Final = "chat.html"
 SERVICE_WORKER: Final = "service_worker.js"
@@ -52,7 +52,7 @@ def file_answer(exchange: Exchange, path: str) -> AnyAnswer:
     return Answer(found.body, content_type=found.content_type, headers=headers)
 
 
-_ANY: Final = (SCRIPT, STYLE, PICTURE, MANIFEST, HTML)
+_ANY: Final = (SCRIPT, STYLE, PICTURE, HTML)
 
 ROUTES = (
     Route(method="GET", path="/", role=None, handle=get_chat_page, says="Show the chat page.", media=(HTML,)),

@@ -307,3 +307,89 @@ def test_a_server_that_asks_for_time_is_given_it(stage: Stage) -> None:
     until_sent(page)
     assert anna.contents(room) == ["patient", "behind it"]
     assert len(times) >= 3
+
+
+def test_a_message_that_is_taken_back_while_it_waits_does_not_hold_up_the_one_behind_it(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    stage.complaints_allowed("503 (")
+    stage.complaints_allowed("409 (")
+    busy = '{"error": {"code": "queue_full", "class": "rate", "message": "later", "retry_after_ms": 60000}}'
+
+    def refuse(route: Route) -> None:
+        route.fulfill(status=503, body=busy, content_type="application/json")
+
+    page.route("**/messages", refuse, times=1)
+    write(page, "taken back")
+    page.get_by_role("button", name="Pending", exact=True).click()
+    expect(page.locator(".actions li.retry_wait")).to_have_count(1)
+    write(page, "goes on")
+    page.locator(".actions li.retry_wait").get_by_role("button", name="Cancel").click()
+    until_sent(page)
+    assert anna.contents(room) == ["goes on"]
+    assert shown(page) == ["goes on"]
+
+
+def test_every_tab_shows_the_same_and_a_failure_in_one_is_seen_in_all(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    first = stage.page(anna, room)
+    second = stage.again(first.context)
+    first.context.set_offline(True)
+    write(second, "from the second")
+    write(first, "from the first")
+    for each in (first, second):
+        expect(each.locator("message-row.sending .body")).to_have_text(["from the second", "from the first"])
+        expect(each.locator("status-line")).to_contain_text("2 actions queued")
+    second.get_by_role("button", name="Pending", exact=True).click()
+    second.locator(".actions li").first.get_by_role("button", name="Cancel").click()
+    expect(first.locator("message-row.sending .body")).to_have_text(["from the first"])
+    first.context.set_offline(False)
+    for each in (first, second):
+        until_sent(each)
+        assert shown(each) == ["from the first"]
+    assert anna.contents(room) == ["from the first"]
+
+
+def test_what_is_done_to_spaces_members_and_the_profile_offline_is_done_once_after_a_reload(
+    stage: Stage,
+) -> None:
+    anna, carl, dora = stage.user("anna"), stage.user("carl"), stage.user("dora")
+    room = stage.room(anna, carl, dora)
+    open_space = dora.post("/v1/spaces", name="Open to all", is_open=True)["id"]
+    left = dora.post("/v1/spaces", name="To be left", is_open=True)["id"]
+    anna.post(f"/v1/spaces/{left}/join")
+    page = stage.page(anna, room)
+    until_kept(page)
+    page.get_by_role("button", name="Members", exact=True).click()
+    expect(page.locator(".members li")).to_have_count(3)
+    space = next(
+        each["id"] for each in anna.client.get("/v1/spaces").json()["spaces"] if each["role"] == "owner"
+    )
+    before = anna.client.get(f"/v1/rooms/{space}/events").json()["events"][-1]["seq"]
+    page.wait_for_timeout(1_000)
+    page.context.set_offline(True)
+    act = "(said) => document.querySelector('chat-app').act(...said)"
+    for type_, payload in (
+        ("update-profile", {"fields": {"display_name": "Anna B."}}),
+        ("update-space", {"space_id": space, "fields": {"name": "Renamed"}, "base_version": 1}),
+        ("mute-user", {"space_id": space, "user_id": carl.id, "was": False}),
+        ("kick-user", {"space_id": space, "user_id": dora.id}),
+        ("join-space", {"space_id": open_space, "was": False}),
+        ("leave-space", {"space_id": left, "was": True}),
+    ):
+        page.evaluate(act, [type_, payload])
+    expect(page.locator("status-line")).to_contain_text("6 actions queued")
+    page.reload()
+    expect(page.locator("status-line")).to_contain_text("6 actions queued")
+    expect(page.locator("side-bar")).to_contain_text("Renamed")
+    expect(page.locator("side-bar")).not_to_contain_text("To be left")
+    page.context.set_offline(False)
+    until_sent(page)
+    expect(page.locator("side-bar")).to_contain_text("Open to all")
+    assert anna.client.get("/v1/me").json()["display_name"] == "Anna B."
+    events = anna.client.get(f"/v1/rooms/{space}/events?after_seq={before}").json()["events"]
+    assert sorted(each["kind"] for each in events) == ["member.kicked", "member.muted", "space.updated"]
+    names = {each["name"] for each in anna.client.get("/v1/spaces").json()["spaces"]}
+    assert names == {"Renamed", "Open to all"}

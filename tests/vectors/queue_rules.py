@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from chat.client.numbering import Numbering
 from chat.errors import Failure
 from chat.queue import lanes, states
 from chat.queue.action_type import ActionType
@@ -85,6 +86,7 @@ def vectors() -> dict[str, Any]:
         "claims": list(_claims()),
         "rests": list(_rests()),
         "plans": list(_plans(random.Random(7))),  # noqa: S311 - a fixed sequence
+        "numbers": list(_numbers()),
         "client_ids": [
             {"wall_ms": wall_ms, "chance": chance.to_bytes(10, "big").hex(), "id": client_id(wall_ms, chance)}
             for wall_ms, chance in (
@@ -261,6 +263,15 @@ def _rests() -> Iterator[dict[str, Any]]:
             "verdict": _verdict(verdict),
             "then": {"due_ms": rest.due_ms, "blocked_by": rest.blocked_by, "careful": rest.careful},
         }
+
+
+def _numbers() -> Iterator[dict[str, Any]]:
+    """Yield tries of messages of one room, each answered before another one begins, and the number each goes out under."""
+    for tries in ("a", "aa", "aab", "abbbc", "aabbccd"):
+        numbering = Numbering()
+        given = [numbering.number("1", each) for each in tries]
+        assert len({each.session for each in given}) == 1
+        yield {"tries": list(tries), "numbers": [each.number for each in given]}
 
 
 def _plans(chance: random.Random) -> Iterator[dict[str, Any]]:

@@ -82,11 +82,7 @@ export function renew() {
       throw refusal(answer, parsed(await answer.text()));
     })
     .catch((error) => {
-      if (error instanceof CallFailed) {
-        if (error.kind === 'permanent') throw new CallFailed('auth', error.code, error.message, { status: error.status });
-        throw error;
-      }
-      throw new CallFailed('unreachable', 'no_answer', '');
+      throw error instanceof CallFailed ? error : new CallFailed('unreachable', 'no_answer', '');
     })
     .finally(() => { renewing = null; });
   return renewing;

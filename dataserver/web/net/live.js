@@ -109,7 +109,7 @@ export class Live {
     else if (told.typing) this.handlers.onTyping(told.typing);
     else if (told.presence) this.handlers.onPresence(told.presence);
     else if (told.ended) for (const id of told.ended.streams) this.known.delete(id);
-    else if (told.drain) this.spreadMs = told.drain.resume_after_ms ?? told.drain.retry_after_ms ?? null;
+    else if (told.drain) this.spreadMs = told.drain.resume_after_ms;
   }
 
   take(event) {

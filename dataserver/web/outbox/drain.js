@@ -7,8 +7,8 @@
 import { isReachable } from '../net/api.js';
 import { ask, deliver, voided } from './delivery.js';
 import {
-  FINAL, NEW_LANE, NO_ORDER, TYPES, WAITING, answered, claimed, clientId, expired, failed, givenUp, isClaimable, lapsed,
-  numbered, rankMs, released, restAfter, rulesOf, saidOfAnOldSession, succeeded, toVoid, unknownToServer,
+  FINAL, NEW_LANE, NO_ORDER, TYPES, WAITING, answered, claimed, expired, failed, givenUp, isClaimable, lapsed,
+  newId, numbered, rankMs, released, restAfter, rulesOf, saidOfAnOldSession, succeeded, toVoid, unknownToServer,
 } from './rules.js';
 
 const LOCK = 'chat-outbox-drain';
@@ -26,7 +26,7 @@ export class Drain {
     this.orders = new Map();
     this.running = new Set();
     this.logins = 0;
-    this.owner = newOwner();
+    this.owner = newId();
     this.isStirred = false;
     this.goOn = () => {};
   }
@@ -195,7 +195,10 @@ export class Drain {
       return { ...succeeded(asked), result };
     } catch (error) {
       if (!error.failure) throw error;
-      if (error.code === 'out_of_turn') return { entry: { ...asked, state: 'queued' }, lane: 'waits', wait_s: 0.2 };
+      if (error.code === 'out_of_turn') {
+        await this.fillUp(entry, error.details.expected);
+        return { entry: { ...asked, state: 'queued' }, lane: 'waits', wait_s: 0.2 };
+      }
       if (error.kind === 'target_gone' && rules.on_target_gone === 'fail') return givenUp({ ...asked, was_called: true, failure: error.failure }, rules);
       return failed(asked, error.failure, rules, chance);
     }
@@ -224,6 +227,15 @@ export class Drain {
     if (lane === 'waits for login') this.outbox.setContact(this.outbox.contact, true);
   }
 
+  /* The server misses numbers: those of actions that were taken back meanwhile will not come. */
+  async fillUp(action, expected) {
+    const order = this.orders.get(action.lane);
+    const open = new Set(Object.keys(order.given).filter((id) => this.outbox.actions.has(id)).map((id) => order.given[id]));
+    for (let number = expected; number < order.given[action.client_id]; number += 1) {
+      if (!open.has(number)) await voided(action, { session: order.session, dev_seq: number });
+    }
+  }
+
   /* The server has taken a send's number, or is told that nothing comes for it. */
   async closeNumber(action, entry) {
     const order = this.orders.get(action.lane);
@@ -235,7 +247,7 @@ export class Drain {
       await voided(action, open);
     } catch (error) {
       this.orders.delete(action.lane); // numbers begin anew, under another session
-      this.owner = newOwner();
+      this.owner = newId();
       console.info('a number was not taken back', error.code);
     }
   }
@@ -246,8 +258,4 @@ function prefixOf(inLane, now, mayGo) {
   if (inLane[0]?.state === 'uncertain' && inLane[0].due_ms <= now) return inLane.slice(0, 1);
   const place = inLane.findIndex((each) => each.due_ms > now || !WAITING.has(each.state) || each.state === 'paused' || !mayGo(each));
   return place < 0 ? inLane : inLane.slice(0, place);
-}
-
-function newOwner() {
-  return clientId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
 }

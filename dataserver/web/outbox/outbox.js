@@ -5,7 +5,7 @@
 
 import { canDeliver } from './delivery.js';
 import { Drain } from './drain.js';
-import { FINAL, NEW_ENTRY, TYPES, WAITING, cancelled, clientId, laneOf, planned, retried, subjectOf } from './rules.js';
+import { FINAL, NEW_ENTRY, TYPES, WAITING, cancelled, laneOf, newId, planned, retried, subjectOf } from './rules.js';
 
 export const MAX_WAITING_COUNT = 1000;
 const CHANNEL = 'chat-outbox';
@@ -41,7 +41,7 @@ export class Outbox extends EventTarget {
     this.lastMs = Math.max(Date.now(), this.lastMs + 1);
     const action = {
       ...NEW_ENTRY,
-      client_id: clientId(this.lastMs, crypto.getRandomValues(new Uint8Array(10))),
+      client_id: newId(this.lastMs),
       type, payload, account: this.account,
       lane: laneOf(kind, payload, this.account),
       subject: subjectOf(kind, payload, this.account),

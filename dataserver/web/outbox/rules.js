@@ -1,5 +1,5 @@
 /* The outbox's rules in one place: action types, their lanes, what a failure means, client ids and the numbers of sends.
- * All pure; `states`, `retries`, `lanes` and `coalescing` are its parts. */
+ * All pure but for `newId`; `states`, `retries`, `lanes` and `coalescing` are its parts. */
 
 export * from './states.js';
 export * from './retries.js';
@@ -130,6 +130,10 @@ export function clientId(wallMs, chance) {
   }
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
+export function newId(wallMs = Date.now()) {
+  return clientId(wallMs, crypto.getRandomValues(new Uint8Array(10)));
 }
 
 /* Numbers of sends: given at the first transmission, within one random session for as long as a lane is held by one tab.

@@ -7,7 +7,7 @@ import './sign_in.js';
 import './status.js';
 import { CallFailed, call } from '../net/api.js';
 import { Outbox, OutboxFull } from '../outbox/outbox.js';
-import { clientId } from '../outbox/rules.js';
+import { newId } from '../outbox/rules.js';
 import { Store } from '../outbox/store.js';
 import { ask, tell } from './dialogs.js';
 import { el } from './dom.js';
@@ -169,16 +169,12 @@ export class ChatApp extends HTMLElement {
     }
   }
 
-  newId() {
-    return clientId(Date.now(), crypto.getRandomValues(new Uint8Array(10)));
-  }
-
   async newSpace() {
     const said = await ask(text('side.new_space'), { name: { label: text('dialog.name'), required: true, most: 100 }, description: { label: text('dialog.description') }, is_open: { label: text('dialog.open'), type: 'checkbox' } });
     if (!said) return;
-    const made = await this.now('POST', '/v1/spaces', { client_id: this.newId(), ...said });
+    const made = await this.now('POST', '/v1/spaces', { client_id: newId(), ...said });
     if (!made) return;
-    const room = await this.now('POST', `/v1/spaces/${made.id}/rooms`, { client_id: this.newId(), name: 'general' });
+    const room = await this.now('POST', `/v1/spaces/${made.id}/rooms`, { client_id: newId(), name: 'general' });
     await this.model.load();
     if (room) this.openRoom(room.id);
   }
@@ -186,7 +182,7 @@ export class ChatApp extends HTMLElement {
   async newRoom(space) {
     const said = await ask(text('side.new_channel', { name: space.name }), { name: { label: text('dialog.name'), required: true, most: 100 }, topic: { label: text('dialog.topic') } });
     if (!said) return;
-    const made = await this.now('POST', `/v1/spaces/${space.id}/rooms`, { client_id: this.newId(), ...said });
+    const made = await this.now('POST', `/v1/spaces/${space.id}/rooms`, { client_id: newId(), ...said });
     if (!made) return;
     await this.model.load();
     this.openRoom(made.id);
@@ -196,7 +192,7 @@ export class ChatApp extends HTMLElement {
     const said = await ask(text('side.join'), { id: { label: text('dialog.space_id'), required: true } });
     if (!said) return;
     if (/^\d+$/.test(said.id)) this.act('join-space', { space_id: said.id, was: false });
-    else if (await this.now('POST', `/v1/invites/${encodeURIComponent(said.id)}/join`, { client_id: this.newId() })) await this.model.load();
+    else if (await this.now('POST', `/v1/invites/${encodeURIComponent(said.id)}/join`, { client_id: newId() })) await this.model.load();
   }
 
   async editSpace(space) {
@@ -208,7 +204,7 @@ export class ChatApp extends HTMLElement {
     const changed = Object.fromEntries(['name', 'description'].filter((key) => mayChange && said[key] !== (space[key] ?? '')).map((key) => [key, said[key]]));
     if (Object.keys(changed).length) this.act('update-space', { space_id: space.id, fields: changed, base_version: space.version });
     if (said.invite) {
-      const made = await this.now('POST', `/v1/spaces/${space.id}/invites`, { client_id: this.newId() });
+      const made = await this.now('POST', `/v1/spaces/${space.id}/invites`, { client_id: newId() });
       if (made) await tell(text('dialog.invite'), text('dialog.invited', { secret: made.secret }));
     }
   }
@@ -224,12 +220,12 @@ export class ChatApp extends HTMLElement {
   }
 
   async changeRole(space, member, role) {
-    await this.now('PATCH', `/v1/spaces/${space.id}/members/${member.user}`, { client_id: this.newId(), role });
+    await this.now('PATCH', `/v1/spaces/${space.id}/members/${member.user}`, { client_id: newId(), role });
     await this.model.loadMembers(space.id).catch((error) => console.info('not read', error.code));
   }
 
   async openDirect(user) {
-    const made = await this.now('POST', '/v1/direct', { client_id: this.newId(), user });
+    const made = await this.now('POST', '/v1/direct', { client_id: newId(), user });
     if (!made) return;
     await this.model.load();
     this.openRoom(made.room_id ?? made.room ?? [...this.model.rooms.values()].find((each) => each.space === made.id)?.id);

@@ -234,9 +234,7 @@ export class MessageList extends HTMLElement {
 
   focusRow(row) {
     if (!this.elements.has(row.key)) this.reveal(row.key);
-    const element = this.elements.get(row.key);
-    element?.scrollIntoView({ block: 'nearest' });
-    element?.focus({ preventScroll: true });
+    this.elements.get(row.key)?.focus();
   }
 
   async onNewest() {

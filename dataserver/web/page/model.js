@@ -55,8 +55,7 @@ export class Model extends EventTarget {
 
   async signIn(path, body) {
     await call('POST', path, body);
-    const isOther = this.me && this.me.name !== body.name.toLowerCase();
-    if (isOther) {
+    if (this.me && this.me.name !== body.name.toLowerCase()) { // what waits for another account stays
       await this.store.keep('session', undefined);
       location.reload();
       return;

@@ -97,6 +97,18 @@ test('client ids are made alike', () => {
   for (const each of cases.client_ids) assert.equal(rules.clientId(each.wall_ms, Buffer.from(each.chance, 'hex')), each.id);
 });
 
+test('sends that go one after the other have the same numbers', () => {
+  for (const { tries, numbers } of cases.numbers) {
+    let order = rules.NO_ORDER;
+    const given = tries.map((id, place) => {
+      if (place > 0 && tries[place - 1] !== id) order = rules.answered(order, tries[place - 1]);
+      order = rules.numbered(order, 's', id);
+      return rules.toVoid(order, id).dev_seq;
+    });
+    assert.deepEqual(given, numbers);
+  }
+});
+
 test('a send keeps its number until it is answered, and one that is given up is void', () => {
   let order = rules.numbered(rules.NO_ORDER, 's', 'a');
   order = rules.numbered(order, 's', 'b');
