@@ -7,10 +7,12 @@ read, and what then waits is bounded (`Outbox`). Commands that had begun when th
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+import anyio.lowlevel
 import structlog
 
 from chat import NotFound, Session, UnknownSession, parsed_id
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from dataserver.socket.links import Link
 
 MAX_MALFORMED_COUNT: Final = 20
+MAX_TURN_COUNT: Final = 16
+"""Commands that are taken before others have their turn: a server hands over thousands that came together at once."""
 LAST_COMMANDS_S: Final = 5.0
 """How long commands may take whose client has left."""
 TOKEN_CHECK_S: Final = 15.0
@@ -134,11 +138,15 @@ class Connection:
             reading.cancel()
 
     async def _read(self) -> None:
-        while self._subscriber.ending is None:
+        for number in itertools.count(1):
             message = await self._receive()
             if message["type"] != "websocket.receive":
                 return
             await self._take(message.get("text"))
+            if self._subscriber.ending is not None:
+                break
+            if number % MAX_TURN_COUNT == 0:
+                await anyio.lowlevel.checkpoint()
         await anyio.sleep_forever()  # until the writer has said why
 
     async def _take(self, text: str | None) -> None:
@@ -181,7 +189,7 @@ class Connection:
                 self._answer(command.id, {})
             case ops.Typing():
                 follow = subscriber.follows.get(parsed_id(command.room, "room"))
-                if follow is None or follow.space_id in {0, follow.stream_id}:
+                if follow is None or follow.space_id in {None, 0, follow.stream_id}:
                     raise NotFound(f"you follow no room {command.room}", what="room")
                 self._hub.type_in(follow.stream_id, session.user_id)
                 self._answer(command.id, {})

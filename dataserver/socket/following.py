@@ -20,12 +20,24 @@ MAX_HELD_COUNT: Final = 64
 class Follow:
     """How far a client has been told of a stream."""
 
-    __slots__ = ("_held", "_is_live", "_push", "_read_until", "is_over", "reached", "space_id", "stream_id")
+    __slots__ = (
+        "_held",
+        "_is_live",
+        "_push",
+        "_read_until",
+        "is_over",
+        "left_spaces",
+        "reached",
+        "space_id",
+        "stream_id",
+    )
 
     def __init__(self, stream_id: int, push: Callable[[Frame], None]) -> None:
         self.stream_id = stream_id
-        self.space_id = 0
-        """The space that one has to be a member of; 0 for a user's own stream."""
+        self.space_id: int | None = None
+        """The space that one has to be a member of; 0 for a user's own stream, None until it is known."""
+        self.left_spaces: list[int] = []
+        """Spaces that the user left before it was known: what was found out about them is old."""
         self.reached = 0
         """The seq of the last event that was passed on, or need not be."""
         self.is_over = False

@@ -69,17 +69,16 @@ class Hub:
     def hear(self, event: FedEvent) -> None:
         """Give an event to those who follow its stream."""
         followers = self._followers.get(event.stream_id)
-        if followers is None:
-            return
-        frame = event_frame(event.json, event.position)
-        seq = event.seq
-        for follow in followers:
-            follow.hear(seq, frame)
-        self.delivered_count += len(followers)
+        if followers is not None:
+            frame = event_frame(event.json, event.position)
+            seq = event.seq
+            for follow in followers:
+                follow.hear(seq, frame)
+            self.delivered_count += len(followers)
         if event.kind in _LEAVING:
             self._leave_space(int(_left_event.decode(event.json).body.user), event.stream_id)
         elif event.kind == _SPACE_GONE:
-            for user_id in {each.session.user_id for each in followers.values() if each.session is not None}:
+            for user_id in self._by_user:
                 self._leave_space(user_id, event.stream_id)
 
     @property
@@ -199,7 +198,12 @@ class Hub:
 
     def _leave_space(self, user_id: int, space_id: int) -> None:
         for subscriber in self._by_user.get(user_id, ()):
-            left = [each.stream_id for each in subscriber.follows.values() if each.space_id == space_id]
+            left = []
+            for follow in subscriber.follows.values():
+                if follow.space_id is None:
+                    follow.left_spaces.append(space_id)
+                elif follow.space_id == space_id:
+                    left.append(follow.stream_id)
             for stream_id in left:
                 self.unfollow(subscriber, stream_id)
             if left:

@@ -73,7 +73,7 @@ class Subscription:
         catch_up_count = self._hub.limits.max_catch_up_count
         for stream_id, since in streams.items():
             follow, state = follows[stream_id], states.get(stream_id)
-            if state is None or follow.is_over:
+            if state is None or follow.is_over or state.space_id in follow.left_spaces:
                 self._forget({stream_id: follow})
                 answers[str(stream_id)] = _not_found(stream_id)
                 continue

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
+from dataserver.loop_lag import LoopLag
+from dataserver.metrics import Metrics
 from dataserver.socket.following import MAX_HELD_COUNT
 from dataserver.socket.hub import MAX_READING_COUNT
 from dataserver.socket.limits import SocketLimits
 from tests.support.socket_peer import SocketBench, open_sockets
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -131,6 +135,60 @@ async def test_who_leaves_a_space_hears_nothing_that_comes_after(bench: SocketBe
     (ended,) = await peer.until_told("ended")
     assert sorted(ended["streams"]) == sorted([str(chat.room), str(chat.space)])
     assert [each["kind"] for each in peer.of("event")] == ["message.created", "member.kicked"]
+
+
+async def test_who_follows_a_room_alone_leaves_it_with_the_space(bench: SocketBench) -> None:
+    chat = bench.chat
+    peer, other = await bench.follower(chat.bob), await bench.follower(chat.ann)
+    await chat.chat.moderation.kick(chat.ann, "kick", chat.space, chat.bob)
+    await chat.send("after")
+    await other.until_told("event")
+    assert await peer.until_told("ended") == [{"streams": [str(chat.room)], "reason": "not_a_member"}]
+    assert peer.of("event") == []
+
+
+async def test_who_is_kicked_while_subscribing_does_not_follow(bench: SocketBench) -> None:
+    chat = bench.chat
+    real = chat.chat.streams.states
+    other = await bench.follower(chat.ann, chat.space, chat.room)
+
+    async def read_before_the_kick(user_id: int, stream_ids: Collection[int]) -> dict[int, StreamState]:
+        found = await real(user_id, stream_ids)
+        await chat.chat.moderation.kick(chat.ann, "kick", chat.space, chat.bob)
+        await other.until_told("event")
+        return found
+
+    chat.chat.streams.states = read_before_the_kick  # type: ignore[method-assign] # the kick comes in between
+    peer = await bench.peer(chat.bob)
+    answer = await peer.ask(op="subscribe", streams={str(chat.room): None, str(chat.bob): None})
+    assert answer["ok"][str(chat.room)]["error"]["code"] == "not_found"
+    assert "epoch" in answer["ok"][str(chat.bob)]
+    await chat.send("after")
+    await other.until_told("event", 2)
+    assert peer.seqs(chat.room) == []
+
+
+async def test_the_end_of_a_space_ends_what_is_followed_in_it(bench: SocketBench) -> None:
+    chat = bench.chat
+    peer = await bench.follower(chat.bob)
+    await chat.chat.tables.write("tell", chat.space, "space.deleted", chat.ann, None, None, 1)
+    assert (await peer.until_told("ended"))[0]["streams"] == [str(chat.room)]
+
+
+async def test_connections_deliveries_and_endings_are_counted(bench: SocketBench) -> None:
+    metrics = Metrics(LoopLag())
+    metrics._hub = bench.hub
+    await (await bench.follower(bench.chat.bob)).ask(op="ping")
+    peer = await bench.follower(bench.chat.bob)
+    await bench.chat.send("hello")
+    await peer.until_told("event")
+    bench.hub.end_session(bench.chat.bob)
+    await until(lambda: bench.hub.open_count == 0)
+    text = (await metrics.exposition()).decode()
+    assert "dataserver_socket_connections 0.0" in text
+    assert "dataserver_socket_deliveries_total 2.0" in text
+    assert 'dataserver_socket_ended_total{reason="session_ended"} 2.0' in text
+    assert re.search(r"dataserver_socket_sent_bytes_total [1-9]", text)
 
 
 async def test_who_unsubscribes_hears_no_more(bench: SocketBench) -> None:
