@@ -40,6 +40,8 @@ class WebSocket:
         self._sending = anyio.Lock()
         self._parts: list[bytes] = []
         self._arrived: list[Any] = []
+        self._is_answered = False
+        self._garbled: Exception | None = None
 
     async def send(self, message: Any) -> None:
         """Send a message.
@@ -67,6 +69,7 @@ class WebSocket:
             AnswerLost: The connection is broken or was closed; `code` then has its close code.
         """
         while not self._arrived:
+            self._check_end()
             with anyio.move_on_after(self._idle_s) as limit:
                 await self._read()
             if limit.cancelled_caught:
@@ -81,12 +84,12 @@ class WebSocket:
             Unreachable: The server does not want it.
         """
         await self._do(lambda: self._protocol.send_request(request))
-        try:
-            while self._protocol.state is State.CONNECTING and self._protocol.handshake_exc is None:
+        while not self._is_answered and self._protocol.state is not State.CLOSED:
+            try:
                 await self._read()
-        except AnswerLost as error:
-            raise Unreachable(str(error)) from error
-        if self._protocol.handshake_exc is not None:
+            except AnswerLost as error:
+                raise Unreachable(str(error)) from error
+        if not self._is_answered or self._protocol.handshake_exc is not None:
             raise Unreachable(str(self._protocol.handshake_exc)) from self._protocol.handshake_exc
 
     async def say_goodbye(self) -> None:
@@ -103,11 +106,17 @@ class WebSocket:
             raise AnswerLost(f"the connection broke: {error}", code="broken") from error
         for event in self._protocol.events_received():
             if isinstance(event, Response):
-                continue
-            self._take(event)
+                self._is_answered = True
+            else:
+                self._take(event)
+        if self._protocol.state is not State.CLOSED:  # an end in the middle is a parser's error too
+            self._garbled = self._garbled or self._protocol.parser_exc
         await self._do(_nothing)
-        if self._protocol.parser_exc is not None and self._protocol.state is not State.CLOSED:
-            raise AnswerLost(f"the server broke the protocol: {self._protocol.parser_exc}", code="garbled")
+
+    def _check_end(self) -> None:
+        """Return if more can come; what had come before the end is given first."""
+        if self._garbled is not None:
+            raise AnswerLost(f"the server sent what nobody can read: {self._garbled}", code="garbled")
         said = self._protocol.close_rcvd
         if said is not None or self._protocol.state is State.CLOSED:
             code, reason = (_UNSAID, "") if said is None else (said.code, said.reason)
@@ -122,7 +131,7 @@ class WebSocket:
             try:
                 self._arrived.append(msgspec.json.decode(whole))
             except msgspec.MsgspecError as error:
-                raise AnswerLost("the server sent something that is no JSON", code="garbled") from error
+                self._garbled = error
 
     async def _do(self, act: Callable[[], None]) -> None:
         """Have the protocol act, and send what it wants sent; in order, whoever asks."""

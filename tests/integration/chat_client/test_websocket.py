@@ -136,7 +136,8 @@ async def breaks_the_protocol(stream: SocketStream, protocol: ServerProtocol) ->
 async def test_an_end_is_told_as_what_it_is(
     act: Callable[[SocketStream, ServerProtocol], Awaitable[None]], code: str
 ) -> None:
-    async with server(act) as url, open_websocket(url, idle_s=0.3) as socket:
+    idle_s = 0.1 if act is is_silent else LIMIT_S
+    async with server(act) as url, open_websocket(url, idle_s=idle_s) as socket:
         with anyio.fail_after(LIMIT_S), pytest.raises(AnswerLost) as caught:
             await socket.receive()
         assert caught.value.code == code
