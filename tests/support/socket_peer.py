@@ -14,7 +14,7 @@ import anyio
 from chat import Session, UnknownSession
 from dataserver.socket.hub import Hub
 from dataserver.socket.limits import SocketLimits
-from dataserver.socket.sockets import Sockets
+from dataserver.socket.sockets import PATH, Sockets
 from tests.support.chat_domain import ChatBench, open_bench
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ LIMIT_S = 20.0
 class Peer:
     """One client: what it says, and what it is told."""
 
-    def __init__(self, sockets: Sockets, headers: dict[bytes, bytes] | None = None) -> None:
-        self._sockets = sockets
+    def __init__(self, app: Any, headers: dict[bytes, bytes] | None = None, *, path: str = PATH) -> None:
+        self._app = app
+        self._path = path
         self._said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._said.put_nowait({"type": "websocket.connect"})
         self._headers = headers or {}
@@ -46,11 +47,11 @@ class Peer:
         """Be connected until the server or the client ends it."""
         scope = {
             "type": "websocket",
-            "path": "/v1/ws",
+            "path": self._path,
             "headers": list(self._headers.items()),
             "extensions": {"websocket.http.response": {}},
         }
-        await self._sockets(scope, self._said.get, self._take)
+        await self._app(scope, self._said.get, self._take)
 
     async def _take(self, message: Any) -> None:
         await self.reads.wait()

@@ -15,6 +15,7 @@ from dataserver.auth import MIGRATIONS, TokenStore
 from dataserver.socket.limits import SocketLimits
 from tests.support.asgi import Call
 from tests.support.chat_domain import ChatBench, open_bench
+from tests.support.socket_peer import Peer
 from tests.support.waiting import until
 from workers import SystemClock
 
@@ -162,6 +163,27 @@ async def test_a_drain_is_told_and_ends_the_stream(bench: Bench) -> None:
         await until(lambda: "more_body" not in call.sent[-1])
     assert "resume_after_ms" in told(call, "drain")[0]
     await bench.app.until_told(5)
+
+
+async def test_a_logout_closes_the_sockets_of_the_device(bench: Bench) -> None:
+    peer = Peer(bench.app, bench.headers)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(peer.run())
+        assert (await peer.ask(op="ping"))["ok"] == {}
+        answer = await Call("POST", "/v1/auth/logout", headers=bench.headers).by(bench.app)
+        assert answer.status == 200, answer.answer
+        await until(lambda: peer.closed is not None)
+    assert peer.closed is not None
+    assert peer.closed[0] == 4401
+    again = Peer(bench.app, bench.headers)
+    await again.run()
+    assert (again.status, again.of("error")[0]["code"]) == (401, "unauthenticated")
+
+
+async def test_there_is_no_socket_elsewhere(bench: Bench) -> None:
+    peer = Peer(bench.app, bench.headers, path="/v1/elsewhere")
+    await peer.run()
+    assert (peer.status, peer.of("error")[0]["code"]) == (404, "route_not_found")
 
 
 @pytest.mark.parametrize(
