@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 
+from tests.crash.chat_log import actions
 from tests.crash.chat_log.run import run
 from tests.support.flaky_proxy import Flaws
 
@@ -21,23 +22,21 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--clients", type=int, default=10)
     parser.add_argument("--kills", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--actions", action="store_true", help="instead of a log, one of every other action, done offline"
+    )
     parser.add_argument("--calm", action="store_true", help="a proxy without flaws")
     parser.add_argument("--keep", metavar="FOLDER", help="where everything stays, to be looked at")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(chosen.keep or folder)
         place.mkdir(parents=True, exist_ok=True)
-        verdict = anyio.run(
-            partial(
-                run,
-                place,
-                line_count=chosen.lines,
-                client_count=chosen.clients,
-                kills=chosen.kills,
-                seed=chosen.seed,
-                flaws=Flaws(cut=0, delay=0, replay=0) if chosen.calm else None,
-            )
-        )
+        if chosen.actions:
+            verdict = anyio.run(partial(actions.run, place, seed=chosen.seed))
+        else:
+            flaws = Flaws(cut=0, delay=0, replay=0) if chosen.calm else None
+            sent = partial(run, place, line_count=chosen.lines, client_count=chosen.clients)
+            verdict = anyio.run(partial(sent, kills=chosen.kills, seed=chosen.seed, flaws=flaws))
     for what, count in [*verdict.done.items(), *verdict.wrong.items()]:
         sys.stdout.write(f"{what:<40}{count:>10,}\n")
     sys.stdout.write("clean\n" if verdict.is_clean else "WRONG\n")
