@@ -103,7 +103,7 @@ async def ways(
 
 
 @only_asyncio
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(ROWS, max_size=4), statements=st.lists(STATEMENTS, min_size=1, max_size=6))
 async def test_generated_statements_are_answered_as_plain_apsw_answers_them(
     ways: Ways, rows: list[str], statements: list[str]
