@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 MAX_SOURCE_CHARACTERS: Final = 40
 MAX_LINES: Final = 5_000
 """In one batch."""
-LOG_EVENTS: Final = {"join": "member.joined", "part": "member.left", "nick": "member.renamed"}
+LOG_EVENTS: Final = {"join": "log.joined", "part": "log.left", "nick": "log.renamed"}
+"""Told in the room where they happened; who is a member of the space is another matter."""
 
 _MAX_USER_NAME_CHARACTERS: Final = 64
 _DIGEST_CHARACTERS: Final = 8

@@ -102,10 +102,10 @@ async def test_who_came_and_went_is_told_where_it_happened(bench: ChatBench) -> 
     room = (await rooms_of(bench, space))["#one"]
     assert await told(bench, room) == [
         (1, "message.created", "one"),
-        (2, "member.joined", ""),
+        (2, "log.joined", ""),
         (3, "message.created", "two"),
-        (4, "member.left", "bye"),
-        (5, "member.renamed", "lovelace"),
+        (4, "log.left", "bye"),
+        (5, "log.renamed", "lovelace"),
     ]
 
 

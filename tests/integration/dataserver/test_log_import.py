@@ -186,7 +186,7 @@ async def test_of_a_real_log_every_message_and_event_is_where_it_was(door: ChatD
 def _as_in_the_file(
     event: dict[str, Any], room: str, before: int | None, events: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    names = {"join": "member.joined", "part": "member.left", "nick": "member.renamed"}
+    names = {"join": "log.joined", "part": "log.left", "nick": "log.renamed"}
     return next(
         each
         for each in events
