@@ -14,43 +14,28 @@ from __future__ import annotations
 import random
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-import httpx2
 from anyio import AsyncContextManagerMixin
 from typing_extensions import override
 
-from chat.client.api import Api
-from chat.client.cache import NO_SEQ, Cache
+from chat.client.cache import NO_SEQ
+from chat.client.deeds import Deeds
 from chat.client.effects import OnSpace, room_with, space_with
 from chat.client.events import Listeners
-from chat.client.handlers.account import AccountHandlers
-from chat.client.handlers.messages import MessageHandlers
-from chat.client.handlers.spaces import SpaceHandlers
-from chat.client.handlers.table import HttpTransport
 from chat.client.live import Live
-from chat.client.logins import Logins
-from chat.client.numbering import Numbering
+from chat.client.opening import open_parts
 from chat.client.own_keys import OwnKeys
 from chat.client.own_settings import OwnSettings
-from chat.client.profiles import Profiles
 from chat.client.settings import ClientSettings
 from chat.client.streams import StreamTaking
 from chat.client.under_way import UnderWay
-from chat.domain.tables import Tables
 from chat.own_tasks import own_tasks
 from chat.queue import payloads
-from chat.queue.action_queue import open_queue
 from chat.queue.actions import BUILT_IN, ActionTypes
 from chat.queue.clock import SystemQueueClock
-from chat.statement_texts import load
-from chat.sync.settings_sync import SettingsSync
-from chat.sync.space_key_cache import SpaceKeyCache
-from storage import StorageSettings
-from storage import open as open_database
-from workers import open_bridges
 
 if TYPE_CHECKING:
     import os
@@ -67,12 +52,8 @@ if TYPE_CHECKING:
     from chat.queue.clock import QueueClock
     from chat.queue.receipts import Receipt
 
-_MIGRATIONS: Final = "chat.client.migrations"
-_STATEMENTS: Final = "chat.client.statements"
-_STORE: Final = StorageSettings(kind="thread", worker_count=1, plans_by_values=False, secure_delete=True)
 
-
-class Client(AsyncContextManagerMixin):
+class Client(Deeds, AsyncContextManagerMixin):
     """A user's client; enter it to use it. One process uses a store at a time."""
 
     queue: ActionQueue
@@ -99,7 +80,7 @@ class Client(AsyncContextManagerMixin):
         self._url = url.rstrip("/")
         self._store = Path(store).expanduser()
         self._numbers = settings or ClientSettings()
-        self._types = types
+        self._types = ActionTypes(types)
         self._clock = clock
         self._chance = chance
         self._listeners = Listeners()
@@ -111,57 +92,31 @@ class Client(AsyncContextManagerMixin):
         clock = self._clock
         if clock is None:
             self._clock = clock = await anyio.to_thread.run_sync(SystemQueueClock.of_this_machine)
-        await anyio.Path(self._store).mkdir(mode=0o700, parents=True, exist_ok=True)
-        statements = await anyio.to_thread.run_sync(load, _STATEMENTS)
         tell = self._listeners.tell
         async with AsyncExitStack() as stack:
-            database = await stack.enter_async_context(
-                open_database(self._store / "cache.db", _STORE, migrations=_MIGRATIONS)
-            )
-            http = await stack.enter_async_context(
-                httpx2.AsyncClient(base_url=self._url, timeout=self._numbers.timeout_s)
-            )
-            bridges = await stack.enter_async_context(open_bridges(self._numbers.crypto))
-            tables = Tables(database, statements)
-            self._logins = Logins(tables)
-            self._api = api = Api(http, self._logins)
-            self._cache = cache = Cache(tables)
-            self._profiles = Profiles(tables, api)
-            sync, keys = SettingsSync(tables, api, clock), SpaceKeyCache(tables, api, clock)
-            for part in (self._logins, cache, self._profiles, sync):
-                await part.load()
-            self.queue = await stack.enter_async_context(
-                open_queue(
-                    self._store / "queue.db",
-                    self._numbers.queue,
-                    types=ActionTypes(self._types),
-                    probe=api.is_reachable,
-                    clock=clock,
-                    chance=self._chance,
+            parts = await stack.enter_async_context(
+                open_parts(
+                    self._url, self._store, self._numbers, types=self._types, clock=clock, chance=self._chance
                 )
             )
-            self._under_way = UnderWay(self.queue, cache, self._profiles, me=lambda: self.user_id, tell=tell)
+            self._logins, self._api, self._cache = parts.logins, parts.api, parts.cache
+            self._profiles, self.queue = parts.profiles, parts.queue
+            self._under_way = UnderWay(
+                self.queue, self._cache, self._profiles, me=lambda: self.user_id, tell=tell
+            )
             await self._under_way.load()
-            self.settings = OwnSettings(sync, bridges, self._put, api)
-            self.keys = OwnKeys(keys, self._put)
-            self._streams = StreamTaking(api, cache, tell=tell, on_own=self._heed_own)
+            self.settings = OwnSettings(parts.sync, parts.bridges, self._put, self._api)
+            self.keys = OwnKeys(parts.keys, self._put)
+            self._streams = StreamTaking(self._api, self._cache, tell=tell, on_own=self._heed_own)
             self._live = Live(
                 _websocket_url(self._url),
-                api,
+                self._api,
                 self._streams,
                 tell=tell,
                 chance=self._chance,
                 on_connected=self._on_connected,
                 first_wait_s=self._numbers.first_wait_s,
                 most_wait_s=self._numbers.most_wait_s,
-            )
-            self.queue.handle_all(
-                HttpTransport(
-                    api,
-                    MessageHandlers(api, Numbering()),
-                    SpaceHandlers(api),
-                    AccountHandlers(api, sync, keys),
-                )
             )
             stack.callback(self.settings.close)
             await self._run(stack)
@@ -244,71 +199,10 @@ class Client(AsyncContextManagerMixin):
         """Whether live events come just now."""
         return self._live.is_connected
 
-    # -- doing ----------------------------------------------------------------------------------------------------
-
-    def send(
-        self, room_id: str, content: str, *, reply_to: str | None = None, client_id: str | None = None
-    ) -> Receipt:
-        """Send a message; the receipt tells when it is stored here, and when the server has it.
-
-        A program that may do the same twice gives a client id of its own: the same one is the same message.
-        """
-        payload = payloads.SendMessage(room_id=room_id, content=content, reply_to_id=reply_to)
-        return self._put(payload, client_id)
-
-    def edit(self, room_id: str, message_id: str, content: str) -> Receipt:
-        """Give a message of one's own another content; it is named by its id or its client id, as everywhere here."""
-        return self._put(payloads.EditMessage(room_id=room_id, message_id=message_id, content=content))
-
-    def delete(self, room_id: str, message_id: str) -> Receipt:
-        """Delete a message."""
-        return self._put(payloads.DeleteMessage(room_id=room_id, message_id=message_id))
-
-    def react(self, room_id: str, message_id: str, emoji: str, *, is_on: bool = True) -> Receipt:
-        """Put a reaction on a message, or take it away."""
-        return self._put(payloads.React(room_id=room_id, message_id=message_id, emoji=emoji, is_on=is_on))
-
-    def pin(self, room_id: str, message_id: str) -> Receipt:
-        """Pin a message to its room."""
-        return self._put(payloads.PinMessage(room_id=room_id, message_id=message_id))
-
-    def unpin(self, room_id: str, message_id: str) -> Receipt:
-        """Take a pin away."""
-        return self._put(payloads.UnpinMessage(room_id=room_id, message_id=message_id))
-
-    def update_profile(self, **fields: Any) -> Receipt:
-        """Change parts of one's profile; None takes one away."""
-        return self._put(payloads.UpdateProfile(fields=fields))
-
-    def update_space(
-        self, space_id: str, fields: dict[str, Any], *, base_version: int | None = None
-    ) -> Receipt:
-        """Change settings of a space, from the version that was seen."""
-        return self._put(payloads.UpdateSpace(space_id=space_id, fields=fields, base_version=base_version))
-
-    def join(self, space_id: str) -> Receipt:
-        """Become a member of a space."""
-        return self._put(payloads.JoinSpace(space_id=space_id))
-
-    def leave(self, space_id: str) -> Receipt:
-        """Be a member of a space no longer."""
-        return self._put(payloads.LeaveSpace(space_id=space_id))
-
-    def kick(self, space_id: str, user_id: str) -> Receipt:
-        """Remove a member."""
-        return self._put(payloads.KickUser(space_id=space_id, user_id=user_id))
-
-    def mute(self, space_id: str, user_id: str) -> Receipt:
-        """Let a member write no more."""
-        return self._put(payloads.MuteUser(space_id=space_id, user_id=user_id))
-
-    def unmute(self, space_id: str, user_id: str) -> Receipt:
-        """Let a member write again."""
-        return self._put(payloads.UnmuteUser(space_id=space_id, user_id=user_id))
-
+    @override
     def _put(self, payload: msgspec.Struct, client_id: str | None = None) -> Receipt:
         receipt = self.queue.put(payload, account=self._api.login.user_id, client_id=client_id)
-        name, at_ms = ActionTypes().of(payload).name, self._now_ms()
+        name, at_ms = self._types.of(payload).name, self._now_ms()
         self._under_way.add(receipt.client_id, name, payload, at_ms)
         return receipt
 
