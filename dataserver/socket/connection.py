@@ -8,33 +8,34 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import anyio.lowlevel
 import structlog
 
-from chat import NotFound, Session, UnknownSession, parsed_id
+from chat import NotFound, parsed_id
 from dataserver.errors import answering, error_body
-from dataserver.refusals import InvalidBody, Unauthenticated
+from dataserver.refusals import InvalidBody
 from dataserver.socket import ops
 from dataserver.socket.changes import is_alone, perform
 from dataserver.socket.credit import Credit
-from dataserver.socket.endings import MALFORMED, NO_HELLO, SESSION_ENDED, TOO_MANY
+from dataserver.socket.endings import MALFORMED
 from dataserver.socket.frames import Frame, answer_frame
+from dataserver.socket.identity import Identity
 from dataserver.socket.links import closed
 from dataserver.socket.subscriber import Subscriber
 from dataserver.socket.subscriptions import Subscription
 from dataserver.wire import json_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
-    from chat import Chat
+    from chat import Chat, Session
     from dataserver.answers import Send
     from dataserver.departures import Receive
     from dataserver.socket.hub import Hub
+    from dataserver.socket.identity import Authenticate
     from dataserver.socket.links import Link
 
 MAX_MALFORMED_COUNT: Final = 20
@@ -42,11 +43,6 @@ MAX_TURN_COUNT: Final = 16
 """Commands that are taken before others have their turn: a server hands over thousands that came together at once."""
 LAST_COMMANDS_S: Final = 5.0
 """How long commands may take whose client has left."""
-TOKEN_CHECK_S: Final = 15.0
-"""How often it is asked whether the client's token still counts."""
-
-Authenticate = Callable[[bytes | None], Session]
-"""Tells whose an `Authorization` header is; raises UnknownSession."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -55,18 +51,16 @@ class Connection:
     """One client, from its acceptance to its end."""
 
     __slots__ = (
-        "_authenticate",
         "_chat",
         "_credit",
         "_hub",
+        "_identity",
         "_link",
         "_malformed_count",
         "_receive",
         "_send",
         "_subscriber",
         "_tasks",
-        "_timer",
-        "_token",
         "_turn",
     )
 
@@ -75,18 +69,16 @@ class Connection:
     ) -> None:
         self._chat = chat
         self._hub = hub
-        self._authenticate = authenticate
         self._receive = receive
         self._send = send
         self._link = link
         self._subscriber = Subscriber(None, hub.limits.max_waiting_bytes)
+        self._identity = Identity(hub, self._subscriber, authenticate)
         self._credit = Credit(hub.limits.max_in_flight)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._turn: asyncio.Future[None] | None = None
         """What the reader waits for while it may begin no command."""
         self._malformed_count = 0
-        self._timer: asyncio.TimerHandle | None = None
-        self._token = b""
 
     def arrive(self) -> None:
         """Be one of the server's connections.
@@ -106,18 +98,14 @@ class Connection:
         reading = anyio.CancelScope()
         writer = loop.create_task(self._write(reading))
         try:
-            if session is None:
-                self._timer = loop.call_later(self._hub.limits.hello_timeout_s, self._end_unknown)
-            else:
-                self._enter(session, token)
+            self._identity.begin(session, token)
             with reading:
                 await self._read()
             if self._tasks:
                 await asyncio.wait(self._tasks, timeout=LAST_COMMANDS_S)
         finally:
             self.gone()
-            if self._timer is not None:
-                self._timer.cancel()
+            self._identity.close()
             for task in (writer, *self._tasks):
                 task.cancel()
         await asyncio.wait((writer,))
@@ -156,9 +144,9 @@ class Connection:
             command = ops.decoded(text)
             number = command.id
             if isinstance(command, ops.Hello):
-                self._hello(command)
+                self._answer(command.id, self._identity.hello(command))
             else:
-                await self._begin(self._session(), command)
+                await self._begin(self._identity.session, command)
         except InvalidBody as error:
             self._refuse(ops.number_of(text) if number is None else number, error)
             self._malformed_count += 1
@@ -166,12 +154,6 @@ class Connection:
                 self._subscriber.end(MALFORMED)
         except Exception as error:  # noqa: BLE001 - the border: whatever it is ends here, and the client is told
             self._refuse(number, error)
-
-    def _session(self) -> Session:
-        session = self._subscriber.session
-        if session is None:
-            raise Unauthenticated('say who you are first: {"op": "hello", "token": TOKEN}')
-        return session
 
     async def _begin(self, session: Session, command: ops.Known) -> None:
         subscriber = self._subscriber
@@ -209,50 +191,6 @@ class Connection:
             self._refuse(change.id, error)
         finally:
             self._credit.end()
-
-    def _hello(self, command: ops.Hello) -> None:
-        token = command.token.encode()
-        session = self._authenticate(b"Bearer " + token)
-        known = self._subscriber.session
-        if known is None:
-            self._enter(session, token)
-        elif (known.user_id, known.device_id) == (session.user_id, session.device_id):
-            self._token = token
-        else:
-            raise Unauthenticated("the token belongs to another device; open another connection")
-        limits = self._hub.limits
-        self._answer(
-            command.id,
-            {
-                "user": str(session.user_id),
-                "device": str(session.device_id),
-                "max_frame_bytes": limits.max_frame_bytes,
-                "max_in_flight": limits.max_in_flight,
-                "ping_interval_ms": int(limits.ping_interval_s * 1_000),
-            },
-        )
-
-    def _enter(self, session: Session, token: bytes) -> None:
-        if not self._hub.enter(self._subscriber, session):
-            self._subscriber.end(TOO_MANY)
-        self._token = token
-        self._check_token_later()
-
-    def _end_unknown(self) -> None:
-        self._subscriber.end(NO_HELLO)
-
-    def _check_token_later(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(TOKEN_CHECK_S, self._check_token)
-
-    def _check_token(self) -> None:
-        try:
-            self._authenticate(b"Bearer " + self._token)
-        except UnknownSession:
-            self._subscriber.end(SESSION_ENDED)
-        else:
-            self._check_token_later()
 
     def _start(self, work: Coroutine[Any, Any, Any]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from chat import Chat, Session
     from dataserver.answers import Send
     from dataserver.departures import Receive
-    from dataserver.socket.connection import Authenticate
     from dataserver.socket.hub import Hub
+    from dataserver.socket.identity import Authenticate
 
 PATH: Final = "/v1/ws"
 _BEARER: Final = b"bearer "

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from dataserver.socket import connection
+from dataserver.socket import identity
 from dataserver.socket.connection import MAX_MALFORMED_COUNT
 from tests.support.socket_peer import SocketBench, open_sockets
 from tests.support.waiting import until
@@ -216,7 +216,7 @@ async def test_a_session_that_ends_closes_its_connections_and_no_other(bench: So
 async def test_a_token_that_ends_closes_the_connection_unless_a_new_one_was_said(
     bench: SocketBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "TOKEN_CHECK_S", 0.05)
+    monkeypatch.setattr(identity, "TOKEN_CHECK_S", 0.05)
     renewed, stale = await bench.peer(bench.chat.ann), await bench.peer(bench.chat.bob)
     token = bench.token(bench.chat.ann)
     assert (await renewed.ask(op="hello", token=token))["ok"]["user"] == str(bench.chat.ann)
