@@ -5,7 +5,8 @@ a text of its own (external content) was tried: to take a row out it has to be t
 REPLACE removes fires no DELETE trigger, and the next change of that key then finds the index damaged. Here a row that
 went unnoticed (REPLACE over another UNIQUE column) is only left over: joined to the table, it is never an answer.
 
-The table needs an INTEGER PRIMARY KEY: bare rowids may be others after a VACUUM.
+The table needs an INTEGER PRIMARY KEY: bare rowids may be others after a VACUUM. One that is renamed goes on filling the
+index of its old name, which is not told with it any more: drop the index before, and make it anew.
 """
 
 from __future__ import annotations
