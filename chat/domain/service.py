@@ -32,6 +32,7 @@ from chat.domain.space_keys import SpaceKeys
 from chat.domain.spaces import Spaces
 from chat.domain.streams import Streams
 from chat.domain.tables import MIGRATIONS, STATEMENTS, Tables
+from chat.domain.upkeep import Upkeep
 from chat.own_tasks import own_tasks
 from chat.statement_texts import load
 from storage import StorageSettings
@@ -81,10 +82,16 @@ class Chat:
         self.rooms = Rooms(tables, self.acting, limits)
         self.groups = Groups(tables, self.acting, limits)
         self.log_imports = LogImports(tables, limits, clock)
+        self.upkeep = Upkeep(tables, limits, clock)
         self.streams = Streams(tables)
         self.signing_keys = SigningKeys(tables, self.acting)
         self.settings = SettingsDocuments(tables, self.acting, self.signing_keys, bridges)
         self.space_keys = SpaceKeys(tables, self.acting)
+
+    def close(self) -> None:
+        """Let what runs for it end."""
+        self.feed.close()
+        self.upkeep.close()
 
     async def send(self, message: NewMessage) -> Ack:
         """Store a message; see `Sending.send`."""
@@ -117,15 +124,16 @@ async def open_chat(
         feed = EventFeed(tables)
         tables.on_written = feed.stir
         await feed.start()
-        async with own_tasks(feed.close) as tasks:
+        chat = Chat(
+            tables,
+            limits or ChatLimits(),
+            clock or SystemClock(),
+            feed,
+            bridges,
+            accounts=accounts or AccountSettings(),
+        )
+        async with own_tasks(chat.close) as tasks:
             tasks.start_soon(feed.run)
-            chat = Chat(
-                tables,
-                limits or ChatLimits(),
-                clock or SystemClock(),
-                feed,
-                bridges,
-                accounts=accounts or AccountSettings(),
-            )
+            tasks.start_soon(chat.upkeep.run)
             await chat.accounts.load()
             yield chat

@@ -131,7 +131,7 @@ class Spaces:
         )
 
     async def delete(self, user_id: int, client_id: str, space_id: int) -> dict[str, Any]:
-        """End a space: nobody is in it any more, and no link leads there.
+        """End a space: nobody is in it any more, no link leads there, and what was written goes bit by bit (`Upkeep`).
 
         Raises:
             ChatRefusal: As `Acting.perform`: NotFound, NotPermitted.

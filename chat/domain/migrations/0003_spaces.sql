@@ -2,6 +2,8 @@
 
 ALTER TABLE space ADD COLUMN member_count INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE space ADD COLUMN deleted_at_ms INTEGER; -- nobody is in it any more
+ALTER TABLE space ADD COLUMN purged_at_ms INTEGER;  -- and what was written there is gone
+CREATE INDEX space_to_purge ON space (id) WHERE deleted_at_ms IS NOT NULL AND purged_at_ms IS NULL;
 UPDATE space SET member_count = (SELECT count(*) FROM member WHERE space_id = space.id);
 
 CREATE TRIGGER member_came AFTER INSERT ON member

@@ -35,10 +35,14 @@ def params_of(sql: str) -> list[Any]:
     return [None] * max((int(number) for number in re.findall(r"\?(\d+)", sql)), default=0)
 
 
+OF_FEW_ROWS = ("USING INDEX space_to_purge", "USING COVERING INDEX space_to_purge")
+"""Walked from end to end, but it holds only the rows that are looked for."""
+
+
 def walked_table(detail: str) -> str | None:
     """Return the table that a line of a plan walks from end to end."""
     match = re.match(r"SCAN (\w+)(?: VIRTUAL TABLE INDEX \d+:(.*))?", detail)
-    if match is None:
+    if match is None or detail.endswith(OF_FEW_ROWS):
         return None
     is_searched = "M" in match[2] if match[1] == "message_text" else True
     return None if match[2] is not None and is_searched else match[1]
