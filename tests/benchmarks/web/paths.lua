@@ -1,5 +1,6 @@
 -- wrk's part of a load: requests made before the run from one template, each with a number in the place of {key}.
 -- Arguments: the path's template, how many keys there are, a bearer token (or "-").
+dofile(debug.getinfo(1, "S").source:match("@(.*/)") .. "report.lua")
 local requests = {}
 local next_one = 0
 
@@ -18,13 +19,4 @@ end
 function request()
   next_one = (next_one + 1) % 1000
   return requests[next_one]
-end
-
-function done(summary, latency, _)
-  local errors = summary.errors
-  io.write(string.format(
-    '{"requests": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f, "errors": %d}\n',
-    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  ))
 end

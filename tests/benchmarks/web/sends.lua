@@ -1,5 +1,6 @@
 -- wrk's part of a load of sends: each request is a new message of its own.
 -- Arguments: the path, a bearer token (or "-"), a word that no other run has.
+dofile(debug.getinfo(1, "S").source:match("@(.*/)") .. "report.lua")
 local path, headers, word
 local number = 0
 
@@ -15,13 +16,4 @@ function request()
   number = number + 1
   return wrk.format("POST", path, headers,
     string.format('{"client_id":"%s-%d","content":"hello there, all of you"}', word, number))
-end
-
-function done(summary, latency, _)
-  local errors = summary.errors
-  io.write(string.format(
-    '{"requests": %d, "seconds": %f, "p50_ms": %f, "p99_ms": %f, "errors": %d}\n',
-    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  ))
 end
