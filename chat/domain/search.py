@@ -5,7 +5,8 @@ case, with or without accents. A run of Chinese, Japanese or Thai letters is one
 
 The best of the newest `max_ranked_hits` matches are found by BM25, so that a word which is everywhere costs no more; or
 the newest, page after page behind the id of the last one. Rooms that the user may not read are left out by the statement,
-before anything is counted.
+before anything is counted. Measured on 256,000 messages, 2 busy cores (2026-11): a word of most of them, best 123 ms, newest
+3 ms, for who may read none of them 416 and 76 ms; two rare words 16 and 3 ms.
 """
 
 from __future__ import annotations
