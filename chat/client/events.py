@@ -6,22 +6,14 @@ from collections import deque
 from typing import Any, Final, Literal
 
 import anyio
-import msgspec
 
 from chat.client.views import ChatMessage, ChatSpace, StreamEvent
 from chat.errors import Failure
-from chat.messages.events import SessionExpired
+from chat.messages.events import SessionExpired, _Told
 from chat.sync.merge import FieldConflict
 
 MAX_WAITING_COUNT: Final = 1_000
 """Events that wait for one listener; the oldest go first, and the listener is told how many."""
-
-
-class _Told(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
-    @property
-    def name(self) -> str:
-        """What the event is called, as in its JSON."""
-        return str(self.__struct_config__.tag)
 
 
 class MessageChanged(_Told, frozen=True, kw_only=True, tag="chat.message.changed"):

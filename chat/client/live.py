@@ -87,9 +87,9 @@ class Live:
             self._stirred = anyio.Event()
             try:
                 async with open_websocket(self._url) as socket:
-                    await self._hello(socket)
+                    first = await self._hello(socket)
                     failures = 0
-                    await self._connected(socket)
+                    await self._connected(socket, first)
             except _Drained as drained:
                 wait_s = drained.wait_s
             except AuthExpired as error:
@@ -105,19 +105,20 @@ class Live:
             with anyio.move_on_after(wait_s):
                 await self._stirred.wait()
 
-    async def _hello(self, socket: WebSocket) -> None:
+    async def _hello(self, socket: WebSocket) -> list[Any]:
+        """Say who this is, and return what came together with the answer."""
         login = self._api.login
         await socket.send({"id": _HELLO_ID, "op": "hello", "token": login.access_token})
-        for message in await socket.receive():
-            if "error" not in message:
-                return
-            error = delivery_error(msgspec.convert(message["error"], WireError))
+        answer, *others = await socket.receive()
+        if "error" in answer:
+            error = delivery_error(msgspec.convert(answer["error"], WireError))
             if isinstance(error, AuthExpired):
                 await self._api.renewed(login)
                 self.stir()
             raise error
+        return others
 
-    async def _connected(self, socket: WebSocket) -> None:
+    async def _connected(self, socket: WebSocket, first: list[Any]) -> None:
         ended = anyio.Event()
         self._subscribed, self._subscribing = set(), set()
         try:
@@ -127,6 +128,7 @@ class Live:
                 self._on_connected()
                 self._tell(ConnectionChanged(is_connected=True))
                 await self._subscribe(socket)
+                await self._heed(socket, first)
                 while True:
                     await self._heed(socket, await socket.receive())
         finally:

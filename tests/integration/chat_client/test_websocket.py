@@ -2,74 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from anyio.abc import SocketAttribute, SocketStream
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
 
 from chat import AnswerLost, Unreachable
 from chat.client.websocket import open_websocket
+from tests.support.scripted_socket import Peer, listening, scripted_socket
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+
+    from anyio.abc import SocketStream
 
 LIMIT_S = 10.0
-Act = "Callable[[SocketStream, ServerProtocol], Awaitable[None]]"
 
 
-@asynccontextmanager
-async def server(act: Callable[[SocketStream, ServerProtocol], Awaitable[None]]) -> AsyncIterator[str]:
-    """Serve connections that `act` once their hands are shaken."""
-
-    async def handle(stream: SocketStream) -> None:
-        protocol = ServerProtocol()
-        async with stream:
-            while not (requests := protocol.events_received()):
-                protocol.receive_data(await stream.receive())
-            assert isinstance(requests[0], Request)
-            protocol.send_response(protocol.accept(requests[0]))
-            await flush(stream, protocol)
-            await act(stream, protocol)
-
-    async with listening(handle) as url:
-        yield url
-
-
-@asynccontextmanager
-async def listening(handle: Callable[[SocketStream], Awaitable[None]]) -> AsyncIterator[str]:
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    async with listener, anyio.create_task_group() as group:
-        group.start_soon(listener.serve, handle)
-        try:
-            yield f"ws://127.0.0.1:{listener.extra(SocketAttribute.local_port)}/v1/ws"  # noqa: S610 - no Django here
-        finally:
-            group.cancel_scope.cancel()
-
-
-async def flush(stream: SocketStream, protocol: ServerProtocol) -> None:
-    for data in protocol.data_to_send():
-        if data:
-            await stream.send(data)
-
-
-async def test_messages_arrive_whole_and_in_order_however_they_are_cut(anyio_backend_name: str) -> None:
-    del anyio_backend_name
-
-    async def act(stream: SocketStream, protocol: ServerProtocol) -> None:
-        protocol.send_text(b'{"n": 1}')
-        protocol.send_text(b'{"n"', fin=False)
-        protocol.send_continuation(b": 2}", fin=True)
-        protocol.send_ping(b"there?")
-        data = b"".join(protocol.data_to_send())
+async def test_messages_arrive_whole_and_in_order_however_they_are_cut() -> None:
+    async def act(peer: Peer) -> None:
+        peer.protocol.send_text(b'{"n": 1}')
+        peer.protocol.send_text(b'{"n"', fin=False)
+        peer.protocol.send_continuation(b": 2}", fin=True)
+        peer.protocol.send_ping(b"there?")
+        data = b"".join(peer.protocol.data_to_send())
         for start in range(0, len(data), 3):
-            await stream.send(data[start : start + 3])
+            await peer.stream.send(data[start : start + 3])
         await anyio.sleep_forever()
 
-    async with server(act) as url, open_websocket(url) as socket:
+    async with scripted_socket(act) as url, open_websocket(url) as socket:
         with anyio.fail_after(LIMIT_S):
             arrived = await socket.receive()
             while len(arrived) < 2:
@@ -80,46 +41,44 @@ async def test_messages_arrive_whole_and_in_order_however_they_are_cut(anyio_bac
 async def test_what_is_sent_arrives() -> None:
     got: list[bytes] = []
 
-    async def act(stream: SocketStream, protocol: ServerProtocol) -> None:
+    async def act(peer: Peer) -> None:
         while not got:
-            protocol.receive_data(await stream.receive())
-            got.extend(bytes(frame.data) for frame in protocol.events_received())  # type: ignore[union-attr]  # frames alone come now
-        protocol.send_text(b'"thanks"')
-        await flush(stream, protocol)
+            peer.protocol.receive_data(await peer.stream.receive())
+            got.extend(bytes(frame.data) for frame in peer.protocol.events_received())  # type: ignore[union-attr]  # frames alone come now
+        peer.protocol.send_text(b'"thanks"')
+        await peer.flush()
         await anyio.sleep_forever()
 
-    async with server(act) as url, open_websocket(url) as socket:
+    async with scripted_socket(act) as url, open_websocket(url) as socket:
         with anyio.fail_after(LIMIT_S):
             await socket.send({"op": "ping"})
             assert await socket.receive() == ["thanks"]
     assert got == [b'{"op":"ping"}']
 
 
-async def closes(stream: SocketStream, protocol: ServerProtocol) -> None:
-    protocol.send_close(4401, "the session has ended")
-    await flush(stream, protocol)
+async def closes(peer: Peer) -> None:
+    peer.protocol.send_close(4401, "the session has ended")
+    await peer.flush()
     await anyio.sleep_forever()
 
 
-async def leaves(stream: SocketStream, protocol: ServerProtocol) -> None:
-    del protocol
-    await stream.aclose()
+async def leaves(peer: Peer) -> None:
+    await peer.stream.aclose()
 
 
-async def is_silent(stream: SocketStream, protocol: ServerProtocol) -> None:
-    del stream, protocol
+async def is_silent(peer: Peer) -> None:
+    del peer
     await anyio.sleep_forever()
 
 
-async def talks_nonsense(stream: SocketStream, protocol: ServerProtocol) -> None:
-    protocol.send_text(b"no json")
-    await flush(stream, protocol)
+async def talks_nonsense(peer: Peer) -> None:
+    peer.protocol.send_text(b"no json")
+    await peer.flush()
     await anyio.sleep_forever()
 
 
-async def breaks_the_protocol(stream: SocketStream, protocol: ServerProtocol) -> None:
-    del protocol
-    await stream.send(b"\xff" * 20)
+async def breaks_the_protocol(peer: Peer) -> None:
+    await peer.stream.send(b"\xff" * 20)
     await anyio.sleep_forever()
 
 
@@ -133,27 +92,25 @@ async def breaks_the_protocol(stream: SocketStream, protocol: ServerProtocol) ->
         (breaks_the_protocol, "garbled"),
     ],
 )
-async def test_an_end_is_told_as_what_it_is(
-    act: Callable[[SocketStream, ServerProtocol], Awaitable[None]], code: str
-) -> None:
+async def test_an_end_is_told_as_what_it_is(act: Callable[[Peer], Awaitable[None]], code: str) -> None:
     idle_s = 0.1 if act is is_silent else LIMIT_S
-    async with server(act) as url, open_websocket(url, idle_s=idle_s) as socket:
+    async with scripted_socket(act) as url, open_websocket(url, idle_s=idle_s) as socket:
         with anyio.fail_after(LIMIT_S), pytest.raises(AnswerLost) as caught:
             await socket.receive()
         assert caught.value.code == code
 
 
 async def test_pings_keep_a_quiet_connection() -> None:
-    async def act(stream: SocketStream, protocol: ServerProtocol) -> None:
+    async def act(peer: Peer) -> None:
         for _ in range(4):
-            protocol.receive_data(await stream.receive())
-            protocol.events_received()
-            await flush(stream, protocol)
-        protocol.send_text(b'"still here"')
-        await flush(stream, protocol)
+            peer.protocol.receive_data(await peer.stream.receive())
+            peer.protocol.events_received()
+            await peer.flush()
+        peer.protocol.send_text(b'"still here"')
+        await peer.flush()
         await anyio.sleep_forever()
 
-    async with server(act) as url, open_websocket(url, idle_s=0.3) as socket:
+    async with scripted_socket(act) as url, open_websocket(url, idle_s=0.3) as socket:
         ended = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(socket.ping, ended)
