@@ -165,13 +165,14 @@ def test_the_element_of_a_message_stays_the_same_when_the_answer_comes(stage: St
 def test_an_action_done_offline_is_seen_once_by_others_after_a_reload(stage: Stage, action: str) -> None:
     anna, carl = stage.user("anna"), stage.user("carl")
     room = stage.room(anna, carl)
-    anna.post(f"/v1/rooms/{room}/messages", content="to be changed")
+    anna.post(f"/v1/rooms/{room}/messages", content="first version")
     page, other = stage.page(anna, room), stage.page(carl, room)
     until_kept(page)
     page.locator("message-row").wait_for()
     page.wait_for_timeout(1_000)  # what is seen is kept a moment after it came
     page.context.set_offline(True)
     _do(page, action)
+    until(page, "document.querySelector('chat-app').store.actions().then((all) => all.length === 1)")
     page.reload()
     page.locator("message-row").wait_for()
     _see(page, action)
@@ -233,8 +234,7 @@ def test_a_browser_without_space_keeps_the_draft_and_says_so(stage: Stage) -> No
     page = stage.page(anna, room)
     page.evaluate(
         """() => { const app = document.querySelector('chat-app');
-        app.kept = app.store.update;
-        app.store.update = () => Promise.reject(new DOMException('full', 'QuotaExceededError')); }"""
+        app.store.add = () => Promise.reject(new DOMException('full', 'QuotaExceededError')); }"""
     )
     write(page, "not lost")
     box = page.locator("message-composer textarea")
@@ -393,3 +393,18 @@ def test_what_is_done_to_spaces_members_and_the_profile_offline_is_done_once_aft
     assert sorted(each["kind"] for each in events) == ["member.kicked", "member.muted", "space.updated"]
     names = {each["name"] for each in anna.client.get("/v1/spaces").json()["spaces"]}
     assert names == {"Renamed", "Open to all"}
+
+
+def test_what_was_sent_is_kept_even_if_the_page_is_reloaded_that_moment(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    page.route(
+        "**/messages", lambda route: route.abort() if route.request.method == "POST" else route.fallback()
+    )
+    page.evaluate("document.querySelector('room-view').submit('at the last moment', null); location.reload()")
+    page.unroute_all()
+    page.locator("message-row").wait_for()
+    until_sent(page)
+    assert shown(page) == ["at the last moment"]
+    assert anna.contents(room) == ["at the last moment"]

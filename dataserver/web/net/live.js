@@ -7,7 +7,7 @@ const PING_MS = 20000;
 const SESSION_ENDED = 4401;
 
 export class Live {
-  /* `handlers`: onEvent, onTyping, onPresence, onReset(stream), onState(isOpen), onSessionEnded (returns whether to go on). */
+  /* `handlers` has a function for all that is told here; `onSessionEnded` says whether to go on. */
   constructor(handlers) {
     this.handlers = handlers;
     this.known = new Map();

@@ -50,7 +50,8 @@ export class Outbox extends EventTarget {
       expires_at_ms: kind.expires_after_s ? Date.now() + 1000 * kind.expires_after_s : null,
     };
     this.apply(merge(kind, action, [...this.actions.values()]));
-    this.store.update((all) => merge(kind, action, all)).then(
+    const stored = kind.coalescing === 'none' ? this.store.add(action) : this.store.update((all) => merge(kind, action, all));
+    stored.then(
       (said) => this.say(said),
       (error) => this.refuse(action, error),
     );

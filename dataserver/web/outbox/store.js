@@ -43,19 +43,26 @@ export class Store {
     return after;
   }
 
+  /* Store an action that changes no other one; it is kept even if the page is closed this moment. */
+  add(action) {
+    return this.written(null, () => ({ put: [action], gone: [] }));
+  }
+
   written(read, change) {
     return new Promise((resolve, reject) => {
       const made = this.database.transaction('actions', 'readwrite', { durability: 'strict' });
       const actions = made.objectStore('actions');
       let said = null;
-      const reading = read(actions);
-      reading.onsuccess = () => {
-        said = change(reading.result);
+      const write = (found) => {
+        said = change(found);
         for (const each of said.put) actions.put(each);
         for (const each of said.gone) actions.delete(each.client_id);
+        made.commit();
       };
+      if (read) read(actions).onsuccess = (event) => write(event.target.result);
+      else write();
       made.oncomplete = () => resolve(said);
-      made.onabort = made.onerror = () => reject(made.error ?? reading.error);
+      made.onabort = made.onerror = () => reject(made.error);
     });
   }
 

@@ -114,14 +114,14 @@ export class SidePanel extends HTMLElement {
 
   async openPins() {
     const { roomId } = this.app;
+    let pins;
     try {
-      const found = await call('GET', `/v1/rooms/${roomId}/pins`);
-      this.showHits(found.pins.map(({ message }) => ({ message, room: roomId })));
+      pins = (await call('GET', `/v1/rooms/${roomId}/pins`)).pins.map(({ message }) => message);
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
-      const held = this.app.model.logOf(roomId).messages.filter((each) => each.is_pinned);
-      this.showHits(held.map((message) => ({ message, room: roomId })));
+      pins = this.app.model.logOf(roomId).messages.filter((each) => each.is_pinned);
     }
+    this.showHits(pins.map((message) => ({ message, room: roomId })));
   }
 
   showHits(hits) {
