@@ -41,7 +41,7 @@ export class ChatApp extends HTMLElement {
     this.signIn = el('sign-in', { hidden: true });
     this.none = el('p', { class: 'none' }, text('room.none'));
     this.main = el('main', { id: 'main' }, this.status, this.none, this.view);
-    this.append(el('a', { class: 'skip', href: '#main', onclick: (event) => { event.preventDefault(); this.view.composer.focus(); } }, text('app.skip')), this.side, this.main, this.panel, this.toasts, this.signIn);
+    this.replaceChildren(el('a', { class: 'skip', href: '#main', onclick: (event) => { event.preventDefault(); this.view.composer.focus(); } }, text('app.skip')), this.side, this.main, this.panel, this.toasts, this.signIn);
     for (const each of [this.side, this.view, this.panel, this.status, this.toasts]) each.begin(this);
     this.side.hidden = this.main.hidden = true;
     document.addEventListener('keydown', (event) => this.key(event));
