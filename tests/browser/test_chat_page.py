@@ -244,6 +244,39 @@ def test_what_is_sent_is_on_the_screen_before_enter_returns(
         print(f"\nfrom Enter to the laid-out message, 1,000 loaded: {said}")  # noqa: T201 - the figure
 
 
+def test_the_first_paint_is_measured(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    times_ms = []
+    for _ in range(5):
+        context = stage.context()
+        page = context.new_page()
+        page.goto("/")
+        page.locator("sign-in input").first.wait_for()
+        times_ms.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+        page.close()
+    with capsys.disabled():
+        print(f"\nfirst paint without a cache: median {statistics.median(times_ms):.0f} ms")  # noqa: T201 - the figure
+
+
+def test_what_is_unread_is_counted_and_is_read_on_all_devices(stage: Stage) -> None:
+    anna, carl = stage.user("anna"), stage.user("carl")
+    room = stage.room(anna, carl)
+    space = anna.client.get("/v1/spaces").json()["spaces"][0]["id"]
+    other = anna.post(f"/v1/spaces/{space}/rooms", name="other")["id"]
+    first, second = stage.page(anna, room), stage.page(anna, room)
+    for content in ("one", "two", "three"):
+        carl.post(f"/v1/rooms/{other}/messages", content=content)
+    for page in (first, second):
+        expect(page.locator(f"[data-room='{other}'] .unread")).to_have_text("3")
+        expect(page).to_have_title("(3) Chat")
+    first.locator(f"[data-room='{other}']").click()
+    for page in (first, second):
+        expect(page.locator(".unread")).to_have_count(0)
+        expect(page).to_have_title("Chat")
+    second.reload()
+    expect(second.locator(f"[data-room='{other}']")).to_be_visible()
+    expect(second.locator(".unread")).to_have_count(0)
+
+
 def test_two_people_talk_reply_mention_and_see_who_types(stage: Stage) -> None:
     anna, carl = stage.user("anna"), stage.user("carl")
     room = stage.room(anna, carl)
