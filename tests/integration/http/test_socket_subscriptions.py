@@ -13,6 +13,7 @@ from dataserver.metrics import Metrics
 from dataserver.socket.following import MAX_HELD_COUNT
 from dataserver.socket.hub import MAX_READING_COUNT
 from dataserver.socket.limits import SocketLimits
+from storage import StorageSaturated
 from tests.support.socket_peer import SocketBench, open_sockets
 from tests.support.waiting import until
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from chat import StreamState
+    from chat.domain.streams import MissedEvent
 
 
 @pytest.fixture
@@ -231,3 +233,41 @@ async def test_clients_that_come_back_all_at_once_wait_their_turn_and_are_all_se
     for peer in peers:
         await peer.until_told("ok", 2)
     assert 1 < most <= MAX_READING_COUNT
+
+
+async def test_what_was_missed_waits_on_disk_for_a_client_that_reads_slowly(tmp_path: Path) -> None:
+    async with open_sockets(tmp_path / "chat.db", max_waiting_bytes=20_000) as bench:
+        room, count = str(bench.chat.room), 250
+        for number in range(count):
+            await bench.chat.send(f"{number} " + "x" * 500)
+        peer = await bench.peer(bench.chat.bob)
+        epoch = (await peer.ask(op="subscribe", streams={room: None}))["ok"][room]["epoch"]
+        (subscriber,) = bench.hub._by_user[bench.chat.bob]
+        peer.reads.clear()
+        peer.say(op="subscribe", streams={room: {"epoch": epoch, "seq": 0}})
+        await until(lambda: not subscriber.outbox.is_half_empty)
+        await bench.chat.send("live")
+        assert subscriber.outbox.waiting_bytes <= 20_000
+        peer.reads.set()
+        await peer.until_told("event", count + 1)
+        assert peer.seqs(bench.chat.room) == list(range(1, count + 2))
+        assert peer.closed is None
+
+
+async def test_who_can_not_be_caught_up_now_is_told_to_try_again(bench: SocketBench) -> None:
+    room = str(bench.chat.room)
+    await bench.chat.send("missed")
+    peer = await bench.peer(bench.chat.bob)
+    epoch = (await peer.ask(op="subscribe", streams={room: None}))["ok"][room]["epoch"]
+
+    async def busy(*_: object, **__: object) -> list[MissedEvent]:
+        raise StorageSaturated("the queue is full", retry_after_s=0.1)
+
+    real, bench.chat.chat.streams.missed = bench.chat.chat.streams.missed, busy  # type: ignore[method-assign] # the database has too much to do
+    since = {"epoch": epoch, "seq": 0}
+    assert "ok" in await peer.ask(op="subscribe", streams={room: since})
+    assert await peer.until_told("ended") == [{"streams": [room], "reason": "try_again"}]
+    bench.chat.chat.streams.missed = real  # type: ignore[method-assign] # and now it has time
+    await peer.ask(op="subscribe", streams={room: since})
+    await peer.until_told("event")
+    assert peer.seqs(bench.chat.room) == [1]
