@@ -82,12 +82,11 @@ class Entrance:
         count = admission.counts[lane]
         if count * admission.per_call_s[lane] > left_s and pinned is None:
             self._require_time(lane, left_s, key=key, tenant=tenant)
-        is_modest = (
-            count >= admission.limits[lane]
-            and key is None
-            and self._waiting.is_modest(lane, tenant, self._settings.max_waiting_count)
-        )
-        admission.admit(lane, len(tail), is_modest=is_modest)
+        if count >= admission.limits[lane] and key is None:
+            most = self._settings.max_waiting_count
+            admission.admit(lane, len(tail), is_modest=self._waiting.is_modest(lane, tenant, most))
+        else:
+            admission.admit(lane, len(tail))
         pending = Pending(
             posted or self._loop.create_future(),
             method,

@@ -60,13 +60,14 @@ class FairQueue(Generic[T]):
         self._order = count()
         self._now = 0.0
         """How far the scale is: the place of the tenant that was served last."""
-        self._length = 0
+        self.length = 0
+        """How many wait, all together."""
 
     def __len__(self) -> int:
-        return self._length
+        return self.length
 
     def __bool__(self) -> bool:
-        return self._length > 0
+        return self.length > 0
 
     def __iter__(self) -> Iterator[T]:
         for line in self._lines.values():
@@ -89,11 +90,15 @@ class FairQueue(Generic[T]):
 
     def append(self, item: T) -> None:
         """Let `item` wait behind the others of its tenant."""
-        line = self._lines.get(item.tenant) or self._new_line(item.tenant)
-        if not line.items:
-            self._activate(line)
-        line.items.append(item)
-        self._length += 1
+        line = self._lines.get(item.tenant)
+        if line is None:
+            line = self._new_line(item.tenant)
+        items = line.items
+        if not items:  # `_activate` in line: this runs once a call
+            line.at = max(line.at, self._now)
+            heappush(self._active, (line.at, next(self._order), line))
+        items.append(item)
+        self.length += 1
 
     def appendleft(self, item: T) -> None:
         """Let `item`, which was handed out and comes back, be the next of its tenant; it is not charged twice."""
@@ -102,7 +107,7 @@ class FairQueue(Generic[T]):
         if not line.items:
             self._activate(line)
         line.items.appendleft(item)
-        self._length += 1
+        self.length += 1
 
     def popleft(self) -> T:
         """Hand out the next call.
@@ -119,7 +124,7 @@ class FairQueue(Generic[T]):
         item = line.items.popleft()
         self._now = max(self._now, at)
         line.at += line.step
-        self._length -= 1
+        self.length -= 1
         if line.items:
             heapreplace(active, (line.at, next(self._order), line))
         else:
@@ -130,7 +135,7 @@ class FairQueue(Generic[T]):
         """Hand out up to `max_count` calls in their order."""
         active = self._active
         if len(active) != 1:
-            return [self.popleft() for _ in range(min(max_count, self._length))]
+            return [self.popleft() for _ in range(min(max_count, self.length))]
         line = active[0][2]
         items = line.items
         if max_count < len(items):
@@ -139,8 +144,9 @@ class FairQueue(Generic[T]):
             taken = list(items)
             items.clear()
             active.clear()
-        self._length -= len(taken)
-        line.at += line.step * len(taken)
+        count = len(taken)
+        self.length -= count
+        line.at += line.step * count
         self._now = max(self._now, line.at - line.step)
         return taken
 
@@ -155,7 +161,7 @@ class FairQueue(Generic[T]):
             line.items = deque(item for item in line.items if wanted(item))
         self._active = [entry for entry in self._active if entry[2].items]
         heapify(self._active)
-        self._length = sum(len(line.items) for line in self._lines.values())
+        self.length = sum(len(line.items) for line in self._lines.values())
 
     def clear(self) -> None:
         """Drop all."""

@@ -81,14 +81,14 @@ class HandingOut:
                 self._pinned(slot)
         if waiting.keyed:
             self._keyed()
-        if waiting.maintenance:
+        if waiting.maintenance.length:
             self._alone(waiting.maintenance, self._maintaining)
-        if waiting.scans:
+        if waiting.scans.length:
             self._alone(
                 waiting.scans,
                 [slot for slot in self._ordinary if slot is not self._reserved and not slot.slow],
             )
-        if waiting.short:
+        if waiting.short.length:
             self._short()
         if waiting.has_requests:
             self._requests()
@@ -187,10 +187,10 @@ class HandingOut:
             for slot in self._ordinary
             if not slot.long_count and not slot.slow and slot.takes_calls(window_count)
         ]
-        while queue and free:
+        while queue.length and free:
             if self._balance == "least-busy":
                 slot = min(free, key=load_of)
-                share = max(1, len(queue) // len(free))
+                share = max(1, queue.length // len(free))
             else:
                 self._turn += 1
                 slot, share = free[self._turn % len(free)], 1

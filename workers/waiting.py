@@ -38,7 +38,13 @@ class Waiting:
         self._stale_count = 0
 
     def __bool__(self) -> bool:
-        return bool(self.short or self.scans or self.keyed or self.maintenance or self.has_requests)
+        return bool(
+            self.short.length
+            or self.scans.length
+            or self.keyed
+            or self.maintenance.length
+            or self.has_requests
+        )
 
     @property
     def has_requests(self) -> bool:
