@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -196,6 +197,40 @@ async def test_a_conversation_of_two_is_opened_and_listed(callers: tuple[ChatBen
     (listed,) = (await guest.call("GET /v1/spaces"))["spaces"]
     assert (listed["id"], listed["with"]["name"]) == (opened["space_id"], "queen")
     assert await queen.refused("POST /v1/direct", {"client_id": "b", "user": "x"}) == (404, "not_found")
+
+
+HOSTILE = "Robert'); DROP TABLE message; --<script>alert(1)</script>\u202e{}%s$.x"
+
+
+async def test_sql_and_script_in_any_text_come_back_as_they_were_sent(
+    callers: tuple[ChatBench, Caller, Caller],
+) -> None:
+    _, queen, guest = callers
+    made = await queen.call(
+        "POST /v1/spaces", {"client_id": HOSTILE[:8], "name": HOSTILE, "description": HOSTILE}
+    )
+    space = {"id": made["id"]}
+    picture = {"name": HOSTILE[:64], "image": HOSTILE}
+    fields = {"role_names": {"owner": HOSTILE[:50]}, "emoji": [picture], "stickers": [picture]}
+    await queen.call("PATCH /v1/spaces/{id}", {"client_id": "b", "fields": fields}, **space)
+    group = await queen.call("POST /v1/spaces/{id}/groups", {"client_id": "c", "name": HOSTILE}, **space)
+    room = await queen.call(
+        "POST /v1/spaces/{id}/rooms",
+        {"client_id": "d", "name": HOSTILE, "topic": HOSTILE, "group": group["id"]},
+        **space,
+    )
+
+    found = await queen.call("GET /v1/spaces/{id}", **space)
+    assert found["settings"] == {"name": HOSTILE, "description": HOSTILE, **fields}
+    (listed,) = (await queen.call("GET /v1/spaces/{id}/rooms", **space))["rooms"]
+    assert (listed["name"], listed["topic"]) == (HOSTILE, HOSTILE)
+    told = (await queen.call("GET /v1/rooms/{id}/events", id=made["id"]))["events"]
+    assert told[-1]["body"] == {"room": room["id"], "name": HOSTILE, "topic": HOSTILE, "group": group["id"]}
+    assert await queen.refused("GET /v1/search", query="?q=" + quote(HOSTILE)) == (400, "invalid_value")
+    secret = quote(HOSTILE, safe="")
+    label = "POST /v1/invites/{secret}/join"
+    assert await guest.refused(label, {"client_id": "b"}, secret=secret) == (404, "not_found")
+    await guest.call("POST /v1/spaces", {"client_id": "c", "name": "theirs, by a client id of hers"})
 
 
 @pytest.mark.parametrize(
