@@ -113,7 +113,7 @@ async function showLists() {
   place("databases").replaceChildren(table("All databases", ["name", "size", "log", "tables", ""], found.map((each) => [
     each.name, bytes(each.size_bytes ?? 0), bytes(each.wal_bytes ?? 0), each.table_count ?? "–", databaseButtons(each.name),
   ])), databaseNotes);
-  place("slow").replaceChildren(slowTable(storage.slow_queries ?? storage.slow ?? []));
+  place("slow").replaceChildren(slowTable(storage.slow_queries));
   place("tokens").replaceChildren(table("Tokens", ["name", "role", "made", ""], tokens.map((each) => [
     each.name, each.role, new Date(each.created_at_ms).toISOString().slice(0, 10),
     each.revoked_at_ms ? "revoked" : button("Revoke", async () => {
@@ -149,9 +149,9 @@ function databaseButtons(name) {
 
 function slowTable(slow) {
   if (!slow.length) return el("p", {}, "None so far.");
-  return table("The last ones", ["at", "database", "took", "statement", "plan"], slow.map((each) => [
-    each.at_ms ? moment(each.at_ms) : "", each.database ?? "", milliseconds(each.total_ms ?? each.ms ?? 0),
-    el("code", {}, each.sql ?? ""), el("pre", {}, Array.isArray(each.plan) ? each.plan.join("\n") : each.plan ?? ""),
+  return table("The last ones", ["ago", "database", "took", "worst", "times", "statement", "plan"], slow.map((each) => [
+    upFor(each.ago_s), each.database, milliseconds(each.run_ms), milliseconds(each.worst_ms), count(each.count),
+    el("code", {}, each.sql), el("pre", {}, each.plan.join("\n")),
   ]));
 }
 
@@ -172,7 +172,6 @@ function showWorkers(workers) {
   const now = JSON.stringify(workers);
   if (now === shownWorkers) return;
   shownWorkers = now;
-  const turn = workers.use_workers ? "Switch the workers off" : "Switch the workers on";
   place("workers").replaceChildren(
     table("Pools", ["pool", "kind", "workers", "alive", "restarted"], workers.pools.map((pool) => [
       pool.name, pool.kind, pool.worker_count, pool.alive_count, pool.restarts_count,
@@ -180,17 +179,6 @@ function showWorkers(workers) {
     el(
       "p",
       { class: "buttons" },
-      button(turn, async () => {
-        if (workers.use_workers && !confirm("Without workers a slow query holds up every request. Switch them off?")) return;
-        workerNotes.replaceChildren("Calls that run may end first …");
-        try {
-          await call("PUT", "/v1/admin/workers", { use_workers: !workers.use_workers });
-          workerNotes.replaceChildren("Done.");
-          await showVitals();
-        } catch (error) {
-          workerNotes.replaceChildren(error.message);
-        }
-      }),
       button("Test the workers", async () => {
         workerNotes.replaceChildren("Each kind gets up to 5 s …");
         try {

@@ -71,7 +71,9 @@ export class Console {
   async plan() {
     await this.told(async () => {
       const plan = await call("POST", `${this.path}/explain`, { sql: this.sql.value });
-      this.said.textContent = plan.full_scans?.length ? `It reads whole: ${plan.full_scans.join(", ")}` : "No table is read whole.";
+      const missing = plan.missing_indexes.map(({ table: name, columns }) => `an index on ${name} (${columns.join(", ")}) is missing`);
+      const scans = plan.full_scans.length ? `It reads whole: ${plan.full_scans.join(", ")}` : "No table is read whole";
+      this.said.textContent = [scans, ...missing].join("; ");
       this.result.replaceChildren(el("pre", {}, planText(plan)));
     });
   }
@@ -107,11 +109,11 @@ export function csvCell(value) {
 function planText(plan) {
   const lines = [];
   const walk = (steps, depth) => {
-    for (const step of steps ?? []) {
-      lines.push(`${"  ".repeat(depth)}${step.detail ?? step.text ?? JSON.stringify(step)}`);
-      walk(step.steps ?? step.children, depth + 1);
+    for (const step of steps) {
+      lines.push(`${"  ".repeat(depth)}${step.detail}`);
+      walk(step.steps, depth + 1);
     }
   };
-  walk(plan.steps ?? plan.tree, 0);
+  walk(plan.steps, 0);
   return lines.join("\n");
 }
