@@ -48,7 +48,7 @@ class BoundedHttp(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget_timer()
-        for cycle in self._cycles:  # uvicorn tells only the one that came last, if several were sent without waiting
+        for cycle in self._cycles:  # of several sent at once, uvicorn tells the last one only
             if not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
