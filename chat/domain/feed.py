@@ -107,7 +107,9 @@ class EventFeed:
     async def _deliver(self) -> int:
         if not self._is_heard:  # as in an import, whose every line would be read back for nobody
             end = await self._tables.one("feed_end")
-            if end is not None and not self._is_heard:  # whoever began to listen meanwhile hears all that is new
+            if (
+                end is not None and not self._is_heard
+            ):  # whoever began to listen meanwhile hears all that is new
                 self._position = end[0]
                 return 0
         rows = await self._tables.all("feed", self._position, PAGE_COUNT)
