@@ -84,11 +84,16 @@ class Cache:
             await self._tables.write("save_messages", room_id, _text(stored))
 
     async def begin(self, stream: str, position: Position, messages: Sequence[ChatMessage] = ()) -> None:
-        """Follow a stream from `position` on, with the newest messages up to there; what was before them is forgotten."""
+        """Follow a stream from `position` on, with the newest messages up to there; what was before them is forgotten.
+
+        What the user has sent since stays, unless the numbers began anew.
+        """
+        former = self.positions.get(stream)
+        is_other = former is not None and former.epoch != position.epoch
         await self._tables.write_all(
             [
                 ("forget_events", (stream,)),
-                ("forget_messages", (stream,)),
+                ("forget_messages", (stream, NO_SEQ if is_other else position.seq)),
                 ("save_messages", (stream, _text(messages))),
                 ("save_stream", (stream, *position)),
             ]

@@ -104,7 +104,8 @@ class Client(Deeds, AsyncContextManagerMixin):
             self._under_way = UnderWay(
                 self.queue, self._cache, self._profiles, me=lambda: self.user_id, tell=tell
             )
-            await self._under_way.load()
+            await self._under_way.load()  # before anything of it is delivered, so that none moves meanwhile
+            self.queue.handle_all(parts.transport)
             self.settings = OwnSettings(parts.sync, parts.bridges, self._put, self._api)
             self.keys = OwnKeys(parts.keys, self._put)
             self._streams = StreamTaking(self._api, self._cache, tell=tell, on_own=self._heed_own)
@@ -241,11 +242,17 @@ class Client(Deeds, AsyncContextManagerMixin):
             await self._streams.backlog(room_id, min(before_seq, 2**53), limit)
         return await self.messages(room_id, before_seq=before_seq, limit=limit)
 
+    async def spaces(self) -> list[ChatSpace]:
+        """Return the spaces that this device has heard of, those too that the user has left, with what is under way."""
+        return [self._shown(each) for each in await self._cache.spaces()]
+
     async def space(self, space_id: str) -> ChatSpace:
         """Return a space as this device has heard of it, with what is under way."""
-        space = await self._cache.space(space_id)
+        return self._shown(await self._cache.space(space_id))
+
+    def _shown(self, space: ChatSpace) -> ChatSpace:
         for action in self._under_way.actions:
-            if isinstance(action.payload, OnSpace) and action.payload.space_id == space_id:
+            if isinstance(action.payload, OnSpace) and action.payload.space_id == space.id:
                 space = space_with(space, action.payload, self.user_id)
         return space
 

@@ -54,6 +54,8 @@ class Parts:
     sync: SettingsSync
     keys: SpaceKeyCache
     queue: ActionQueue
+    transport: HttpTransport
+    """For the queue, which delivers nothing before it has it."""
     bridges: Bridges
 
 
@@ -96,13 +98,8 @@ async def open_parts(
                 chance=chance,
             )
         )
-        queue.handle_all(
-            HttpTransport(
-                api,
-                MessageHandlers(api, Numbering()),
-                SpaceHandlers(api),
-                AccountHandlers(api, sync, keys),
-            )
+        transport = HttpTransport(
+            api, MessageHandlers(api, Numbering()), SpaceHandlers(api), AccountHandlers(api, sync, keys)
         )
         yield Parts(
             logins=logins,
@@ -112,5 +109,6 @@ async def open_parts(
             sync=sync,
             keys=keys,
             queue=queue,
+            transport=transport,
             bridges=bridges,
         )

@@ -64,9 +64,16 @@ class StreamTaking:
         rooms = msgspec.convert(found["rooms"], list[ChatRoom])
         await self._cache.save_rooms(rooms)
         self._room_ids = {each.id for each in rooms}
-        spaces = {each.space for each in rooms}
-        spaces |= {each.id for each in await self._cache.spaces() if each.is_member}
-        return {me} | self._room_ids | spaces
+        return {me} | self._room_ids | {each.space for each in rooms} | await self._space_ids()
+
+    async def _space_ids(self) -> set[str]:
+        """Return all spaces that the user is in, those without a room too."""
+        found: set[str] = set()
+        params = {"limit": str(PAGE_COUNT)}
+        while page := (await self._api.call("GET", "/v1/spaces", params=params))["spaces"]:
+            found |= {each["id"] for each in page}
+            params["after"] = page[-1]["id"]
+        return found
 
     def since(self, streams: Sequence[str]) -> dict[str, Any]:
         """Return how far streams are known here, as the server is told."""
@@ -90,7 +97,7 @@ class StreamTaking:
             if step == "begin anew" or (step == "refill" and missed_count > MAX_REFILLED_COUNT):
                 await self._begin(stream, Position(told.epoch, told.last_seq))
             elif step == "refill":
-                await self._refill(stream)
+                await self._refill(stream, told.last_seq)
 
     async def take(self, stream: str, events: Sequence[StreamEvent]) -> bool:
         """Take over events of a stream as they came, and return whether there are other streams by now.
@@ -108,7 +115,7 @@ class StreamTaking:
             if kind == "gap":
                 is_outdated |= await self._taken(stream, fresh)
                 fresh = []
-                is_outdated |= await self._refill(stream)
+                is_outdated |= await self._refill(stream, event.seq - 1)
                 position = self._cache.positions[stream]
                 kind = arrival(position, event.seq)
             if kind == "next":
@@ -129,17 +136,17 @@ class StreamTaking:
         page = await self._api.call("GET", f"/v1/rooms/{part(room_id)}/messages", params=params)
         return msgspec.convert(page["messages"], list[ChatMessage])
 
-    async def _refill(self, stream: str) -> bool:
-        """Read what is missing of a stream up to its end."""
+    async def _refill(self, stream: str, last_seq: int) -> bool:
+        """Read what is missing of a stream up to a seq."""
         is_outdated = False
-        while True:
-            after = self._cache.positions[stream].seq
+        while (after := self._cache.positions[stream].seq) < last_seq:
             params = {"after_seq": str(after), "limit": str(PAGE_COUNT)}
             page = await self._api.call("GET", f"/v1/rooms/{part(stream)}/events", params=params)
             events = msgspec.convert(page["events"], list[StreamEvent])
+            if not events:
+                break
             is_outdated |= await self._taken(stream, events)
-            if len(events) < PAGE_COUNT:
-                return is_outdated
+        return is_outdated
 
     async def _begin(self, stream: str, position: Position) -> None:
         """Take a stream over as it stands: what is there of it is read first, so that no position is without it."""

@@ -78,8 +78,8 @@ INSERT OR REPLACE INTO message (room, seq, id, client_id, sender, view)
 SELECT ?1, value ->> '$.seq', value ->> '$.id', value ->> '$.client_id', value ->> '$.sender', value FROM json_each(?2);
 
 -- name: forget_messages
--- ?1 room
-DELETE FROM message WHERE room = ?1;
+-- ?1 room, ?2 the last seq that goes
+DELETE FROM message WHERE room = ?1 AND seq <= ?2;
 
 -- name: document
 -- ?1 name

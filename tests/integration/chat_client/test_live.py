@@ -92,7 +92,7 @@ async def test_older_messages_are_read_when_asked_for_and_kept(house: House) -> 
     await sent_by_bob(house, *map(str, range(6)))
     async with house.logged_in() as client:
         await until(lambda: house.room in client._cache.positions)
-        await client._cache._tables.write("forget_messages", house.room)
+        await client._cache._tables.write("forget_messages", house.room, 100)
         assert [each.content for each in await client.backlog(house.room, limit=2)] == ["4", "5"]
         older = await client.backlog(house.room, before_seq=5, limit=3)
         assert [each.content for each in older] == ["1", "2", "3"]
@@ -150,6 +150,7 @@ async def test_a_space_joined_on_another_device_is_followed(house: House) -> Non
         await the_next(heard, UserChanged, lambda event: event.what.kind == "space.joined")
         await until(lambda: made["id"] in client._cache.positions)
         assert (await client.space(made["id"])).settings["name"] == "Own"
+        assert {made["id"], house.space} <= {each.id for each in await client.spaces()}
 
 
 async def test_what_is_sent_through_a_line_that_breaks_again_and_again_arrives_once_and_in_order(

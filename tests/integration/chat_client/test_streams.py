@@ -9,7 +9,7 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from chat import AnswerLost, MessageChanged, TargetGone
+from chat import AnswerLost, ChatMessage, MessageChanged, TargetGone
 from chat.client.cache import Cache
 from chat.client.following import Position
 from chat.client.logins import Login
@@ -44,6 +44,7 @@ class ScriptedApi:
         self.count = count
         self.asked: list[str] = []
         self.fails = 0
+        self.spaces = ["3"]
         self.login = Login(user_id=ME, name="ann", access_token="", refresh_token="")
 
     async def call(self, method: str, path: str, body: Any = None, *, params: Any = None) -> Any:
@@ -63,6 +64,8 @@ class ScriptedApi:
             first = max(1, before - limit)
             found = [event(seq) for seq in range(first, min(before - 1, self.count) + 1)]
             return {"messages": [each.message for each in found]}
+        if path == "/v1/spaces":
+            return {"spaces": [{"id": each} for each in self.spaces if each > params.get("after", "")]}
         raise TargetGone("no such thing")
 
 
@@ -145,6 +148,16 @@ async def test_another_epoch_begins_anew(tmp_path: Path) -> None:
         assert room.cache.positions[ROOM] == Position("f", 2)
 
 
+async def test_what_the_user_sends_while_a_room_is_read_is_not_taken_for_old(tmp_path: Path) -> None:
+    async with bench(tmp_path, 2) as room:
+        sent = msgspec.convert(event(3).message, ChatMessage)
+        await room.cache.save_messages(ROOM, [sent])
+        await room.begin(2)
+        assert await room.seqs() == [1, 2, 3]
+        await room.streams.take(ROOM, [event(3)])
+        assert room.told_seqs() == [3]
+
+
 async def test_no_position_is_kept_without_what_it_stands_for(tmp_path: Path) -> None:
     async with bench(tmp_path, 5) as room:
         await room.streams.wanted()
@@ -174,7 +187,8 @@ async def test_the_users_own_stream_and_that_of_a_space_are_told_as_such(tmp_pat
         muted = event(1, "member.muted", stream="3", message=None, body={"user": "2"})
         assert await room.streams.take("3", [muted]) is False
         assert room.own == [joined]
-        assert "77" in await room.streams.wanted()
+        room.api.spaces = ["3", "77"]
+        assert await room.streams.wanted() == {ME, ROOM, "3", "77"}
         assert [each.name for each in room.told] == ["chat.user.changed", "chat.space.changed"]
         assert (await room.cache.space("3")).members["2"].is_muted
 
