@@ -1,4 +1,4 @@
-"""`/v1/spaces/{id}/rooms` and `/groups`, `/v1/rooms/{id}` and what is read of it, `/v1/search`."""
+"""`/v1/spaces/{id}/rooms` and `/groups`, `/v1/rooms/{id}` and what is read of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from chat import (
     LimitReached,
     NotFound,
     NotPermitted,
-    SearchQuery,
     Taken,
     parsed_id,
 )
@@ -23,17 +22,14 @@ from dataserver.chat_parameters import (
     CLIENT_ID,
     LIMIT,
     client_id,
-    optional_id,
     page,
     path_id,
-    whole_number,
     wished_page,
 )
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody, InvalidParameter
-from dataserver.route import Parameter, Route
+from dataserver.route import Route
 
-HIT_LIMIT: Final = 20
 _CREATE_ROOM: Final = msgspec.json.Decoder(wire.CreateRoomRequest)
 _UPDATE_ROOM: Final = msgspec.json.Decoder(wire.UpdateRoomRequest)
 _CREATE_GROUP: Final = msgspec.json.Decoder(wire.CreateGroupRequest)
@@ -125,31 +121,6 @@ async def delete_group(exchange: Exchange) -> AnyAnswer:
     return json_answer(
         await exchange.services.chat.groups.delete(user_id, client_id(exchange), space_id, group_id)
     )
-
-
-async def search(exchange: Exchange) -> AnyAnswer:
-    """Answer messages with the words asked for."""
-    query = SearchQuery(
-        query=exchange.parameter("q") or "",
-        order=_order(exchange),
-        room_id=optional_id(exchange, "room"),
-        space_id=optional_id(exchange, "space"),
-        sender_id=optional_id(exchange, "sender"),
-        skip=whole_number(exchange, "skip", 0),
-        before=optional_id(exchange, "before"),
-        limit=whole_number(exchange, "limit", HIT_LIMIT, least=1),
-    )
-    return page(await exchange.services.chat.search.find(exchange.session.user_id, query))
-
-
-def _order(exchange: Exchange) -> Literal["best", "newest"]:
-    match exchange.parameter("order"):
-        case None | "best":
-            return "best"
-        case "newest":
-            return "newest"
-        case other:
-            raise InvalidParameter(f"order is {other[:64]!r}; best and newest are allowed")
 
 
 def _named(exchange: Exchange, what: Literal["space", "room"]) -> tuple[int, int]:
@@ -265,26 +236,5 @@ ROUTES = (
         parameters=(CLIENT_ID,),
         refuses=(InvalidParameter, *_CHANGES),
         **_CHANGE,
-    ),
-    Route(
-        method="GET",
-        path="/v1/search",
-        role="user",
-        handle=search,
-        says="Find messages by their words, in the syntax of FTS5, in all rooms that the user may read.",
-        answers=wire.SearchAnswer,
-        parameters=(
-            Parameter(name="q", says="The words."),
-            Parameter(name="order", says="`best` (unless it says otherwise) or `newest`."),
-            Parameter(name="room", says="Only in this room."),
-            Parameter(name="space", says="Only in this space."),
-            Parameter(name="sender", says="Only of this user."),
-            Parameter(name="skip", says="Of the best, leave out so many.", type="integer"),
-            Parameter(name="before", says="Of the newest, only those before this message."),
-            Parameter(
-                name="limit", says=f"At most so many; {HIT_LIMIT} unless it says otherwise.", type="integer"
-            ),
-        ),
-        refuses=(InvalidParameter, InvalidValue),
     ),
 )
