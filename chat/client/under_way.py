@@ -96,8 +96,10 @@ class UnderWay:
         if event.kind == State.DONE:
             action = self._actions.get(client_id)
             if action is not None:
-                await self._confirm(action, event.result)
-                del self._actions[client_id]
+                try:
+                    await self._confirm(action, event.result)
+                finally:
+                    self._actions.pop(client_id, None)
             self._tell(ActionDone(client_id=client_id, type=name, result=event.result))
             for each in _conflicts(event.result):
                 self._tell(SettingsConflict(conflict=each))
