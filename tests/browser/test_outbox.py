@@ -408,3 +408,19 @@ def test_what_was_sent_is_kept_even_if_the_page_is_reloaded_that_moment(stage: S
     until_sent(page)
     assert shown(page) == ["at the last moment"]
     assert anna.contents(room) == ["at the last moment"]
+
+
+def test_a_lane_that_is_broken_by_a_bug_asks_the_server_and_goes_on(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    stage.complaints_allowed("a lane stopped")
+    page.evaluate(
+        """() => { const { drain } = document.querySelector('chat-app').outbox;
+        const { settle } = drain;
+        drain.settle = () => { drain.settle = settle; throw new Error('a bug'); }; }"""
+    )
+    write(page, "once")
+    until_sent(page)
+    assert anna.contents(room) == ["once"]
+    assert shown(page) == ["once"]

@@ -65,11 +65,11 @@ export class Drain {
   async takeOver() {
     const heads = new Set();
     for (const each of this.outbox.listed()) {
-      if (each.state !== 'calling' && each.state !== 'leased') continue;
+      if (each.state !== 'calling') continue;
       const isHead = !heads.has(each.lane);
       heads.add(each.lane);
       this.lanes.set(each.lane, { ...NEW_LANE, owner: 'lost', fence: 1, due_ms: 0, priority: TYPES[each.type].priority });
-      await this.outbox.change(each.client_id, (found) => (found.state === 'calling' ? { ...found, ...lapsed(found, isHead) } : null));
+      await this.outbox.change(each.client_id, (found) => ({ ...found, ...lapsed(found, isHead) }));
     }
   }
 
@@ -96,11 +96,18 @@ export class Drain {
       this.lanes.set(key, held);
       this.running.add(key);
       const covered = actions.slice(0, prefix.indexOf(held.claimed_to) + 1);
-      this.runLane(key, held.fence, covered).catch((error) => console.error('a lane stopped', error)).finally(() => {
+      this.runLane(key, held.fence, covered).catch((error) => this.broken(covered, error)).finally(() => {
         this.running.delete(key);
         this.wake();
       });
     }
+  }
+
+  /* A lane stopped by what should not happen: nobody knows what became of its actions, so the server is asked. */
+  async broken(actions, error) {
+    console.error('a lane stopped', error);
+    const asks = (found) => (found.state === 'calling' ? { ...found, ...lapsed(found, true), due_ms: Date.now() + SAFETY_MS } : null);
+    for (const each of actions) await this.outbox.change(each.client_id, asks);
   }
 
   /* The lanes that have something to do, the most urgent first, each with what may be claimed of it. */
@@ -133,27 +140,18 @@ export class Drain {
   }
 
   async runLane(key, fence, actions) {
-    let last = null;
-    let ended = null;
-    const isSending = actions.length > 1 && actions.every((each) => each.type === 'send-message');
-    if (isSending) {
-      const tries = [];
-      for (const each of actions) tries.push(await this.begin(each));
-      for (const [place, begun] of tries.entries()) {
-        if (!begun) continue;
-        const verdict = await begun.outcome();
-        await this.settle(actions[place], verdict);
-        if (verdict.lane !== 'goes on' && ended === null) [ended, last] = [verdict, actions[place]];
-      }
-    } else {
-      for (const each of actions) {
-        const begun = await this.begin(each);
-        if (!begun) continue;
-        ended = await begun.outcome();
-        last = each;
-        await this.settle(each, ended);
-        if (ended.lane !== 'goes on') break;
-      }
+    let [ended, last] = [null, null];
+    const together = actions.every((each) => each.type === 'send-message');
+    const begun = [];
+    if (together) for (const each of actions) begun.push(await this.begin(each));
+    for (const [place, each] of actions.entries()) {
+      const tried = together ? begun[place] : await this.begin(each);
+      if (!tried) continue;
+      const verdict = await tried.outcome();
+      await this.settle(each, verdict);
+      if (verdict.lane === 'goes on') continue;
+      if (!ended) [ended, last] = [verdict, each];
+      if (!together) break;
     }
     this.lanes.set(key, released(this.lanes.get(key), fence, restAfter(ended, last?.client_id ?? null, Date.now()), true));
   }
@@ -161,12 +159,11 @@ export class Drain {
   /* Write down that the action is under way, then call; null if it is not there any more. */
   async begin(action) {
     const kind = TYPES[action.type];
-    const wasUncertain = action.state === 'uncertain';
     const now = Date.now();
     if (action.expires_at_ms && action.expires_at_ms < now) return { outcome: async () => expired(action) };
     const entry = await this.outbox.change(action.client_id, (found) => {
       if (!WAITING.has(found.state) && found.state !== 'uncertain') return null;
-      return wasUncertain ? found : { ...found, state: 'calling', was_called: true };
+      return found.state === 'uncertain' ? found : { ...found, state: 'calling', was_called: true };
     });
     if (!entry) return null;
     const logins = this.logins;

@@ -44,7 +44,7 @@ export class SideBar extends HTMLElement {
 
   folderOf(folder) {
     const head = el('summary', { 'data-focus': `folder:${folder.name}` }, `🗀 ${folder.name}`);
-    const box = el('details', { open: !this.order.isClosed(folder.name), class: 'folder', 'aria-label': text('side.folder', { name: folder.name }) }, head, el('ul', { class: 'spaces' }, ...folder.spaces.map((each) => this.spaceOf(each))));
+    const box = el('details', { open: !this.order.isClosed(folder.name), class: 'folder' }, head, el('ul', { class: 'spaces' }, ...folder.spaces.map((each) => this.spaceOf(each))));
     box.addEventListener('toggle', () => this.order.setClosed(folder.name, !box.open));
     this.dropsOn(head, () => ({ folder: folder.name, before: null }));
     return box;

@@ -9,7 +9,7 @@ const ENGLISH = {
   'side.label': 'Spaces and channels', 'side.new_space': 'New space', 'side.join': 'Join a space', 'side.new_channel': 'New channel in {name}',
   'side.new_folder': 'New folder', 'side.direct': 'Direct messages', 'side.unread': '{count} unread', 'side.settings': 'Settings of {name}',
   'side.move_help': 'Alt and arrow keys move the space, with Shift into or out of folders.',
-  'side.folder': 'Folder {name}', 'side.rename_folder': 'Name of the folder', 'side.moved': '{name}: place {place}', 'side.menu': 'Menu',
+  'side.rename_folder': 'Name of the folder', 'side.moved': '{name}: place {place}', 'side.menu': 'Menu',
   'side.profile': 'Profile of {name}', 'side.sign_out': 'Sign out', 'side.sure_sign_out': '{count} actions were not sent and would be lost.', 'side.empty': 'You are in no space yet. Make one, or join one by its id.',
   'room.empty': 'Nothing has been said here yet.', 'room.none': 'Choose a channel.', 'room.messages': 'Messages in {name}', 'room.loading': 'Loading…',
   'room.newest': 'To the newest', 'room.typing': '{names} typing…', 'room.new': 'New message from {name}: {content}', 'room.archived': 'This channel is archived.',
