@@ -16,6 +16,7 @@ import pytest
 from chat import ActionFailed, SettingsConflict, TargetGone, UserChanged
 from chat.sync.derivation import settings_key
 from tests.support.chat_client import NOWHERE, PASSWORD, QUICK, House, the_next
+from tests.support.scripted_socket import listening
 from tests.support.waiting import until
 from workers import BridgeSettings, SigningKey
 from workers.body import Body
@@ -23,6 +24,8 @@ from workers.keys.handover import HandedSecret
 from workers.pool import Pool
 
 if TYPE_CHECKING:
+    from anyio.abc import SocketStream
+
     from chat import Client
     from workers.keys.secrets import Secret
 
@@ -217,3 +220,38 @@ async def test_a_key_is_had_without_a_connection_and_what_was_changed_here_is_no
     async with house.client("ann", "desk", url=NOWHERE) as desk:
         assert await desk.keys.get(house.space) == "mine"
         assert await desk.keys.get("404") is None
+
+
+async def test_no_call_of_the_application_waits_for_a_server_that_does_not_answer(
+    house: House, user: str, key: SigningKey
+) -> None:
+    asked: list[bytes] = []
+
+    async def never_answers(stream: SocketStream) -> None:
+        async with stream:
+            asked.append(await stream.receive())
+            await anyio.sleep_forever()
+
+    async with house.logged_in(user):
+        pass
+    impatient = replace(QUICK, queue=replace(QUICK.queue, stop_grace_s=0.01))
+    async with (
+        listening(never_answers) as url,
+        house.client(
+            user, url=url.replace("ws:", "http:").removesuffix("/v1/ws"), settings=impatient
+        ) as client,
+    ):
+        with anyio.fail_after(LIMIT_S):
+            client.settings.allow_sync(key)
+            saving = await client.settings.set({"preferences.theme": "dark"})
+            await client.keys.change(house.space, "key")
+            syncing = await client.keys.sync()
+            sending = client.send(house.room, "hello")
+            for receipt in (saving, syncing, sending):
+                assert receipt is not None
+                await receipt.durable()
+            assert [each.content for each in await client.messages(house.room)] == ["hello"]
+            assert client.settings.document.preferences == {"theme": "dark"}
+            await until(lambda: len(asked) >= 3)
+            await client.settings.set({"preferences.theme": "blue"})
+            assert client.settings.document.preferences == {"theme": "blue"}
