@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from chat.client.websocket import WebSocket
 
 SUBSCRIBED_AT_ONCE_COUNT: Final = 200
+TRY_AGAIN: Final = "try_again"
+"""Why streams end that the server could not read; where they stand is known, so all that is needed is to come again."""
+MOST_PAUSE_S: Final = 5.0
 _HELLO_ID: Final = 1
 _NO_EVENT: Final = ""
 
@@ -39,7 +42,7 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
 
 class _Drained(Exception):
-    """The server stops, and has said when to come back."""
+    """The server stops, or could not read what was missed; it is asked again after a while."""
 
     def __init__(self, wait_s: float) -> None:
         super().__init__(wait_s)
@@ -171,6 +174,10 @@ class Live:
         elif "drain" in message:
             self._tell(ServerDraining(told=message["drain"]))
             raise _Drained(message["drain"].get("resume_after_ms", 1_000) / 1000)
+        elif "ended" in message:
+            self._subscribed -= set(message["ended"]["streams"])
+            if message["ended"]["reason"] == TRY_AGAIN:
+                raise _Drained(max(self._first_wait_s, self._chance() * MOST_PAUSE_S))
         else:
             for kind in ("typing", "presence"):
                 if kind in message:

@@ -145,6 +145,22 @@ async def test_a_server_that_stops_is_come_back_to() -> None:
         ]
 
 
+async def test_streams_that_the_server_could_not_catch_up_are_asked_for_again() -> None:
+    connections: list[int] = []
+
+    async def act(peer: Peer) -> None:
+        connections.append(len(connections))
+        await greeted(peer)
+        if len(connections) == 1:
+            await peer.say({"ended": {"streams": ["11"], "reason": "not_a_member"}})
+            await peer.say({"ended": {"streams": ["10"], "reason": "try_again"}})
+        await anyio.sleep_forever()
+
+    async with scripted_socket(act) as url, following(url) as bench:
+        await until(lambda: bench.connected_count == 2)
+        assert bench.names() == ["connection.changed"] * 3
+
+
 async def test_what_comes_together_with_the_answer_to_the_greeting_is_heeded() -> None:
     async def act(peer: Peer) -> None:
         await peer.heard()
