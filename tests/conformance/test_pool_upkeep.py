@@ -230,7 +230,7 @@ async def test_workers_are_added_while_calls_wait_and_retired_when_idle(isolated
 
 
 async def test_a_pool_of_none_starts_its_first_worker_with_its_first_call(isolated: Kind) -> None:
-    async with opened(isolated, worker_count=2, min_worker_count=0) as pool:
+    async with opened(isolated, worker_count=1, min_worker_count=0) as pool:
         assert pool.statistics().alive_count == 0
         assert await pool.call("echo", 1) == 1
         assert pool.statistics().alive_count == 1
