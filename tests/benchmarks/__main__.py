@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     options = ["--quick"] if chosen.quick else []
     code = pytest.main([
         str(_HERE), *options, "-k", chosen.k, "-o", "addopts=", "--import-mode=importlib", "-q", "--no-header",
-        "-p", "no:cacheprovider", "-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning", "--benchmark-quiet", f"--benchmark-json={saved}", "--timeout=240",
+        "-p", "no:cacheprovider", "-W", "ignore::pytest_benchmark.logger.PytestBenchmarkWarning", "--benchmark-quiet", f"--benchmark-json={saved}", "--timeout=600", "--timeout-method=signal",
         f"--session-timeout={sizes.session_limit_s}",
     ])  # fmt: skip
     if saved.exists():
