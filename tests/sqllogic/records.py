@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _ENGINE = "sqlite"
 _RESULTS = "----"
@@ -24,6 +24,8 @@ class Record:
     line: int
     """Where it begins, from 1."""
     sql: str
+    is_query: bool = False
+    """It only asks, so that those after it don't need it."""
 
 
 class BadRecord(Exception):
@@ -47,14 +49,28 @@ def records(text: str) -> Iterator[Record]:
                 case ["halt"]:
                     if not is_left_out:
                         return
-                case ["statement" | "query", *_]:
+                case ["statement" | "query" as kind, *_]:
                     if not is_left_out:
-                        yield Record(line + place, _sql(block[place + 1 :], line + place))
+                        sql = _sql(block[place + 1 :], line + place)
+                        yield Record(line + place, sql, is_query=kind == "query")
                     break
                 case [word, *_] if word in _CONTROLS:
                     continue
                 case _:
                     raise BadRecord(f"line {line + place}: {block[place]!r} begins no record")
+
+
+def sampled(found: Sequence[Record], max_queries: int) -> Iterator[Record]:
+    """Yield all statements of a file in their order, and at most `max_queries` of its queries, evenly taken; 0 for all."""
+    query_count = sum(record.is_query for record in found)
+    taken = min(query_count, max_queries) if max_queries else query_count
+    place = 0
+    for record in found:
+        if record.is_query:
+            place += 1
+            if place * taken // query_count == (place - 1) * taken // query_count:
+                continue
+        yield record
 
 
 def _sql(lines: list[str], line: int) -> str:

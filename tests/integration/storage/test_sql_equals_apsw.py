@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sqllogic.folder import all_ways, run_file
-from tests.sqllogic.records import BadRecord, Record, records
+from tests.sqllogic.records import BadRecord, Record, records, sampled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -148,12 +148,41 @@ async def test_ways_that_differ_are_found_out(tmp_path: Path) -> None:
     ] * 5
 
 
-def test_the_command_runs_a_folder_and_says_what_it_found(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "one.test").write_text("query I nosort\nSELECT 1\n----\n1\n")
-    command = [sys.executable, "-m", "tests.sqllogic", str(tmp_path)]
+def test_the_command_runs_a_folder_says_what_it_found_and_what_was_done_is_not_done_again(
+    tmp_path: Path,
+) -> None:
+    for name in ("sub/1", "sub/2", "other/1"):
+        file = tmp_path / f"{name}.test"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("query I nosort\nSELECT 1\n----\n1\n\nquery I nosort\nSELECT 2\n")
+    done = tmp_path / "done"
+    done.write_text(f"{tmp_path}/other/1.test\n")
+    command = [
+        sys.executable,
+        "-m",
+        "tests.sqllogic",
+        str(tmp_path),
+        "--max-queries",
+        "1",
+        "--resume",
+        str(done),
+    ]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_S)  # noqa: S603
-    assert ran.stdout == f"{tmp_path}/sub/one.test: 1 answered alike, 0 failed alike, 0 refused, 0 differ\n"
+    assert ran.stdout == "".join(
+        f"{tmp_path}/sub/{name}.test: 1 answered alike, 0 failed alike, 0 refused, 0 differ\n"
+        for name in (1, 2)
+    )
+    assert done.read_text().splitlines() == [
+        f"{tmp_path}/{name}.test" for name in ("other/1", "sub/1", "sub/2")
+    ]
+
+
+def test_a_sample_has_all_statements_and_queries_from_the_whole_file() -> None:
+    file = [Record(line, "", is_query=line % 10 != 0) for line in range(100)]
+    taken = list(sampled(file, 9))
+    assert [record.line for record in taken if not record.is_query] == list(range(0, 100, 10))
+    assert [record.line for record in taken if record.is_query] == [11, 22, 33, 44, 55, 66, 77, 88, 99]
+    assert list(sampled(file, 0)) == list(sampled(file, 1_000)) == file
 
 
 def test_records_are_read_as_the_format_says() -> None:
@@ -161,7 +190,7 @@ def test_records_are_read_as_the_format_says() -> None:
         "# comment\nhash-threshold 8\n\nskipif mysql # not there\nstatement ok\nSELECT 1,\n  2\n\n"
         "onlyif sqlite\nskipif sqlite\nstatement ok\nSELECT 3\n\nquery I rowsort label\n# comment\nSELECT 4\n----\n4\n\nhalt\n\nnonsense\n"
     )
-    assert list(records(text)) == [Record(5, "SELECT 1,\n  2"), Record(14, "SELECT 4")]
+    assert list(records(text)) == [Record(5, "SELECT 1,\n  2"), Record(14, "SELECT 4", is_query=True)]
     for bad in ("nonsense\n", "statement ok\n", "query I\n----\n1\n"):
         with pytest.raises(BadRecord):
             list(records(bad))
