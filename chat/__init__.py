@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from chat.client.events import ServerDraining as ServerDraining
     from chat.client.events import SettingsConflict as SettingsConflict
     from chat.client.events import SpaceChanged as SpaceChanged
+    from chat.client.events import SpaceConflict as SpaceConflict
     from chat.client.events import UserChanged as UserChanged
     from chat.client.settings import ClientSettings as ClientSettings
     from chat.client.sync_client import SyncClient as SyncClient
@@ -279,6 +280,7 @@ _HOME = {
     "SettingsForged": "sync.sealing",
     "SettingsTooNew": "sync.document",
     "SpaceChanged": "client.events",
+    "SpaceConflict": "client.events",
     "SpaceFields": "domain.space_settings",
     "SpaceMember": "client.views",
     "State": "queue.states",

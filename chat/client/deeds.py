@@ -10,6 +10,7 @@ from chat.queue import payloads
 if TYPE_CHECKING:
     import msgspec
 
+    from chat.client.views import ChatSpace
     from chat.queue.receipts import Receipt
 
 
@@ -58,10 +59,22 @@ class Deeds(ABC):
         return self._put(payloads.UpdateProfile(fields=fields))
 
     def update_space(
-        self, space_id: str, fields: dict[str, Any], *, base_version: int | None = None
+        self, space_id: str, fields: dict[str, Any], *, seen: ChatSpace | None = None
     ) -> Receipt:
-        """Change settings of a space, from the version that was seen."""
-        return self._put(payloads.UpdateSpace(space_id=space_id, fields=fields, base_version=base_version))
+        """Change settings of a space; the others stay.
+
+        Args:
+            space_id: Which one.
+            fields: The settings that change.
+            seen: The space as the user saw it. What somebody else changed since then is not overwritten by an older
+                change: of a field that both changed the later counts, and `SpaceConflict` tells the other. Without it
+                the last one to arrive counts.
+        """
+        base = None if seen is None else {name: seen.settings.get(name) for name in fields}
+        version = None if seen is None else seen.version
+        return self._put(
+            payloads.UpdateSpace(space_id=space_id, fields=fields, base_version=version, base=base)
+        )
 
     def join(self, space_id: str) -> Receipt:
         """Become a member of a space."""

@@ -63,6 +63,13 @@ class SettingsConflict(_Told, frozen=True, kw_only=True, tag="chat.settings.conf
     conflict: FieldConflict
 
 
+class SpaceConflict(_Told, frozen=True, kw_only=True, tag="chat.space.conflict"):
+    """A setting of a space was changed here and by somebody else; the later change counts, and this is the other."""
+
+    space_id: str
+    conflict: FieldConflict
+
+
 class ConnectionChanged(_Told, frozen=True, kw_only=True, tag="chat.connection.changed"):
     """Live events come, or come no more until there is a connection again; none is missed."""
 
@@ -95,6 +102,7 @@ ClientEvent = (
     | ActionDone
     | ActionRolledBack
     | SettingsConflict
+    | SpaceConflict
     | ConnectionChanged
     | ServerDraining
     | Ephemeral

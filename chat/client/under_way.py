@@ -8,7 +8,7 @@ import structlog
 from msgspec.structs import replace
 
 from chat.client.effects import OnMessage, OnSpace, Pending, message_with, new_message, space_with
-from chat.client.events import ActionDone, ActionRolledBack, SettingsConflict
+from chat.client.events import ActionDone, ActionRolledBack, SettingsConflict, SpaceConflict
 from chat.errors import ActionNotFound
 from chat.messages.events import SessionExpired
 from chat.queue import payloads
@@ -102,7 +102,10 @@ class UnderWay:
                     self._actions.pop(client_id, None)
             self._tell(ActionDone(client_id=client_id, type=name, result=event.result))
             for each in _conflicts(event.result):
-                self._tell(SettingsConflict(conflict=each))
+                if action is not None and isinstance(action.payload, payloads.UpdateSpace):
+                    self._tell(SpaceConflict(space_id=action.payload.space_id, conflict=each))
+                else:
+                    self._tell(SettingsConflict(conflict=each))
         elif event.kind in _ENDS:
             was_shown = self._actions.pop(client_id, None) is not None
             if event.carried_by is not None:
@@ -141,6 +144,10 @@ class UnderWay:
                 changed = message_with(found, payload, me, action.at_ms)
                 await self._cache.save_messages(payload.room_id, [changed])
         elif isinstance(payload, OnSpace):
+            if isinstance(payload, payloads.UpdateSpace):
+                lost = {each.name for each in _conflicts(result) if each.was_mine}
+                kept = {name: value for name, value in payload.fields.items() if name not in lost}
+                payload = replace(payload, fields=kept)
             space = await self._cache.space(payload.space_id)
             await self._cache.save_space(space_with(space, payload, me))
         elif isinstance(payload, payloads.UpdateProfile):

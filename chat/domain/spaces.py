@@ -192,11 +192,15 @@ class Spaces:
         row = await self._tables.one("space_settings", space_id, user_id, changed)
         if row is None:
             raise NotFound(f"there is no space {space_id}", what="space")
-        current, settings, size = row
+        current, settings, size, updated_at_ms = row
         if version is not None and version != current:
             raise VersionConflict(
                 f"the settings have the version {current} by now, not {version}",
-                current={"version": current, "settings": msgspec.json.decode(settings)},
+                current={
+                    "version": current,
+                    "settings": msgspec.json.decode(settings),
+                    "updated_at_ms": updated_at_ms,
+                },
             )
         if size > self._limits.max_settings_bytes:
             raise InvalidValue(

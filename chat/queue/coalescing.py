@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec.structs import replace
 
-from chat.queue.payloads import DeleteMessage, EditMessage, SendMessage
+from chat.queue.payloads import DeleteMessage, EditMessage, SendMessage, UpdateSpace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +116,20 @@ def _fields(new: Any, pending: Sequence[Pending]) -> Plan:
     merged.update(new.fields)
     versions = [each.payload.base_version for each in pending] + [new.base_version]
     base = next((version for version in versions if version is not None), None)
-    return _taking_over(replace(new, fields=merged, base_version=base), pending)
+    together = replace(new, fields=merged, base_version=base)
+    if isinstance(new, UpdateSpace):
+        together = replace(together, base=_seen_first([*(each.payload for each in pending), new]))
+    return _taking_over(together, pending)
+
+
+def _seen_first(updates: Sequence[UpdateSpace]) -> dict[str, Any] | None:
+    """Return what each field was when it was first changed; None if one of the updates does not say."""
+    seen: dict[str, Any] = {}
+    for each in updates:
+        if each.base is None:
+            return None
+        seen = {**each.base, **seen}
+    return seen
 
 
 def _taking_over(payload: Any, pending: Sequence[Pending]) -> Plan:

@@ -80,6 +80,8 @@ class UpdateSpace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     space_id: str
     fields: dict[str, Any]
     base_version: int | None = None
+    base: dict[str, Any] | None = None
+    """What the fields were in that version; with it, a conflict is settled field by field instead of blocking."""
 
 
 class KickUser(msgspec.Struct, frozen=True, kw_only=True):

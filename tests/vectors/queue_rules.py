@@ -342,6 +342,7 @@ def _payload(kind: ActionType, chance: random.Random) -> msgspec.Struct:
         "was": chance.choice([None, True, False]),
         "fields": {chance.choice("abc"): chance.randrange(9)},
         "base_version": chance.choice([None, 1, 2]),
+        "base": chance.choice([None, {chance.choice("abc"): chance.randrange(9)}]),
         "space_id": "2",
         "user_id": "3",
         "keys": {"2": f"key {chance.randrange(100)}"},

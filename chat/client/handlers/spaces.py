@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from chat.client.api import part
+from chat.client.errors_of import VERSION_CONFLICT
 from chat.client.handlers.messages import switched
+from chat.errors import Conflict, Transient
 from chat.queue.payloads import MuteUser
+from chat.sync.space_merge import SpaceSettings, rest_of
 
 if TYPE_CHECKING:
     from chat.client.api import Api
     from chat.queue.handlers import Delivery
+    from chat.sync.merge import FieldConflict
+
+_TRIES: Final = 5
+"""Of one delivery to be the next change of a space's settings."""
 
 
 class SpaceHandlers:
@@ -22,12 +31,29 @@ class SpaceHandlers:
     async def update(self, delivery: Delivery) -> Any:
         """Change fields of a space's settings, the others stay; where the user named the version seen, only from that one.
 
-        Another version there is a conflict, which holds the space's lane until somebody decides.
+        Another version there is a conflict. It is settled field by field where the action says what the fields were;
+        otherwise it holds the space's lane until somebody decides.
         """
-        version = delivery.payload.base_version
-        headers = {} if version is None else {"if-match": f'"{version}"'}
-        body = {"client_id": delivery.client_id, "fields": delivery.payload.fields}
-        return await self._api.call("PATCH", _space(delivery), body, headers=headers)
+        payload = delivery.payload
+        fields, version = payload.fields, payload.base_version
+        conflicts: list[FieldConflict] = []
+        for _ in range(_TRIES):
+            headers = {} if version is None else {"if-match": f'"{version}"'}
+            body = {"client_id": delivery.client_id, "fields": fields}
+            try:
+                answer = await self._api.call("PATCH", _space(delivery), body, headers=headers)
+            except Conflict as error:
+                if error.code != VERSION_CONFLICT or payload.base is None:
+                    raise
+                theirs = msgspec.convert(error.details.get("current"), SpaceSettings)
+                base = payload.base
+            else:
+                return {**answer, "conflicts": msgspec.to_builtins(conflicts)} if conflicts else answer
+            rest = rest_of(payload.fields, base, theirs, at_ms=delivery.created_at_ms)
+            fields, version, conflicts = rest.fields, theirs.version, list(rest.conflicts)
+            if not fields:
+                return {"version": version, "conflicts": msgspec.to_builtins(conflicts)}
+        raise Transient("the settings are changed all the time", code=VERSION_CONFLICT)
 
     async def kick(self, delivery: Delivery) -> Any:
         """Remove a member; one who has left is gone as they should be."""

@@ -44,8 +44,10 @@ SELECT id, last_seq + 1, 'space.updated', ?2, json_set(?3, '$.version', ?5), ?4 
 RETURNING seq;
 
 -- name: space_settings
--- What there is to merge with, and how long it would become. ?1 space, ?2 user, ?3 fields (JSON)
-SELECT version, settings, octet_length(json_patch(settings, ?3)) FROM space
+-- What there is to merge with, since when, and how long it would become. ?1 space, ?2 user, ?3 fields (JSON)
+SELECT version, settings, octet_length(json_patch(settings, ?3)),
+  coalesce((SELECT at_ms FROM event WHERE stream_id = ?1 AND kind = 'space.updated' ORDER BY seq DESC LIMIT 1), 0)
+FROM space
 WHERE id = ?1 AND EXISTS (SELECT 1 FROM member WHERE space_id = ?1 AND user_id = ?2);
 
 -- name: open_space

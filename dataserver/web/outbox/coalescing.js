@@ -49,7 +49,15 @@ function toggled(kind, payload, pending, isAnotherOpen) {
 function merged(payload, pending) {
   const fields = Object.assign({}, ...pending.map((each) => each.payload.fields), payload.fields);
   const versions = [...pending.map((each) => each.payload.base_version), payload.base_version];
-  return takingOver({ ...payload, fields, base_version: versions.find((each) => (each ?? null) !== null) ?? null }, pending);
+  const together = { ...payload, fields, base_version: versions.find((each) => (each ?? null) !== null) ?? null };
+  if ('base' in payload) together.base = seenFirst([...pending.map((each) => each.payload), payload]);
+  return takingOver(together, pending);
+}
+
+/* What each field was when it was first changed; null if one of the updates does not say. */
+function seenFirst(updates) {
+  if (updates.some((each) => (each.base ?? null) === null)) return null;
+  return Object.assign({}, ...updates.map((each) => each.base).reverse());
 }
 
 /* The oldest one that the server can't know carries `payload`; without such a one, the new action does. */

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from chat import ActionExpired, ActionFailed, ActionRolledBack, AuthExpired, MessageChanged, StoreTaken
+from chat import (
+    ActionExpired,
+    ActionFailed,
+    ActionRolledBack,
+    AuthExpired,
+    MessageChanged,
+    SpaceConflict,
+    StoreTaken,
+)
+from chat.queue import payloads
 from tests.support.chat_client import NOWHERE, PASSWORD, the_next
 from tests.support.waiting import until
 
@@ -164,12 +174,39 @@ async def test_space_settings_and_profile_are_saved_field_by_field(house: House)
 async def test_an_older_version_of_a_spaces_settings_is_a_conflict_that_blocks(house: House) -> None:
     async with house.logged_in() as client:
         with anyio.fail_after(LIMIT_S):
-            await client.update_space(house.space, {"name": "One"}, base_version=1).sent()
-            receipt = client.update_space(house.space, {"name": "Two"}, base_version=1)
+            await client.update_space(house.space, {"name": "One"}).sent()
+            older = payloads.UpdateSpace(space_id=house.space, fields={"name": "Two"}, base_version=1)
+            receipt = client._put(older)
             with pytest.raises(ActionFailed) as caught:
                 await receipt.sent()
         assert caught.value.failure is not None
         assert caught.value.failure.kind == "conflict"
+
+
+async def test_a_space_that_two_changed_is_merged_and_the_older_change_is_told(house: House) -> None:
+    async with house.logged_in() as client:
+        await until(lambda: house.space in client._cache.positions)
+        with anyio.fail_after(LIMIT_S):
+            await client.update_space(house.space, {"name": "Home"}).sent()
+            client.go_offline()
+            events = client.events()
+            seen = await client.space(house.space)
+            receipt = client.update_space(house.space, {"name": "Mine", "description": "warm"}, seen=seen)
+            await receipt.durable()
+            meanwhile = {"client_id": "meanwhile", "fields": {"name": "Theirs"}}
+            changed = await anyio.to_thread.run_sync(
+                partial(house.ann_http.patch, f"/v1/spaces/{house.space}", json=meanwhile)
+            )
+            changed.raise_for_status()
+            client.go_online()
+            await receipt.sent()
+            event = await the_next(events, SpaceConflict)
+            found = (await client.call("GET", f"/v1/spaces/{house.space}"))["settings"]
+            shown = (await client.space(house.space)).settings
+        assert (event.space_id, event.conflict.name) == (house.space, "name")
+        assert (event.conflict.kept, event.conflict.lost, event.conflict.was_mine) == ("Theirs", "Mine", True)
+        assert (found["name"], found["description"]) == ("Theirs", "warm")
+        assert (shown["name"], shown["description"]) == ("Theirs", "warm")
 
 
 async def test_a_store_belongs_to_one_user(house: House) -> None:

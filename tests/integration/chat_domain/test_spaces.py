@@ -92,6 +92,7 @@ async def test_of_two_changes_to_one_version_the_second_gets_what_there_is_now(b
     assert refused.value.details["current"] == {
         "version": 2,
         "settings": {"name": "Nest", "description": ""},
+        "updated_at_ms": (await bench.events(bench.space))[-1]["at_ms"],
     }
     again = await spaces.update(bench.ann, "a", bench.space, SpaceFields(name="Nest"), version=1)
     assert (again["version"], again["duplicate"]) == (2, True)

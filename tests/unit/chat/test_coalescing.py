@@ -244,6 +244,20 @@ def test_changes_of_the_configuration_merge_field_by_field_and_the_last_one_wins
     ]
 
 
+def test_changes_of_a_space_are_compared_with_what_was_seen_before_the_first_of_them() -> None:
+    first = payloads.UpdateSpace(space_id="s1", fields={"a": 1}, base_version=7, base={"a": 0})
+    second = payloads.UpdateSpace(
+        space_id="s1", fields={"a": 2, "b": 2}, base_version=8, base={"a": 1, "b": 0}
+    )
+    blind = payloads.UpdateSpace(space_id="s1", fields={"c": 3})
+
+    assert coalesced(first, second) == [
+        payloads.UpdateSpace(space_id="s1", fields={"a": 2, "b": 2}, base_version=7, base={"a": 0, "b": 0})
+    ]
+    (together,) = coalesced(first, blind)
+    assert (together.fields, together.base) == ({"a": 1, "c": 3}, None)
+
+
 def test_a_change_of_a_space_is_not_moved_before_the_joining_it_came_after() -> None:
     first = payloads.UpdateSpace(space_id="s1", fields={"a": 1})
     join = payloads.JoinSpace(space_id="s1")

@@ -167,6 +167,34 @@ async def test_the_version_that_was_seen_goes_along() -> None:
     assert script.headers == [{"if-match": '"4"'}]
 
 
+def changed_meanwhile(version: int, **settings: Any) -> Conflict:
+    error = Conflict("changed", code="version_conflict", status=412)
+    error.details = {"current": {"version": version, "settings": settings, "updated_at_ms": 0}}
+    return error
+
+
+async def test_a_conflict_about_a_space_is_merged_and_sent_with_the_version_that_is_there() -> None:
+    script = Scripted(changed_meanwhile(5, name="theirs", topic="new"), {"version": 6})
+    update = payloads.UpdateSpace(**SPACE, fields={"name": "mine"}, base_version=4, base={"name": "old"})
+    answer = await transport(script).deliver(delivery(update))
+    assert script.headers == [{"if-match": '"4"'}, {"if-match": '"5"'}]
+    assert [(each["kept"], each["lost"]) for each in answer["conflicts"]] == [("mine", "theirs")]
+
+
+async def test_an_update_of_which_nothing_is_left_is_done_without_another_call() -> None:
+    script = Scripted(changed_meanwhile(5, name="mine"))
+    update = payloads.UpdateSpace(**SPACE, fields={"name": "mine"}, base_version=4, base={"name": "old"})
+    assert await transport(script).deliver(delivery(update)) == {"version": 5, "conflicts": []}
+
+
+async def test_a_space_that_changes_all_the_time_is_tried_again_later() -> None:
+    script = Scripted(*(changed_meanwhile(version, name="old") for version in range(5, 10)))
+    update = payloads.UpdateSpace(**SPACE, fields={"name": "mine"}, base_version=4, base={"name": "old"})
+    with pytest.raises(Transient):
+        await transport(script).deliver(delivery(update))
+    assert len(script.calls) == 5
+
+
 async def test_what_another_user_has_left_waits_for_that_user() -> None:
     script = Scripted()
     with pytest.raises(AuthExpired):
