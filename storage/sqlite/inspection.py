@@ -46,11 +46,24 @@ class Statement:
 def inspected(sql: str, connection: apsw.Connection, authorizer: ReadAuthorizer, schema: Schema) -> Statement:
     """Return what `sql` is.
 
+    A text that SQLite refuses is looked at once more if the schema has changed: that an index is there already, for
+    one, it says by the schema that it read last.
+
     Raises:
         SqlError: SQLite does not understand it, or it is not one statement.
         NotReadOnly: It writes.
         NotAllowed: It does what callers may not do.
     """
+    try:
+        found = _found(sql, connection, authorizer)
+    except SqlError:
+        if not schema.read_anew():
+            raise
+        found = _found(sql, connection, authorizer)
+    return _judged(found, authorizer, schema)
+
+
+def _found(sql: str, connection: apsw.Connection, authorizer: ReadAuthorizer) -> _Found:
     found: list[_Found] = []
 
     def look(cursor: apsw.Cursor, text: str, _: apsw.Bindings | None) -> bool:
@@ -84,7 +97,7 @@ def inspected(sql: str, connection: apsw.Connection, authorizer: ReadAuthorizer,
         raise SqlError("the statement holds a character that SQL can't hold") from error
     finally:
         cursor.close(True)
-    return _judged(found[0], authorizer, schema)
+    return found[0]
 
 
 @dataclass(frozen=True, slots=True)

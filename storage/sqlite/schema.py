@@ -19,6 +19,7 @@ _TYPES_WITHOUT_BLOBS = frozenset({"INT", "INTEGER", "REAL", "TEXT"})
 _MAX_TABLES_KEPT_COUNT = 1_000
 
 _VERSION = "PRAGMA schema_version"
+_ANY_READ = "SELECT count(*) FROM sqlite_schema"
 _TABLE = "SELECT wr, strict FROM pragma_table_list(?) WHERE schema = 'main' AND type = 'table'"
 _COLUMNS = "SELECT name, type, pk FROM pragma_table_xinfo(?)"
 _KEY_INDEXES = "SELECT count(*) FROM pragma_index_list(?) WHERE origin = 'pk'"
@@ -56,6 +57,13 @@ class Schema:
             return False
         self._version = version
         self._blob_free.clear()
+        return True
+
+    def read_anew(self) -> bool:
+        """Return whether the schema has changed since it was last asked about, and have SQLite read it if so."""
+        if self._rows(_VERSION)[0][0] == self._version:
+            return False
+        self._rows(_ANY_READ)  # to prepare a statement may not be enough, to run one is
         return True
 
     def blob_free_columns(self, table: str) -> frozenset[str]:

@@ -380,6 +380,18 @@ def test_a_column_that_was_proven_is_not_once_the_table_is_another(reading: Read
     other.close()
 
 
+def test_a_write_is_told_from_a_mistake_by_the_schema_as_it_is_now(reading: Reading) -> None:
+    other = apsw.Connection(reading.path)
+    other.execute("CREATE INDEX t_a ON t(a)")
+    assert reading.rows("SELECT a FROM t INDEXED BY t_a WHERE a = 'one'") == [("one",)]
+    with pytest.raises(SqlError, match="already exists"):
+        reading.rows("CREATE INDEX t_a ON t(a)")
+    other.execute("DROP INDEX t_a")
+    with pytest.raises(NotReadOnly):
+        reading.rows("CREATE INDEX t_a ON t(a)")
+    other.close()
+
+
 def test_what_was_committed_is_read(reading: Reading) -> None:
     other = apsw.Connection(reading.path)
     other.execute("INSERT INTO t(id, a) VALUES(3, 'three')")

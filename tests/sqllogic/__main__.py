@@ -80,9 +80,10 @@ def _in_turn(root: Path) -> Iterator[Path]:
 
 
 def _tell(path: Path, tally: Tally) -> None:
+    reordered = f", {tally.reordered_count} in another order" if tally.reordered_count else ""
     sys.stdout.write(
         f"{path}: {tally.answered_count} answered alike, {tally.failed_count} failed alike,"
-        f" {tally.refused_count} refused, {len(tally.differences)} differ\n"
+        f" {tally.refused_count} refused, {len(tally.differences)} differ{reordered}\n"
     )
     for difference in tally.differences[:_MAX_TOLD_COUNT]:
         sys.stdout.write(f"  {difference}\n")

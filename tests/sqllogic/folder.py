@@ -69,5 +69,5 @@ async def run_file(path: Path, folder: Path, max_queries: int = 0) -> Tally:
     text = await anyio.Path(path).read_text(encoding="utf-8", errors="replace")
     async with all_ways(folder) as ways:
         for record in sampled(list(records(text)), max_queries):
-            await ways.run(record.sql, f"{path.name}:{record.line}")
+            await ways.run(record.sql, f"{path.name}:{record.line}", is_ordered=record.is_ordered)
         return ways.tally

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _ENGINE = "sqlite"
 _RESULTS = "----"
+_SORTED = frozenset({"rowsort", "valuesort"})
 _CONTROLS = frozenset({"hash-threshold", "control", "require", "mode", "subtest", "sleep"})
 
 
@@ -26,6 +27,8 @@ class Record:
     sql: str
     is_query: bool = False
     """It only asks, so that those after it don't need it."""
+    is_ordered: bool = True
+    """The order of its rows is said by it; a file tells of a query whose is not that its results are sorted."""
 
 
 class BadRecord(Exception):
@@ -49,10 +52,11 @@ def records(text: str) -> Iterator[Record]:
                 case ["halt"]:
                     if not is_left_out:
                         return
-                case ["statement" | "query" as kind, *_]:
+                case ["statement" | "query" as kind, *how]:
                     if not is_left_out:
                         sql = _sql(block[place + 1 :], line + place)
-                        yield Record(line + place, sql, is_query=kind == "query")
+                        is_ordered = _SORTED.isdisjoint(how)
+                        yield Record(line + place, sql, is_query=kind == "query", is_ordered=is_ordered)
                     break
                 case [word, *_] if word in _CONTROLS:
                     continue

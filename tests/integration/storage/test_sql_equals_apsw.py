@@ -148,6 +148,20 @@ async def test_ways_that_differ_are_found_out(tmp_path: Path) -> None:
     ] * 5
 
 
+@only_asyncio
+async def test_where_a_statement_says_no_order_another_one_is_no_difference(tmp_path: Path) -> None:
+    async with all_ways(tmp_path) as ways:
+        await ways.run("CREATE TABLE t (a, b)")
+        await ways._db.execute("INSERT INTO t VALUES (1, 2), (2, 1)")
+        ways._plain.execute("INSERT INTO t VALUES (2, 1), (1, 2)")
+        await ways.run("SELECT a, b FROM t", is_ordered=False)
+        assert (ways.tally.differences, ways.tally.reordered_count) == ([], 5)
+        await ways.run("SELECT min(a, b) FROM t UNION ALL SELECT a FROM t LIMIT 3", is_ordered=False)
+        assert len(ways.tally.differences) == 5
+        await ways.run("SELECT a, b FROM t")
+    assert len(ways.tally.differences) == 10
+
+
 def test_the_command_runs_a_folder_says_what_it_found_and_what_was_done_is_not_done_again(
     tmp_path: Path,
 ) -> None:
@@ -190,7 +204,10 @@ def test_records_are_read_as_the_format_says() -> None:
         "# comment\nhash-threshold 8\n\nskipif mysql # not there\nstatement ok\nSELECT 1,\n  2\n\n"
         "onlyif sqlite\nskipif sqlite\nstatement ok\nSELECT 3\n\nquery I rowsort label\n# comment\nSELECT 4\n----\n4\n\nhalt\n\nnonsense\n"
     )
-    assert list(records(text)) == [Record(5, "SELECT 1,\n  2"), Record(14, "SELECT 4", is_query=True)]
+    assert list(records(text)) == [
+        Record(5, "SELECT 1,\n  2"),
+        Record(14, "SELECT 4", is_query=True, is_ordered=False),
+    ]
     for bad in ("nonsense\n", "statement ok\n", "query I\n----\n1\n"):
         with pytest.raises(BadRecord):
             list(records(bad))
