@@ -120,6 +120,14 @@ class Database(Writing):
             with self._logs.holding(HeldRead(self._path, None)):
                 return await verify(self._path, self._settings, on_progress)
 
+    async def use_workers(self, use_workers: bool) -> None:
+        """Do as `Databases.use_workers`, for all databases that share workers with this one.
+
+        Raises:
+            StorageError: As there.
+        """
+        await self._means.switch.use_workers(use_workers)
+
     async def measure(self, sql: str, params: Params = (), *, timeout_s: float | None = None) -> QueryCost:
         """Run a read twice, as JSON and for its steps alone, and return what it cost; its rows are not kept.
 

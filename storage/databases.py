@@ -94,7 +94,7 @@ class Databases:
         self._reserve(name)
         try:
             database = self._database(name)
-            await self._pools.maintain("create", self._path(name))
+            await database.maintain("create")
             self._held[name] = database
         finally:
             self._reserved.discard(name)
@@ -137,7 +137,7 @@ class Databases:
             await copy_database(source, unfinished, self._settings)
             old.is_dropped = True  # first, or a call that comes meanwhile would open the file again
             try:
-                await self._pools.maintain("replace", self._path(name), str(unfinished))
+                await old.maintain("replace", str(unfinished))
             except BaseException:
                 old.is_dropped = False
                 raise
@@ -160,7 +160,7 @@ class Databases:
         try:
             database.is_dropped = True  # first, or a call that comes meanwhile would open the file again
             try:
-                await self._pools.maintain("drop", self._path(name))
+                await database.maintain("drop")
             except DatabaseNotFound:
                 del self._held[name]  # somebody removed the file by hand
                 raise
@@ -191,6 +191,16 @@ class Databases:
             wal_bytes=await _size_bytes(f"{self._path(name)}-wal"),
             table_count=found[0] if found else 0,
         )
+
+    async def use_workers(self, use_workers: bool) -> None:
+        """Have workers run SQL, or the event loop, from now on; calls under way end where they are, and none fails.
+
+        Raises:
+            StorageUnavailable: The workers can't start; nothing has changed.
+            StorageSaturated: What earlier changes left behind is not done yet; nothing has changed, ask again.
+            StorageClosed: The storage closes.
+        """
+        await self._pools.use_workers(use_workers)
 
     def statistics(self) -> StorageStatistics:
         """Return how the pools stand."""
@@ -234,7 +244,7 @@ async def open(  # noqa: A001 - it reads as storage.open, like io.open
     settings = settings or StorageSettings()
     async with open_pools(settings) as pools:
         database = pools.database(path)
-        await pools.maintain("create", path, _MAY_EXIST)
+        await database.maintain("create", _MAY_EXIST)
         if migrations is not None:
             await database.migrate(migrations)
         await database.query_one("SELECT count(*) FROM sqlite_schema")  # what is no database is told now

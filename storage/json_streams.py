@@ -30,9 +30,10 @@ async def json_pieces(means: Means, path: str, opening: list[Any], timeout_s: fl
         StorageError: As `Database.stream_json`.
     """
     number = next(_numbers)
+    pool = means.readers
     try:
-        async with means.readers.session(lane="maintenance", tenant=path) as session:
-            read = HeldRead(path, session, "stream", number)
+        async with pool.session(lane="maintenance", tenant=path) as session:
+            read = HeldRead(path, session, "stream", number, pool=pool)
             is_last = False
             with means.logs.holding(read):
                 try:

@@ -25,7 +25,7 @@ from storage.log_pressure import LAST_PATIENCE_S, patience_s
 from workers import WorkersError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from storage.settings import StorageSettings
     from workers import Pool, Session
@@ -67,6 +67,8 @@ class HeldRead:
     used_at: float = field(default_factory=time.monotonic)
     is_told: bool = False
     """Its worker was told to end it."""
+    pool: Pool | None = None
+    """Whose worker holds it; None for a backup."""
 
     def used(self) -> None:
         """Take note that it was asked for just now."""
@@ -76,7 +78,7 @@ class HeldRead:
 class LogGovernor:
     """Watches the logs of one storage; `run` has to run beside its pools."""
 
-    def __init__(self, readers: Pool, settings: StorageSettings) -> None:
+    def __init__(self, readers: Callable[[], Sequence[Pool]], settings: StorageSettings) -> None:
         self._readers = readers
         self._settings = settings
         self._held: set[HeldRead] = set()
@@ -117,7 +119,7 @@ class LogGovernor:
         """Return what is known now."""
         now = time.monotonic()
         ages = [now - read.opened_at for read in self._held]
-        ages += [ran_s for _, ran_s in self._readers.running()]
+        ages += [ran_s for pool in self._readers() for _, ran_s in pool.running()]
         return LogStatistics(
             wal_bytes=sum(self._sizes.values()),
             largest_wal_bytes=max(self._sizes.values(), default=0),
@@ -136,7 +138,7 @@ class LogGovernor:
     async def run(self) -> None:
         """Do so for ever, while there is something to look after."""
         while True:
-            if not self._held and not self._written and not (self._long() and self._readers.running()):
+            if not self._held and not self._written and not (self._long() and self._is_read()):
                 self._stirred = anyio.Event()
                 await self._stirred.wait()
             await self.look()
@@ -144,6 +146,13 @@ class LogGovernor:
             await self._relieve(long)
             await self._sweep()
             await anyio.sleep(LAST_PATIENCE_S if long else _LOOK_S)
+
+    def held_count(self, pool: Pool) -> int:
+        """Return how many streams and snapshots workers of `pool` hold, but for those that are ending."""
+        return sum(read.pool is pool and not read.is_told for read in self._held)
+
+    def _is_read(self) -> bool:
+        return any(pool.running() for pool in self._readers())
 
     def _long(self) -> list[str]:
         """Return the databases whose logs are too long; one is even when its writer waits, and writes nothing."""
@@ -157,10 +166,11 @@ class LogGovernor:
                 size_bytes = self._sizes.get(path, 0)
                 most_s = patience_s(size_bytes, self._settings.max_wal_bytes)
                 reason = f"the write-ahead log could not be cut behind this read and has {size_bytes} bytes"
-                for pending, ran_s in self._readers.running():
-                    if pending.tenant == path and pending.pinned is None and ran_s > most_s:
-                        self._count(path, size_bytes, ran_s)
-                        self._readers.end(pending, ReadTooOld(reason))
+                for pool in self._readers():
+                    for pending, ran_s in pool.running():
+                        if pending.tenant == path and pending.pinned is None and ran_s > most_s:
+                            self._count(path, size_bytes, ran_s)
+                            pool.end(pending, ReadTooOld(reason))
                 for read in self._held:
                     age_s = now - read.opened_at
                     if read.path == path and age_s > most_s and read.session is not None and not read.is_told:
@@ -183,9 +193,11 @@ class LogGovernor:
 
     def _end_piece_of(self, read: HeldRead, reason: str) -> None:
         """End what runs for a held read just now."""
-        for pending, _ in self._readers.running():
+        if read.pool is None:
+            return
+        for pending, _ in read.pool.running():
             if pending.method.startswith(read.kind) and pending.params[0] == read.number:
-                self._readers.end(pending, ReadTooOld(reason))
+                read.pool.end(pending, ReadTooOld(reason))
 
     def _count(self, path: str, size_bytes: int, age_s: float) -> None:
         self._ended["log"] += 1

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from storage.queued_writes import QueuedWrites
     from storage.settings import StorageSettings
     from storage.slow_queries import SlowQueries
+    from storage.switching import WorkerSwitch
     from workers import Pool
 
 
@@ -18,10 +19,19 @@ if TYPE_CHECKING:
 class Means:
     """The pools and what watches over them; made by `open_pools`."""
 
-    readers: Pool
-    writers: Pool
+    switch: WorkerSwitch
     settings: StorageSettings
     logs: LogGovernor
     queued: QueuedWrites
     maintenance: MaintenanceLane
     slow: SlowQueries
+
+    @property
+    def readers(self) -> Pool:
+        """The pool that runs what is read from now on."""
+        return self.switch.current.readers
+
+    @property
+    def writers(self) -> Pool:
+        """The pool that databases opened from now on are written by."""
+        return self.switch.current.writers

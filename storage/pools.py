@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import anyio
 import structlog
 
 from storage.database import Database
-from storage.errors import StorageError, StorageUnavailable
-from storage.log_governor import LOG_SUFFIX, LogGovernor, LogStatistics
+from storage.errors import StorageUnavailable
+from storage.log_governor import LogGovernor, LogStatistics
 from storage.maintenance import MaintenanceLane
 from storage.means import Means
-from storage.pool_errors import failed_write
 from storage.queued_writes import QueuedStatistics, QueuedWrites
 from storage.reports import StorageReport, log_facts
 from storage.slow_queries import SlowQueries
-from storage.tracing import traced
-from workers import PoolSettings, ServiceUnavailable, WorkersError, open_pool
+from storage.switching import WorkerSwitch
 
 if TYPE_CHECKING:
     import os
@@ -27,29 +25,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.settings import StorageSettings
-    from workers import Kind, Pool, PoolStatistics
+    from workers import Kind, PoolStatistics
 
-_READER = "storage.sqlite.service:ReaderService"
-_WRITER = "storage.sqlite.writer:WriterService"
 _REPORT_S = 1.0
 """How long a writer that is busy is waited for to tell what it has counted."""
-_AGE_GRACE_S = 5.0
-"""How long after its age a read that could not be interrupted may take, before its worker is stopped."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("storage")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StorageStatistics:
-    """The two pools as they stand."""
+    """The two pools as they stand; both are others, which count from nothing, after each change of the workers."""
 
     reader: PoolStatistics
     writer: PoolStatistics
     logs: LogStatistics
     queued: QueuedStatistics
     kind: Kind
+    use_workers: bool
+    """What was asked for; `kind` may be `inline` all the same, where no worker can start."""
     worker_count: int
     """Readers and writers; 0 when SQL runs on the event loop."""
+    changes_count: int
+    """How often workers were turned on or off since the storage opened."""
+    draining_count: int
+    """Calls, streams and snapshots that end on the workers of before."""
+    is_draining: bool
+    """Such workers are still there."""
 
 
 class Pools:
@@ -57,8 +59,6 @@ class Pools:
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._readers = means.readers
-        self._writers = means.writers
 
     def database(self, path: str | os.PathLike[str], *, name: str = "", generation: int = 0) -> Database:
         """Return the face of the database at `path`; nothing is opened by this."""
@@ -66,21 +66,18 @@ class Pools:
         self._means.slow.faces[str(path)] = database
         return database
 
-    async def maintain(self, method: str, path: str | os.PathLike[str], *more: object) -> None:
-        """Have the writer of the file at `path` run `method`, after the writes that wait.
+    async def use_workers(self, use_workers: bool) -> None:
+        """See `WorkerSwitch.use_workers`.
 
         Raises:
-            StorageError: As `Database.execute`.
+            StorageError: As there.
         """
-        try:
-            await self._writers.call(method, [str(path), *more], key=str(path), idempotent=False)
-        except WorkersError as error:
-            raise failed_write(error) from error
+        await self._means.switch.use_workers(use_workers)
 
     async def report(self) -> StorageReport:
         """Return how they stand, the logs by path; looks at the logs, and asks the writers."""
         await self._means.logs.look()
-        told = await self._writers.call_each("logs", [""], timeout_s=_REPORT_S)
+        told = await self._means.writers.call_each("logs", [""], timeout_s=_REPORT_S)
         maintenance = self._means.maintenance
         return StorageReport(
             statistics=self.statistics(),
@@ -92,15 +89,21 @@ class Pools:
 
     def statistics(self) -> StorageStatistics:
         """Return how they stand."""
-        reader, writer = self._readers.statistics(), self._writers.statistics()
+        switch = self._means.switch
+        reader, writer = self._means.readers.statistics(), self._means.writers.statistics()
         is_inline = reader.kind == "inline"
+        draining = switch.draining()
         return StorageStatistics(
             reader=reader,
             writer=writer,
             logs=self._means.logs.statistics(),
             queued=self._means.queued.statistics(),
             kind=reader.kind,
+            use_workers=switch.current.settings.use_workers,
             worker_count=0 if is_inline else reader.worker_count + writer.worker_count,
+            changes_count=switch.changes_count,
+            draining_count=sum(each.unfinished_count() for each in draining),
+            is_draining=bool(draining),
         )
 
 
@@ -113,77 +116,47 @@ async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -
     Raises:
         StorageUnavailable: They can't start; the message says why.
     """
-    kind: Literal["process", "thread", "inline"] = settings.kind if settings.use_workers else "inline"
-    options = settings.service_options()
-    weights = (
-        {} if folder is None else {str(folder / f"{name}.db"): one for name, one in settings.weights.items()}
-    )
-    writers = PoolSettings(
-        kind=kind,
-        worker_count=settings.writer_count,
-        maintenance_count=settings.maintenance_count,
-        max_waiting_count=settings.max_queue_size,
-        weights=weights,
-        default_timeout_s=settings.write_timeout_s,
-    )
-    readers = PoolSettings(
-        kind=kind,
-        worker_count=settings.worker_count,
-        maintenance_count=settings.maintenance_count,
-        max_waiting_count=settings.max_queue_size,
-        weights=weights,
-        default_timeout_s=settings.query_timeout_s,
-        max_run_s=settings.reader_age_s + _AGE_GRACE_S,
-    )
-    async with AsyncExitStack() as stack:
-        try:  # the writers first, so that they close last: who closes a file last leaves no log behind
-            writing = await stack.enter_async_context(
-                open_pool(_WRITER, options, writers, name="writers", has_lanes=False)
-            )
-            if folder is not None:
-                stack.push_async_callback(_empty_logs, writing, folder)  # when the readers are closed
-            reading = await stack.enter_async_context(open_pool(_READER, options, readers, name="readers"))
-        except ServiceUnavailable as error:
-            raise StorageUnavailable(f"the workers can't start: {error}") from error
-        logs = LogGovernor(reading, settings)
-        slow = SlowQueries(reading, writing, settings)
-        pools = Pools(
-            Means(
-                traced(reading) if settings.tracing else reading,
-                traced(writing) if settings.tracing else writing,
+    slow = SlowQueries()
+    switch = WorkerSwitch(settings, folder, slow)
+    logs = LogGovernor(switch.readers, settings)
+    failure: BaseException | None = None
+    async with anyio.create_task_group() as generations:
+        try:
+            await switch.open(generations)
+            means = Means(
+                switch,
                 settings,
                 logs,
-                QueuedWrites(writing, settings),
+                QueuedWrites(settings),
                 MaintenanceLane(settings.maintenance_count),
                 slow,
             )
-        )
-        facts = pools.statistics()
-        if facts.kind == "inline":
-            reason = facts.reader.fallback_reason or "use_workers is off"
-            _log.warning("storage.opened_without_workers", reason=reason)
-        else:
-            _log.info("storage.opened", kind=facts.kind, worker_count=facts.worker_count)
-        failure: BaseException | None = None
-        async with anyio.create_task_group() as governing:
-            governing.start_soon(logs.run)
-            governing.start_soon(slow.run)
-            try:
-                yield pools
-            except BaseException as error:  # noqa: BLE001 - raised again below, outside the group, which would wrap it
-                failure = error
-            governing.cancel_scope.cancel()
-        _log.info("storage.closing", kind=facts.kind, worker_count=facts.worker_count)
-        if failure is not None:
-            raise failure
+            pools = Pools(means)
+            _tell_opened(pools.statistics())
+            async with anyio.create_task_group() as governing:
+                governing.start_soon(logs.run)
+                governing.start_soon(slow.run)
+                switch.allow_changes(governing, logs)
+                try:
+                    yield pools
+                except BaseException as error:  # noqa: BLE001 - raised again below, outside the groups, which would wrap it
+                    failure = error
+                switch.stop_changes()
+                governing.cancel_scope.cancel()
+            facts = pools.statistics()
+            _log.info("storage.closing", kind=facts.kind, worker_count=facts.worker_count)
+        except StorageUnavailable as error:
+            failure = failure or error
+        finally:
+            is_cancelled = isinstance(failure, anyio.get_cancelled_exc_class())
+            await switch.close(empties_logs=not is_cancelled)
+    if failure is not None:
+        raise failure
 
 
-async def _empty_logs(writing: Pool, folder: Path) -> None:
-    """Put what lies in logs into the databases: a reader, which may be the last to close, can't, nor after a crash."""
-    for log in sorted([found async for found in anyio.Path(folder).glob(f"*{LOG_SUFFIX}")]):
-        path = str(log).removesuffix(LOG_SUFFIX)
-        try:
-            await writing.call("checkpoint", [path], key=path, idempotent=False)
-            await writing.call("close_database", [path], key=path, idempotent=False)
-        except (StorageError, WorkersError) as error:
-            _log.warning("storage.log_left", database=log.name.removesuffix(LOG_SUFFIX), reason=str(error))
+def _tell_opened(facts: StorageStatistics) -> None:
+    if facts.kind == "inline":
+        reason = facts.reader.fallback_reason or "use_workers is off"
+        _log.warning("storage.opened_without_workers", reason=reason)
+    else:
+        _log.info("storage.opened", kind=facts.kind, worker_count=facts.worker_count)

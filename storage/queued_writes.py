@@ -55,8 +55,7 @@ class QueuedStatistics:
 class QueuedWrites:
     """The writes of one storage that nobody waits for."""
 
-    def __init__(self, writers: Pool, settings: StorageSettings) -> None:
-        self._writers = writers
+    def __init__(self, settings: StorageSettings) -> None:
         self._settings = settings
         self._waiting_count = 0
         self._waiting_bytes = 0
@@ -72,7 +71,9 @@ class QueuedWrites:
             failed=dict(self._failed),
         )
 
-    def add(self, method: str, sent: list[Any], *, timeout_s: float, on_end: Callable[[], None]) -> None:
+    def add(
+        self, writers: Pool, method: str, sent: list[Any], *, timeout_s: float, on_end: Callable[[], None]
+    ) -> None:
         """Let the write that `sent` (the database's path first) asks for wait; `on_end` is called when it is over.
 
         Raises:
@@ -100,7 +101,7 @@ class QueuedWrites:
             on_end()
 
         try:
-            size_bytes = self._writers.post(method, sent, ended, key=path, timeout_s=timeout_s, tenant=path)
+            size_bytes = writers.post(method, sent, ended, key=path, timeout_s=timeout_s, tenant=path)
         except WorkersError as error:
             raise failed_write(error) from error
         self._waiting_count += 1

@@ -21,8 +21,7 @@ from storage.queries import EXPLAIN
 if TYPE_CHECKING:
     from storage.queries import Queries
     from storage.query_plans import QueryPlan
-    from storage.settings import StorageSettings
-    from workers import Pool, SlowCall
+    from workers import SlowCall
 
 MAX_KEPT_COUNT = 64
 MAX_SQL_CHARS = 2_000
@@ -76,14 +75,12 @@ def _blank(values: Any) -> Any:
 class SlowQueries:
     """The slow reads and writes of one storage; `run` has to run beside its pools."""
 
-    def __init__(self, readers: Pool, writers: Pool, settings: StorageSettings) -> None:
+    def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, str], SlowQuery] = OrderedDict()
         self._unexplained: OrderedDict[tuple[str, str], tuple[str, str, Any]] = OrderedDict()
         self.faces: WeakValueDictionary[str, Queries] = WeakValueDictionary()
         """The databases that are in use, by path: they are asked for plans."""
         self._stirred = anyio.Event()
-        for pool in (readers, writers):
-            pool.watch_slow(settings.slow_query_s, self.add)
 
     def latest(self) -> list[SlowQuery]:
         """Return those that are kept, the latest first."""

@@ -17,7 +17,7 @@ from workers import WorkerDied, WorkersError
 
 if TYPE_CHECKING:
     from storage.means import Means
-    from workers import Session
+    from workers import Pool, Session
 
 _CLOSE_S = 5.0
 
@@ -28,12 +28,12 @@ _numbers = count(1)
 class Snapshot(Queries):
     """A state of a database; made by `Database.snapshot`, usable until that is left or it was left idle for too long."""
 
-    def __init__(self, session: Session, means: Means, path: str) -> None:
+    def __init__(self, session: Session, pool: Pool, means: Means, path: str) -> None:
         super().__init__(max_result_bytes=means.settings.max_result_bytes)
         self._session = session
         self._stack = AsyncExitStack()
         self._timeout_s = means.settings.query_timeout_s
-        self._held = HeldRead(path, session, "snapshot", next(_numbers))
+        self._held = HeldRead(path, session, "snapshot", next(_numbers), pool=pool)
         self._is_open = True
 
     @classmethod
@@ -43,10 +43,11 @@ class Snapshot(Queries):
         Raises:
             StorageError: As `Database.snapshot`.
         """
+        pool = means.readers
         async with AsyncExitStack() as stack:
             try:
-                session = await stack.enter_async_context(means.readers.session(lane="scan", tenant=path))
-                snapshot = cls(session, means, path)
+                session = await stack.enter_async_context(pool.session(lane="scan", tenant=path))
+                snapshot = cls(session, pool, means, path)
                 stack.enter_context(means.logs.holding(snapshot._held))
                 try:
                     await session.call(

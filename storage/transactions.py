@@ -45,10 +45,9 @@ _numbers = count(1)
 class Transaction:
     """An open transaction; made by `Database.transaction`, usable until that is left. One call at a time."""
 
-    def __init__(
-        self, session: Session, gate: WriteGate, path: str, *, lease_s: float, timeout_s: float
-    ) -> None:
-        self._session = session
+    _session: Session
+
+    def __init__(self, gate: WriteGate, path: str, *, lease_s: float, timeout_s: float) -> None:
         self._gate = gate
         self._path = path
         self._number = next(_numbers)
@@ -140,11 +139,13 @@ class Transaction:
 
     # -- for `Database.transaction` -------------------------------------------------------------------------------
 
-    async def begin(self, timeout_s: float) -> None:
-        """Begin it on the worker, within `timeout_s`."""
+    async def begin(self, session: Session, timeout_s: float) -> None:
+        """Begin it on the worker of `session`, within `timeout_s`."""
+        self._session = session
         await self._call("begin", [], timeout_s)
         self._is_open = True
         self.lease_until = time.monotonic() + self._lease_s
+        self._gate.stir()
 
     async def commit(self) -> None:
         """Make it durable.
@@ -202,15 +203,21 @@ class Transaction:
 
 @asynccontextmanager
 async def opened(
-    writers: Pool, gate: WriteGate, path: str, *, lease_s: float, timeout_s: float
+    writers: Callable[[], Pool], gate: WriteGate, path: str, *, lease_s: float, timeout_s: float
 ) -> AsyncIterator[Transaction]:
-    """Hold a transaction on the database at `path`; see `Database.transaction`."""
-    async with writers.session(tenant=path) as session:
-        transaction = Transaction(session, gate, path, lease_s=lease_s, timeout_s=timeout_s)
-        left_s = await gate.taken(transaction, timeout_s)
-        try:
-            await transaction.begin(left_s)
-            yield transaction
-            await transaction.commit()
-        finally:
-            await transaction.leave()
+    """Hold a transaction on the database at `path`; see `Database.transaction`.
+
+    `writers` is asked once it is its turn: they may be others by then.
+    """
+    transaction = Transaction(gate, path, lease_s=lease_s, timeout_s=timeout_s)
+    left_s = await gate.taken(transaction, timeout_s)
+    try:
+        async with writers().session(tenant=path) as session:
+            try:
+                await transaction.begin(session, left_s)
+                yield transaction
+                await transaction.commit()
+            finally:
+                await transaction.leave()
+    finally:
+        gate.given_back(transaction)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from storage.means import Means
-    from workers import Lane
+    from workers import Lane, Pool
 
     Params = Sequence[Any] | Mapping[str, Any]
 
@@ -46,6 +46,7 @@ class Writing(Following):
         self._means = means
         self._readers = means.readers
         self._writers = means.writers
+        means.switch.faces.add(self)
         self._logs = means.logs
         self._settings = means.settings
         self._generation = generation
@@ -155,7 +156,7 @@ class Writing(Following):
         limit_s = self._settings.write_timeout_s if timeout_s is None else timeout_s
         try:
             async with opened(
-                self._writers,
+                lambda: self._writers,
                 self._gate,
                 self._path,
                 lease_s=self._settings.transaction_lease_s if lease_s is None else lease_s,
@@ -167,11 +168,28 @@ class Writing(Following):
         finally:
             self._change_log.stir()
 
+    async def maintain(self, method: str, *more: object) -> None:
+        """Have the writer do something with the file itself, after the writes that wait; also when it is dropped.
+
+        Raises:
+            StorageError: As `execute`.
+        """
+        await self._ask_writer(method, list(more), await self._passed(None))
+
+    async def go_over(self, readers: Pool, writers: Pool) -> None:
+        """Be read by `readers` from now on, and written by `writers` once what is being written has ended."""
+        self._readers = readers
+        async with self._gate.shut():
+            self._writers = writers
+
     @override
     async def _write(
         self, method: str, sent: list[Any], timeout_s: float | None, *, lane: Lane = "short"
     ) -> Any:
-        limit_s = await self._entered(timeout_s)
+        return await self._ask_writer(method, sent, await self._entered(timeout_s), lane=lane)
+
+    async def _ask_writer(self, method: str, sent: list[Any], limit_s: float, *, lane: Lane = "short") -> Any:
+        """Have the writer do `method`, the gate being passed."""
         try:
             return await self._writers.call(
                 method,
@@ -196,7 +214,9 @@ class Writing(Following):
             raise NotAllowed("only what changes rows can be queued; anything else is waited for")
         limit_s = await self._entered(timeout_s)
         try:
-            self._means.queued.add(method, [self._path, *sent], timeout_s=limit_s, on_end=self._left)
+            self._means.queued.add(
+                self._writers, method, [self._path, *sent], timeout_s=limit_s, on_end=self._left
+            )
         except UNENCODABLE as error:
             self._left()
             raise refused_parameters(error) from error
@@ -209,9 +229,12 @@ class Writing(Following):
         """Pass the gate for a write, and return what is left of its time; `_left` ends it."""
         if self.is_dropped:
             raise self._gone()
+        return await self._passed(timeout_s)
+
+    async def _passed(self, timeout_s: float | None) -> float:
         limit_s = self._settings.write_timeout_s if timeout_s is None else timeout_s
         if not self._gate.is_open:
-            limit_s = await self._gate.passed(limit_s)
+            return await self._gate.passed(limit_s)
         self._gate.entered()
         return limit_s
 
