@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 LIMIT_S = 50.0
 ADD = "INSERT INTO item(writer, number) VALUES (?, ?)"
+SLOW_WRITE = """INSERT INTO item(writer, number)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) SELECT 0, i FROM n"""
 ALL = "SELECT writer, number FROM item ORDER BY id"
 
 
@@ -202,6 +204,25 @@ async def test_a_transaction_that_is_held_goes_on_until_its_lease_is_over(tmp_pa
         assert await shop.query(ALL) == [(0, 1), (0, 2)]
         await shop.execute(ADD, [0, 3])
         await ready(databases)
+
+
+async def test_a_write_waits_for_the_one_that_runs_on_the_workers_of_before(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    async def execute(shop: Database, sql: str, said: str) -> None:
+        await shop.execute(sql)
+        order.append(said)
+
+    async with opened(tmp_path, busy_timeout_s=0.001) as databases:  # two at once would be refused
+        shop = await shop_of(databases)
+        async with anyio.create_task_group() as group:
+            group.start_soon(execute, shop, SLOW_WRITE, "slow")
+            await until(lambda: databases.statistics().writer.in_flight_count == 1)
+            group.start_soon(databases.use_workers, False)
+            await until(lambda: databases.statistics().kind == "inline")
+            group.start_soon(execute, shop, "DELETE FROM item WHERE number = 7", "quick")
+        assert order == ["slow", "quick"]
+        assert (await shop.query("SELECT count(*) FROM item"))[0] == (299_999,)
 
 
 async def test_databases_that_are_made_dropped_and_replaced_meanwhile_are_written_by_one_worker(
