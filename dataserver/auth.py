@@ -84,6 +84,11 @@ class TokenStore:
         self._hashes: dict[str, bytes] = {}
         self._session_of: Callable[[bytes | None], Session] | None = None
 
+    @property
+    def database(self) -> Database:
+        """Where they are kept."""
+        return self._database
+
     @classmethod
     async def open(cls, database: Database, *, clock: Clock) -> Self:
         """Return the store that `database` holds; it must have been opened with `MIGRATIONS`."""

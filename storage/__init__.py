@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from storage.live_queries import LiveQuery as LiveQuery
     from storage.log_governor import LogStatistics as LogStatistics
     from storage.nonce_blocks import NonceBlocks as NonceBlocks
-    from storage.pools import StorageStatistics as StorageStatistics
     from storage.queries import Queries as Queries
     from storage.query_costs import QueryCost as QueryCost
     from storage.query_plans import QueryPlan as QueryPlan
@@ -75,6 +74,7 @@ if TYPE_CHECKING:
     from storage.sqlite.facts import LibraryFacts as LibraryFacts
     from storage.sqlite.facts import library_facts as library_facts
     from storage.sqlite.functions import WriteTransaction as WriteTransaction
+    from storage.statistics import StorageStatistics as StorageStatistics
     from storage.tables import ColumnInfo as ColumnInfo
     from storage.tables import TableInfo as TableInfo
     from storage.transactions import Transaction as Transaction
@@ -128,7 +128,7 @@ _HOME = {
     "StorageReport": "reports",
     "StorageSaturated": "errors",
     "StorageSettings": "settings",
-    "StorageStatistics": "pools",
+    "StorageStatistics": "statistics",
     "StorageUnavailable": "errors",
     "TableInfo": "tables",
     "TableNotFollowed": "errors",

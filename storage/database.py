@@ -23,6 +23,7 @@ from storage.parameters import bound
 from storage.pool_errors import UNENCODABLE, failed_read, refused_parameters
 from storage.query_costs import QueryCost
 from storage.snapshots import Snapshot
+from storage.statistics import statistics_of
 from storage.tables import TableInfo, table_info
 from storage.writing import Writing
 from workers import TaskTimedOut, WorkersError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from storage.backups import OnProgress
     from storage.sqlite.backups import BackupMade, Verified
+    from storage.statistics import StorageStatistics
 
     Params = Sequence[Any] | Mapping[str, Any]
 
@@ -127,6 +129,10 @@ class Database(Writing):
             StorageError: As there.
         """
         await self._means.switch.use_workers(use_workers)
+
+    def statistics(self) -> StorageStatistics:
+        """Return how the workers stand that this one and its like share."""
+        return statistics_of(self._means)
 
     async def measure(self, sql: str, params: Params = (), *, timeout_s: float | None = None) -> QueryCost:
         """Run a read twice, as JSON and for its steps alone, and return what it cost; its rows are not kept.

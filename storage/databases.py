@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from storage.database import Database
-    from storage.pools import Pools, StorageStatistics
+    from storage.pools import Pools
     from storage.reports import StorageReport
+    from storage.statistics import StorageStatistics
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SUFFIX = ".db"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,12 +10,13 @@ import structlog
 
 from storage.database import Database
 from storage.errors import StorageUnavailable
-from storage.log_governor import LogGovernor, LogStatistics
+from storage.log_governor import LogGovernor
 from storage.maintenance import MaintenanceLane
 from storage.means import Means
-from storage.queued_writes import QueuedStatistics, QueuedWrites
+from storage.queued_writes import QueuedWrites
 from storage.reports import StorageReport, log_facts
 from storage.slow_queries import SlowQueries
+from storage.statistics import statistics_of
 from storage.switching import WorkerSwitch
 
 if TYPE_CHECKING:
@@ -25,33 +25,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage.settings import StorageSettings
-    from workers import Kind, PoolStatistics
+    from storage.statistics import StorageStatistics
 
 _REPORT_S = 1.0
 """How long a writer that is busy is waited for to tell what it has counted."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("storage")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StorageStatistics:
-    """The two pools as they stand; both are others, which count from nothing, after each change of the workers."""
-
-    reader: PoolStatistics
-    writer: PoolStatistics
-    logs: LogStatistics
-    queued: QueuedStatistics
-    kind: Kind
-    use_workers: bool
-    """What was asked for; `kind` may be `inline` all the same, where no worker can start."""
-    worker_count: int
-    """Readers and writers; 0 when SQL runs on the event loop."""
-    changes_count: int
-    """How often workers were turned on or off since the storage opened."""
-    draining_count: int
-    """Calls, streams and snapshots that end on the workers of before."""
-    is_draining: bool
-    """Such workers are still there."""
 
 
 class Pools:
@@ -89,22 +68,7 @@ class Pools:
 
     def statistics(self) -> StorageStatistics:
         """Return how they stand."""
-        switch = self._means.switch
-        reader, writer = self._means.readers.statistics(), self._means.writers.statistics()
-        is_inline = reader.kind == "inline"
-        draining = switch.draining()
-        return StorageStatistics(
-            reader=reader,
-            writer=writer,
-            logs=self._means.logs.statistics(),
-            queued=self._means.queued.statistics(),
-            kind=reader.kind,
-            use_workers=switch.current.settings.use_workers,
-            worker_count=0 if is_inline else reader.worker_count + writer.worker_count,
-            changes_count=switch.changes_count,
-            draining_count=sum(each.unfinished_count() for each in draining),
-            is_draining=bool(draining),
-        )
+        return statistics_of(self._means)
 
 
 @asynccontextmanager

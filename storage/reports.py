@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from storage.pools import StorageStatistics
     from storage.slow_queries import SlowQuery
+    from storage.statistics import StorageStatistics
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

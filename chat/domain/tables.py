@@ -25,6 +25,11 @@ class Tables:
         self.on_written: Callable[[], None] = _nothing
         """Called after each write, whether it was committed or not."""
 
+    @property
+    def database(self) -> Database:
+        """The database, for whoever runs the server; the domain asks by the names of statements."""
+        return self._database
+
     async def one(self, name: str, *params: Any) -> tuple[Any, ...] | None:
         """Return the first row of a statement that reads.
 
