@@ -68,6 +68,9 @@ if TYPE_CHECKING:
     from chat.domain.sessions import Session as Session
     from chat.domain.space_settings import SpaceFields as SpaceFields
     from chat.domain.streams import StreamState as StreamState
+    from chat.domain.texts import NO_CONTROLS as NO_CONTROLS
+    from chat.domain.texts import told_line as told_line
+    from chat.domain.texts import told_number as told_number
     from chat.errors import ActionCancelled as ActionCancelled
     from chat.errors import ActionExpired as ActionExpired
     from chat.errors import ActionFailed as ActionFailed
@@ -240,6 +243,7 @@ _HOME = {
     "MessageStatus": "messages.face",
     "MuteUser": "queue.payloads",
     "Muted": "domain.refusals",
+    "NO_CONTROLS": "domain.texts",
     "NewMessage": "domain.sending",
     "News": "queue.news",
     "NotAQueue": "errors",
@@ -314,6 +318,8 @@ _HOME = {
     "open_queue": "queue.action_queue",
     "parsed_id": "domain.ids",
     "read_queue": "queue.reading",
+    "told_line": "domain.texts",
+    "told_number": "domain.texts",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605 - one list, of names and homes

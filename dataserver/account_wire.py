@@ -6,19 +6,39 @@ from typing import Annotated
 
 import msgspec
 
+from chat import NO_CONTROLS
 from dataserver.chat_wire import ClientId
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64, extra_json_schema={"pattern": NO_CONTROLS})]
+NewName = Annotated[Name, msgspec.Meta(extra_json_schema={"pattern": "^[A-Za-z0-9][A-Za-z0-9._-]*$"})]
 Password = Annotated[str, msgspec.Meta(max_length=1_024)]
-Label = Annotated[str, msgspec.Meta(max_length=100)]
-FieldText = Annotated[str, msgspec.Meta(max_length=4_000)]
+NewPassword = Annotated[Password, msgspec.Meta(extra_json_schema={"minLength": 8})]
+Label = Annotated[str, msgspec.Meta(max_length=100, extra_json_schema={"pattern": NO_CONTROLS})]
+FieldText = Annotated[
+    str,
+    msgspec.Meta(max_length=4_000, extra_json_schema={"pattern": "^[^\\u0000-\\u0008\\u000b-\\u001f]*$"}),
+]
+ProfileFields = Annotated[
+    dict[str, FieldText | None],
+    msgspec.Meta(
+        extra_json_schema={
+            "minProperties": 1,
+            "maxProperties": 50,
+            "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,31}$"},
+            "properties": {
+                "display_name": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": NO_CONTROLS}
+            },
+        }
+    ),
+]
+"""What the domain asks beyond a type is told here and checked there."""
 
 
 class RegisterRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new account, and the device that asks for it."""
 
-    name: Name
-    password: Password
+    name: NewName
+    password: NewPassword
     display_name: Label = ""
     device: Label = ""
     """A word to know the device by."""
@@ -42,7 +62,7 @@ class PasswordRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Another password; all other sessions of the user end."""
 
     current: Password
-    new: Password
+    new: NewPassword
 
 
 class DeviceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +130,7 @@ class ProfileRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Fields of a profile that change, `display_name` among them; null takes one away."""
 
     client_id: ClientId
-    fields: dict[str, FieldText | None]
+    fields: ProfileFields
 
 
 class ProfileSavedAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import msgspec
 
 from chat import parsed_id
 from dataserver.answers import AnyAnswer, json_answer
+from dataserver.chat_wire import CLIENT_ID_PATTERN
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidParameter
 from dataserver.route import Parameter
@@ -16,11 +17,24 @@ PAGE_LIMIT: Final = 100
 MAX_NUMBER: Final = 2**53
 _MAX_DIGITS: Final = 16
 
-CLIENT_ID: Final = Parameter(name="client_id", says="The client id of this change.")
-LIMIT: Final = Parameter(
-    name="limit", says=f"At most so many; {PAGE_LIMIT} unless it says otherwise.", type="integer"
+CLIENT_ID: Final = Parameter(
+    name="client_id", says="The client id of this change.", pattern=CLIENT_ID_PATTERN, is_required=True
 )
-AFTER: Final = Parameter(name="after", says="Only what comes after this one; none for the first page.")
+
+
+def number_parameter(name: str, says: str, *, least: int = 0) -> Parameter:
+    """Return the description of a number, as `whole_number` and `optional_id` read it."""
+    return Parameter(name=name, says=says, type="integer", least=least, most=MAX_NUMBER)
+
+
+LIMIT: Final = number_parameter("limit", f"At most so many; {PAGE_LIMIT} unless it says otherwise.", least=1)
+AFTER: Final = number_parameter("after", "Only what comes after this one; none for the first page.")
+IF_MATCH: Final = Parameter(
+    name="If-Match", says="The version that is to be changed.", pattern='^"?[0-9]{1,15}"?$', place="header"
+)
+IF_NONE_MATCH: Final = Parameter(
+    name="If-None-Match", says="The tag of what the client has; it is not sent again.", place="header"
+)
 
 
 def client_id(exchange: Exchange) -> str:

@@ -6,19 +6,25 @@ it. Every change carries a client id: the same one again is answered with what i
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-ClientId = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+CLIENT_ID_PATTERN: Final = "^[!-~]{1,64}$"
+ClientId = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=64, extra_json_schema={"pattern": CLIENT_ID_PATTERN})
+]
+
+Content = Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": 32_768})]
+"""Told, not checked: the domain counts it in bytes."""
 
 
 class SendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new message."""
 
     client_id: ClientId
-    content: str
+    content: Content
     reply_to: Id | None = None
     mentions: Annotated[list[Id], msgspec.Meta(max_length=50)] = []
     session: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
@@ -38,7 +44,7 @@ class EditRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Another content for a message."""
 
     client_id: ClientId
-    content: str
+    content: Content
 
 
 class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -6,7 +6,8 @@ Nothing is written twice: the shape of a body is the type that decodes it, the s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
@@ -14,8 +15,17 @@ import msgspec
 
 from dataserver.answers import JSON
 from dataserver.errors import ErrorBody, answering
-from dataserver.refusals import Forbidden, NotAcceptable, Unauthenticated
-from dataserver.route import Route
+from dataserver.refusals import (
+    BodyTimedOut,
+    BodyTooLarge,
+    Forbidden,
+    InvalidBody,
+    InvalidParameter,
+    NotAcceptable,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+from dataserver.route import Parameter, Route
 
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
@@ -33,6 +43,26 @@ _SAYS: Final = {
     "secret": "The secret of a link.",
     "file": "A file's name.",
     "folder": "A folder's name.",
+}
+
+
+_SECONDS: Final = {
+    "description": "After how many seconds to come again.",
+    "required": True,
+    "schema": {"type": "integer", "minimum": 1},
+}
+_ANY_NAME: Final = {"minLength": 1}
+_BOUNDS_OF_PATHS: Final[dict[str, dict[str, Any]]] = {
+    "db": {"pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},
+    "emoji": {"minLength": 1, "maxLength": 64},
+}
+"""Of the parameters of paths whose rule is more than that nothing of another name is there."""
+_BOUNDS_OF_NUMBERS: Final = {"least": "minimum", "most": "maximum"}
+_BOUNDS_OF_TEXTS: Final = {"least": "minLength", "most": "maxLength"}
+_ERROR_HEADERS: Final[dict[int, dict[str, Any]]] = {
+    401: {"WWW-Authenticate": {"description": "`Bearer`.", "required": True, "schema": {"type": "string"}}},
+    429: {"Retry-After": _SECONDS},
+    503: {"Retry-After": _SECONDS},
 }
 
 
@@ -91,19 +121,11 @@ def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
                     "in": "path",
                     "required": True,
                     "description": _SAYS[name],
-                    "schema": {"type": "string"},
+                    "schema": {"type": "string", **_BOUNDS_OF_PATHS.get(name, _ANY_NAME)},
                 }
                 for name in _PARAMETER.findall(route.path)
             ),
-            *(
-                {
-                    "name": parameter.name,
-                    "in": "query",
-                    "description": parameter.says,
-                    "schema": {"type": parameter.type},
-                }
-                for parameter in route.parameters
-            ),
+            *map(_parameter, route.parameters),
             *([_FILTERS] if route.open_ended else ()),
         ],
         "responses": _responses(route, schema_of),
@@ -123,6 +145,23 @@ def _operation(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
     return operation
 
 
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    bounds = _BOUNDS_OF_NUMBERS if parameter.type == "integer" else _BOUNDS_OF_TEXTS
+    schema = {
+        "type": parameter.type,
+        **{name: getattr(parameter, bound) for bound, name in bounds.items()},
+        "pattern": parameter.pattern,
+        "enum": list(parameter.one_of) or None,
+    }
+    return {
+        "name": parameter.name,
+        "in": parameter.place,
+        "required": parameter.is_required,
+        "description": parameter.says,
+        "schema": {name: value for name, value in schema.items() if value is not None},
+    }
+
+
 _FILTERS: Final = {
     "name": "filters",
     "in": "query",
@@ -140,25 +179,44 @@ def _tag(path: str) -> str:
 
 def _responses(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
     schema = {} if route.answers is None else schema_of[_name(route.answers)]
-    responses: dict[str, Any] = {
-        str(route.status): {
-            "description": "It is done." if route.method != "GET" else "Here it is.",
-            "content": {media.decode(): {"schema": schema} for media in route.media},
-        }
-    }
+    responses: dict[str, Any] = {}
+    for status in (route.status, *route.also):
+        content = {media.decode(): {"schema": schema} for media in route.media}
+        responses[str(status)] = {"description": _SUCCESSES[status], "content": content}
+        if status == HTTPStatus.NOT_MODIFIED:
+            del responses[str(status)]["content"]
     codes: dict[int, list[str]] = {}
-    always = (NotAcceptable,) if route.role is None else (Unauthenticated, Forbidden, NotAcceptable)
-    for refusal in (*always, *route.refuses):
+    for refusal in (*_always(route), *route.refuses):
         how = answering(refusal)
         if how.code not in codes.setdefault(how.status, []):
             codes[how.status].append(how.code)
-    for status, names in sorted(codes.items()):
-        responses[str(status)] = {
-            "description": ", ".join(names),
-            "content": {JSON.decode(): {"schema": schema_of[_name(ErrorBody)]}},
-        }
-    responses["default"] = {
-        "description": "Any other error.",
-        "content": {JSON.decode(): {"schema": schema_of[_name(ErrorBody)]}},
-    }
+    errors = {JSON.decode(): {"schema": schema_of[_name(ErrorBody)]}}
+    for code, names in sorted(codes.items()):
+        responses[str(code)] = {"description": ", ".join(names), "content": errors}
+        if code in _ERROR_HEADERS:
+            responses[str(code)]["headers"] = _ERROR_HEADERS[code]
+    responses["default"] = {"description": "Any other error.", "content": errors}
     return responses
+
+
+_SUCCESSES: Final = {
+    200: "Here it is, or it is done.",
+    201: "It is made.",
+    202: "It waits to be done.",
+    304: "It is the one that `If-None-Match` names.",
+}
+
+
+def _always(route: Route) -> Iterator[type[Exception]]:
+    """Yield what a route refuses by its form."""
+    if route.role is not None:
+        yield Unauthenticated
+        if route.role != "user":
+            yield Forbidden
+    yield NotAcceptable
+    if route.parameters or route.open_ended:
+        yield InvalidParameter
+    if route.reads is not None:
+        yield from (InvalidBody, UnsupportedMediaType)
+    if route.reads is not None or route.reads_media:
+        yield from (BodyTimedOut, BodyTooLarge)

@@ -17,11 +17,18 @@ Handler = Callable[["Exchange"], Awaitable[AnyAnswer]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameter:
-    """A query parameter, for the description of the interface."""
+    """A parameter of the query, or a header, for the description of the interface: the handler is who checks it."""
 
     name: str
     says: str
     type: Literal["string", "integer"] = "string"
+    least: int | None = None
+    """The least number, or how many characters at least."""
+    most: int | None = None
+    one_of: tuple[str, ...] = ()
+    pattern: str | None = None
+    is_required: bool = False
+    place: Literal["query", "header"] = "query"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +52,8 @@ class Route:
     media: tuple[bytes, ...] = (JSON,)
     """What the answer may be."""
     status: int = 200
+    also: tuple[int, ...] = ()
+    """Further statuses of success: 200 for what was done before, 202 for what waits, 304 for what is known."""
     parameters: tuple[Parameter, ...] = ()
     refuses: tuple[type[Exception], ...] = ()
     """What it may refuse beyond what every route may."""

@@ -6,17 +6,23 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from chat import RoomFields, SpaceFields
+from chat import RoomFields, SpaceFields, told_line, told_number
 from dataserver.chat_wire import ActionRequest, ClientId, Id, MessageView
 
 Role = Literal["member", "moderator", "admin", "owner"]
+_Name = Annotated[str, told_line(1, 100)]
+_Topic = Annotated[str, told_line(0, 1_000)]
+_Place = Annotated[int, told_number(0, 1_000_000)]
+_AgeS = Annotated[float, told_number(1, 31_536_000)]
+_Uses = Annotated[int, told_number(1, 10_000)]
+_TimeMs = Annotated[int, told_number(1, 253_402_300_799_999)]
 
 
 class CreateSpaceRequest(ActionRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new space, which the user owns."""
 
-    name: str
-    description: str = ""
+    name: _Name
+    description: _Topic = ""
     is_open: bool = False
     """Whoever knows its id may join."""
 
@@ -36,9 +42,9 @@ class OpenSpaceRequest(ActionRequest, frozen=True, kw_only=True, forbid_unknown_
 class CreateInviteRequest(ActionRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A link that lets somebody in."""
 
-    age_s: float | None = None
+    age_s: _AgeS | None = None
     """How long; a week unless it says otherwise."""
-    uses: int | None = None
+    uses: _Uses | None = None
     """How often; 100 unless it says otherwise."""
 
 
@@ -51,14 +57,14 @@ class RoleRequest(ActionRequest, frozen=True, kw_only=True, forbid_unknown_field
 class MuteRequest(ActionRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An end of a member's writing; without `until_ms` it is for good."""
 
-    until_ms: int | None = None
+    until_ms: _TimeMs | None = None
 
 
 class CreateRoomRequest(ActionRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new room."""
 
-    name: str
-    topic: str = ""
+    name: _Name
+    topic: _Topic = ""
     group: Id | None = None
 
 
@@ -71,14 +77,14 @@ class UpdateRoomRequest(ActionRequest, frozen=True, kw_only=True, forbid_unknown
 class CreateGroupRequest(ActionRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new group of rooms."""
 
-    name: str
+    name: _Name
 
 
 class UpdateGroupRequest(ActionRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What changes of a group; what is left out stays."""
 
-    name: str | None = None
-    place: int | None = None
+    name: _Name | None = None
+    place: _Place | None = None
 
 
 class OpenDirectRequest(ActionRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,7 +121,7 @@ class ChangeAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     version: int | None = None
     """Of the settings."""
     role: Role | None = None
-    until_ms: int | None = None
+    until_ms: _TimeMs | None = None
 
 
 class InviteAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
@@ -12,7 +12,7 @@ from chat.domain.permissions import LEAST_RANK
 from chat.domain.refusals import InvalidValue, LimitReached, NotFound, Taken
 from chat.domain.spaces import new_epoch
 from chat.domain.standing import standing_in
-from chat.domain.texts import MAX_NAME_CHARACTERS, MAX_TOPIC_CHARACTERS, check_text
+from chat.domain.texts import MAX_NAME_CHARACTERS, MAX_TOPIC_CHARACTERS, check_text, told_line, told_number
 from storage import ConstraintViolated, Earlier
 
 if TYPE_CHECKING:
@@ -25,12 +25,17 @@ _LEAST: Final = LEAST_RANK["manage_rooms"]
 _NO_GROUP: Final = 0
 
 
+_Name = Annotated[str, told_line(1, MAX_NAME_CHARACTERS)]
+_Topic = Annotated[str, told_line(0, MAX_TOPIC_CHARACTERS)]
+_Place = Annotated[int, told_number(0, MAX_PLACE)]
+
+
 class RoomFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What changes of a room; the rest stays."""
 
-    name: str | None = None
-    topic: str | None = None
-    place: int | None = None
+    name: _Name | None = None
+    topic: _Topic | None = None
+    place: _Place | None = None
     """Among those of its group, from the lowest on."""
     group: str | None = None
     """The group's id; an empty text takes the room out of its group."""

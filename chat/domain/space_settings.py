@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 
 from chat.domain.refusals import InvalidValue
-from chat.domain.texts import MAX_NAME_CHARACTERS, MAX_TOPIC_CHARACTERS, check_text
+from chat.domain.texts import MAX_NAME_CHARACTERS, MAX_TOPIC_CHARACTERS, check_text, told_line
 
 _PictureName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Address = Annotated[str, msgspec.Meta(min_length=1, max_length=1_000)]
@@ -40,8 +40,8 @@ _Pictures = Annotated[list[Picture], msgspec.Meta(max_length=500)]
 class SpaceFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Settings of a space that change."""
 
-    name: str | msgspec.UnsetType = msgspec.UNSET
-    description: str | msgspec.UnsetType = msgspec.UNSET
+    name: Annotated[str, told_line(1, MAX_NAME_CHARACTERS)] | msgspec.UnsetType = msgspec.UNSET
+    description: Annotated[str, told_line(0, MAX_TOPIC_CHARACTERS)] | msgspec.UnsetType = msgspec.UNSET
     role_names: RoleNames | msgspec.UnsetType = msgspec.UNSET
     emoji: _Pictures | msgspec.UnsetType = msgspec.UNSET
     stickers: _Pictures | msgspec.UnsetType = msgspec.UNSET

@@ -106,6 +106,7 @@ ROUTES = (
         ),
         reads=ExecuteRequest,
         answers=WrittenAnswer,
+        also=(202,),
         parameters=(TIMEOUT,),
         refuses=(*WRITE_REFUSALS, InvalidBody),
     ),

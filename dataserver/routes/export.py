@@ -87,8 +87,12 @@ ROUTES = (
         says="Stream a table or view; further parameters are filters, as for a page of rows.",
         media=(NDJSON, CSV),
         parameters=(
-            Parameter(name="table", says="Which table or view."),
-            Parameter(name="format", says="`csv` or `ndjson`; without it, what `Accept` says, or NDJSON."),
+            Parameter(name="table", says="Which table or view.", is_required=True),
+            Parameter(
+                name="format",
+                says="`csv` or `ndjson`; without it, what `Accept` says, or NDJSON.",
+                one_of=("csv", "ndjson"),
+            ),
             Parameter(
                 name="order", says="As for a page of rows; without it the rows come as they are stored."
             ),

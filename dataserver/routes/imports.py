@@ -156,14 +156,22 @@ ROUTES = (
         parameters=(
             Parameter(
                 name="on_error",
+                one_of=("stop", "skip"),
                 says=(
                     "`stop`: a bad line is the end, and nothing is stored. `skip`: bad lines are counted, and the first 100"
                     " told; what was stored stays, even if the connection is lost."
                 ),
             ),
-            Parameter(name="delimiter", says="What parts the fields of a CSV, if it is no comma."),
+            Parameter(
+                name="delimiter",
+                says="What parts the fields of a CSV, if it is no comma.",
+                least=1,
+                most=1,
+                pattern='^[^"\\r\\n]$',
+            ),
             Parameter(
                 name="progress",
+                one_of=("0", "1"),
                 says="`1`: answer a line of JSON after each piece (NDJSON); the last has `done`, or is an error.",
             ),
             TIMEOUT,

@@ -200,6 +200,7 @@ ROUTES = (
         reads=wire.CreateInviteRequest,
         answers=wire.InviteAnswer,
         status=201,
+        also=(200,),
         refuses=(InvalidBody, *_CHANGES, InvalidValue, LimitReached),
     ),
     Route(

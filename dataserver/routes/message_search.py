@@ -7,7 +7,7 @@ from typing import Final, Literal
 from chat import InvalidValue, SearchQuery
 from dataserver import spaces_wire as wire
 from dataserver.answers import AnyAnswer
-from dataserver.chat_parameters import optional_id, page, whole_number
+from dataserver.chat_parameters import number_parameter, optional_id, page, whole_number
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidParameter
 from dataserver.route import Parameter, Route
@@ -49,16 +49,16 @@ ROUTES = (
         says="Find messages by their words, in the syntax of FTS5, in all rooms that the user may read.",
         answers=wire.SearchAnswer,
         parameters=(
-            Parameter(name="q", says="The words."),
-            Parameter(name="order", says="`best` (unless it says otherwise) or `newest`."),
-            Parameter(name="room", says="Only in this room."),
-            Parameter(name="space", says="Only in this space."),
-            Parameter(name="sender", says="Only of this user."),
-            Parameter(name="skip", says="Of the best, leave out so many.", type="integer"),
-            Parameter(name="before", says="Of the newest, only those before this message."),
+            Parameter(name="q", says="The words.", least=1, most=1_000, is_required=True),
             Parameter(
-                name="limit", says=f"At most so many; {HIT_LIMIT} unless it says otherwise.", type="integer"
+                name="order", says="`best` (unless it says otherwise) or `newest`.", one_of=("best", "newest")
             ),
+            number_parameter("room", "Only in this room.", least=1),
+            number_parameter("space", "Only in this space.", least=1),
+            number_parameter("sender", "Only of this user.", least=1),
+            number_parameter("skip", "Of the best, leave out so many."),
+            number_parameter("before", "Of the newest, only those before this message.", least=1),
+            number_parameter("limit", f"At most so many; {HIT_LIMIT} unless it says otherwise.", least=1),
         ),
         refuses=(InvalidParameter, InvalidValue),
     ),

@@ -23,10 +23,18 @@ from chat import (
 )
 from dataserver import chat_wire
 from dataserver.answers import AnyAnswer, json_answer
-from dataserver.chat_parameters import CLIENT_ID, LIMIT, PAGE_LIMIT, client_id, page, whole_number
+from dataserver.chat_parameters import (
+    CLIENT_ID,
+    LIMIT,
+    PAGE_LIMIT,
+    client_id,
+    number_parameter,
+    page,
+    whole_number,
+)
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody, InvalidParameter
-from dataserver.route import Parameter, Route
+from dataserver.route import Route
 
 SEND: Final = msgspec.json.Decoder(chat_wire.SendRequest)
 SEND_LABEL: Final = "POST /v1/rooms/{id}/messages"
@@ -35,8 +43,8 @@ _EDIT: Final = msgspec.json.Decoder(chat_wire.EditRequest)
 _ACTION: Final = msgspec.json.Decoder(chat_wire.ActionRequest)
 
 _PAGE: Final = (
-    Parameter(name="after_seq", says="Only what comes after this seq; 0 from the first.", type="integer"),
-    Parameter(name="before_seq", says="The nearest ones before this seq instead.", type="integer"),
+    number_parameter("after_seq", "Only what comes after this seq; 0 from the first."),
+    number_parameter("before_seq", "The nearest ones before this seq instead."),
     LIMIT,
 )
 
@@ -217,6 +225,7 @@ ROUTES = (
         reads=chat_wire.SendRequest,
         answers=Ack,
         status=201,
+        also=(200,),
         refuses=(InvalidBody, *_CHANGES, Muted, OutOfTurn, LimitReached, TooOften),
     ),
     Route(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import storage
 from dataserver.answers import Answer, AnyAnswer
 from dataserver.exchange import Exchange
+from dataserver.limits import HttpLimits
 from dataserver.refusals import InvalidCursor, InvalidParameter, TableNotFound, UnknownColumn, UnknownOperator
 from dataserver.route import Parameter, Route
 from dataserver.routes.query import TIMEOUT
@@ -139,7 +140,13 @@ ROUTES = (
                     " rows gain `_rank` and `_snippet`. The table needs a search index."
                 ),
             ),
-            Parameter(name="limit", type="integer", says="The most rows to answer."),
+            Parameter(
+                name="limit",
+                type="integer",
+                least=1,
+                most=HttpLimits().max_page_count,
+                says="The most rows to answer.",
+            ),
             Parameter(name="after", says="The `next` of the page before."),
             Parameter(
                 name="snapshot",

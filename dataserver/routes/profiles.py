@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from chat import (
+    NO_CONTROLS,
     ClientIdReused,
     InvalidValue,
     NotFound,
@@ -17,10 +18,13 @@ from dataserver import account_wire
 from dataserver.answers import Answer, AnyAnswer, json_answer
 from dataserver.chat_parameters import (
     CLIENT_ID,
+    IF_MATCH,
+    IF_NONE_MATCH,
     LIMIT,
     PAGE_LIMIT,
     client_id,
     if_match,
+    number_parameter,
     page,
     path_id,
     whole_number,
@@ -141,6 +145,7 @@ ROUTES = (
         handle=patch_profile,
         says="Change fields of one's profile, unless another version than that of `If-Match` is there.",
         reads=account_wire.ProfileRequest,
+        parameters=(IF_MATCH,),
         answers=account_wire.ProfileSavedAnswer,
         refuses=(InvalidBody, InvalidParameter, InvalidValue, VersionConflict, ClientIdReused),
     ),
@@ -151,6 +156,8 @@ ROUTES = (
         handle=get_own_avatar,
         says="Read one's picture.",
         media=_PICTURES,
+        also=(304,),
+        parameters=(IF_NONE_MATCH,),
         refuses=(NotFound,),
     ),
     Route(
@@ -182,11 +189,10 @@ ROUTES = (
         says="Find a user by name, or those in one's spaces whose profile or picture changed.",
         answers=account_wire.UsersAnswer,
         parameters=(
-            Parameter(name="name", says="The whole name."),
-            Parameter(
-                name="changed_after",
-                says="Only what changed after this position, which the last answer said; 0 at first.",
-                type="integer",
+            Parameter(name="name", says="The whole name.", least=1, most=64, pattern=NO_CONTROLS),
+            number_parameter(
+                "changed_after",
+                "Only what changed after this position, which the last answer said; 0 at first.",
             ),
             LIMIT,
         ),
@@ -208,6 +214,8 @@ ROUTES = (
         handle=get_avatar,
         says="Read the picture of somebody in one's spaces.",
         media=_PICTURES,
+        also=(304,),
+        parameters=(IF_NONE_MATCH,),
         refuses=(NotFound,),
     ),
 )

@@ -16,9 +16,13 @@ from dataserver.wire import QueryAnswer, QueryRequest
 
 DECODER: Final = msgspec.json.Decoder(QueryRequest)
 
+_MOST_TIMEOUT_MS: Final = 10**12 - 1
+"""A longer one than the settings allow is cut to that; one of more digits is none."""
 TIMEOUT: Final = Parameter(
     name="timeout_ms",
     type="integer",
+    least=1,
+    most=_MOST_TIMEOUT_MS,
     says="The deadline of this request in milliseconds, waiting included; also as the header Request-Timeout-Ms.",
 )
 

@@ -176,6 +176,7 @@ def _read_only(table: Table) -> RowsReadOnly:
 
 ACK: Final = Parameter(
     name="ack",
+    one_of=("durable", "queued"),
     says=(
         "`queued` answers 202 as soon as the write waits: a crash loses it, and an error, or a row that is not there, is"
         " told to nobody. `durable`, the default, answers once it is on disk."
@@ -204,6 +205,7 @@ ROUTES = (
         reads=dict[str, Any] | list[dict[str, Any]],
         answers=WrittenAnswer,
         status=201,
+        also=(202,),
         parameters=(ACK, TIMEOUT),
         refuses=_WRITE,
     ),
@@ -225,6 +227,7 @@ ROUTES = (
         says="Change the columns that the body names, in one row.",
         reads=dict[str, Any],
         answers=WrittenAnswer,
+        also=(202,),
         parameters=(ACK, TIMEOUT),
         refuses=(*_WRITE, RowNotFound),
     ),
@@ -235,6 +238,7 @@ ROUTES = (
         handle=delete_row,
         says="Delete one row.",
         answers=WrittenAnswer,
+        also=(202,),
         parameters=(ACK, TIMEOUT),
         refuses=(*_WRITE, RowNotFound),
     ),

@@ -16,11 +16,18 @@ from chat import (
     parsed_id,
 )
 from dataserver.answers import AnyAnswer, json_answer
-from dataserver.chat_parameters import client_id, if_match, whole_number
+from dataserver.chat_parameters import (
+    CLIENT_ID,
+    IF_MATCH,
+    client_id,
+    if_match,
+    number_parameter,
+    whole_number,
+)
 from dataserver.chat_wire import ActionAnswer, ClientId
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody, InvalidParameter
-from dataserver.route import Parameter, Route
+from dataserver.route import Route
 
 
 class SaveSettingsRequest(SealedSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,7 +49,12 @@ class SigningKeyRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     client_id: ClientId
     algorithm: Literal["ed448", "ed25519"]
-    public_key: Annotated[str, msgspec.Meta(max_length=200)]
+    public_key: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=200, extra_json_schema={"pattern": "^[A-Za-z0-9+/]{43}=$|^[A-Za-z0-9+/]{76}$"}
+        ),
+    ]
 
 
 class SigningKeyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +76,12 @@ class SpaceKeysRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """The keys that changed, by space; opaque to the server."""
 
     client_id: ClientId
-    keys: dict[str, str]
+    keys: Annotated[
+        dict[str, Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": 8_192})]],
+        msgspec.Meta(
+            extra_json_schema={"maxProperties": 2_000, "propertyNames": {"pattern": "^[1-9][0-9]{0,14}$"}}
+        ),
+    ]
 
 
 class SpaceKeyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +183,7 @@ ROUTES = (
         says="Save one's own settings, unless another version than that of `If-Match` is there.",
         reads=SaveSettingsRequest,
         answers=SavedSettingsAnswer,
+        parameters=(IF_MATCH,),
         refuses=(InvalidBody, InvalidParameter, VersionConflict, InvalidValue, NotFound, ClientIdReused),
     ),
     Route(
@@ -191,7 +209,7 @@ ROUTES = (
         path="/v1/me/signing-keys/{id}",
         handle=delete_signing_key,
         says="Unregister a key.",
-        parameters=(Parameter(name="client_id", says="The client id of this change."),),
+        parameters=(CLIENT_ID,),
         refuses=(NotFound, InvalidParameter, InvalidValue, ClientIdReused),
         **_ANSWER,
     ),
@@ -202,7 +220,7 @@ ROUTES = (
         handle=get_space_keys,
         says="Read the keys of spaces that are newer than a version.",
         answers=SpaceKeysAnswer,
-        parameters=(Parameter(name="since", says="The version seen last; 0 for all.", type="integer"),),
+        parameters=(number_parameter("since", "The version seen last; 0 for all."),),
         refuses=(InvalidParameter,),
     ),
     Route(

@@ -20,6 +20,7 @@ from dataserver.answers import AnyAnswer, json_answer
 from dataserver.chat_parameters import (
     AFTER,
     CLIENT_ID,
+    IF_MATCH,
     LIMIT,
     client_id,
     if_match,
@@ -147,6 +148,7 @@ ROUTES = (
         says="Make a space; the user owns it.",
         reads=wire.CreateSpaceRequest,
         status=201,
+        also=(200,),
         refuses=(InvalidBody, ClientIdReused, InvalidValue, LimitReached),
         **_CHANGE,
     ),
@@ -165,6 +167,7 @@ ROUTES = (
         handle=patch_space,
         says="Change some of a space's settings; with `If-Match`, if they have that version.",
         reads=wire.UpdateSpaceRequest,
+        parameters=(IF_MATCH,),
         refuses=(InvalidBody, InvalidParameter, *_CHANGES, InvalidValue, VersionConflict),
         **_CHANGE,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dataserver.answers import Answer, AnyAnswer
+from dataserver.chat_parameters import IF_NONE_MATCH
 from dataserver.exchange import Exchange
 from dataserver.refusals import RouteNotFound
 from dataserver.route import Route
@@ -55,7 +56,16 @@ def file_answer(exchange: Exchange, path: str) -> AnyAnswer:
 _ANY: Final = (SCRIPT, STYLE, PICTURE, HTML)
 
 ROUTES = (
-    Route(method="GET", path="/", role=None, handle=get_chat_page, says="Show the chat page.", media=(HTML,)),
+    Route(
+        method="GET",
+        path="/",
+        role=None,
+        handle=get_chat_page,
+        says="Show the chat page.",
+        media=(HTML,),
+        also=(304,),
+        parameters=(IF_NONE_MATCH,),
+    ),
     Route(
         method="GET",
         path="/service_worker.js",
@@ -63,6 +73,8 @@ ROUTES = (
         handle=get_service_worker,
         says="Read the script that lets the pages open without a connection.",
         media=(SCRIPT,),
+        also=(304,),
+        parameters=(IF_NONE_MATCH,),
     ),
     Route(
         method="GET",
@@ -71,6 +83,8 @@ ROUTES = (
         handle=get_file,
         says="Read a file of the pages.",
         media=_ANY,
+        also=(304,),
+        parameters=(IF_NONE_MATCH,),
         refuses=(RouteNotFound,),
     ),
     Route(
@@ -80,6 +94,8 @@ ROUTES = (
         handle=get_file_of_folder,
         says="Read a file of a folder of the pages.",
         media=_ANY,
+        also=(304,),
+        parameters=(IF_NONE_MATCH,),
         refuses=(RouteNotFound,),
     ),
 )

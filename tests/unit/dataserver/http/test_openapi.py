@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from chat.domain.texts import MAX_NAME_CHARACTERS, NO_CONTROLS
 from dataserver.errors import ANSWERS
 from dataserver.openapi import description
 from dataserver.routes import ROUTES
 from dataserver.wire import json_bytes
+from storage.databases import _NAME
 
 
 @pytest.fixture(scope="module")
@@ -79,16 +81,37 @@ def test_every_parameter_and_content_has_a_schema(document: dict[str, Any]) -> N
             assert parameter["description"]
         for answer in operation["responses"].values():
             assert answer["description"]
-            assert all("schema" in content for content in answer["content"].values())
+            assert all("schema" in content for content in answer.get("content", {}).values())
 
 
 def test_every_answer_that_is_no_success_has_the_error_body(document: dict[str, Any]) -> None:
     for _, _, operation in operations(document):
         for status, answer in operation["responses"].items():
-            if not status.startswith("2"):
+            if not status.startswith(("2", "3")):
                 assert answer["content"]["application/json"]["schema"] == {
                     "$ref": "#/components/schemas/ErrorBody"
                 }
+
+
+def test_what_has_no_body_has_no_content(document: dict[str, Any]) -> None:
+    statuses = {
+        status: "content" in answer
+        for _, _, operation in operations(document)
+        for status, answer in operation["responses"].items()
+    }
+    assert {status for status, has_content in statuses.items() if not has_content} == {"304"}
+
+
+def test_the_rules_of_names_are_those_that_the_server_goes_by(document: dict[str, Any]) -> None:
+    (path,) = [
+        each["schema"]
+        for each in document["paths"]["/v1/databases/{db}"]["get"]["parameters"]
+        if each["in"] == "path"
+    ]
+    assert path["pattern"] == f"^{_NAME.pattern}$"
+    assert document["components"]["schemas"]["CreateSpaceRequest"]["properties"]["name"] == {
+        "type": "string", "minLength": 1, "maxLength": MAX_NAME_CHARACTERS, "pattern": NO_CONTROLS,
+    }  # fmt: skip
 
 
 def test_what_needs_a_role_asks_for_a_token(document: dict[str, Any]) -> None:
