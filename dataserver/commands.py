@@ -11,18 +11,21 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import msgspec
 
-from chat import Chat, ChatRefusal
+from chat import ChatRefusal
 from dataserver.auth import Role, TokenStore
 from dataserver.log_commands import LogCommand, OpenLog, StoreLog, log_command_done
 from dataserver.refusals import Refusal
 from dataserver.user_commands import UserCommand, user_command_done
 from storage import BackupFolder, BackupMade, Database, DatabaseExists, Databases, StorageError
 from workers import SystemClock
+
+if TYPE_CHECKING:
+    from chat import Chat
 
 RowFormat = Literal["json", "ndjson", "csv"]
 

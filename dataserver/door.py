@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from chat import AccountSettings, open_chat
 from dataserver.auth import MIGRATIONS, TokenStore
 from dataserver.commands import Chunk, Command, CommandFailed, Done, House, Reply, Step, perform
 from dataserver.control import ControlError, framed, reachable, receive_reply
@@ -18,6 +17,9 @@ from dataserver.folder import DataFolder, FolderInUse, hold
 from storage import BackupFolder, StorageSettings, open_databases
 from storage import open as open_database
 from workers import SystemClock
+
+if TYPE_CHECKING:
+    from chat import AccountSettings
 
 _PATIENCE_S = 10.0
 """How long a command waits for another one on the same folder, or for a server that starts or stops."""
@@ -71,6 +73,8 @@ async def open_house(
         )
         chat = None
         if with_chat:
+            from chat import open_chat  # noqa: PLC0415 - 70 ms that commands without a chat need not wait for
+
             chat = await stack.enter_async_context(
                 open_chat(folder.chat_database, settings, accounts=accounts)
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,12 @@ def test_every_command_explains_itself(runner: CliRunner, command: str) -> None:
     shown = runner.invoke(root, [*command.split(), "--help"])
     assert shown.exit_code == 0
     assert "Usage: " in shown.stdout
+
+
+def test_a_command_starts_without_what_it_does_not_need() -> None:
+    asked = (
+        "import sys, click; from dataserver.cli.root import root; root.get_command(click.Context(root), 'query');"
+        "print({'rich', 'chat.domain.service', 'cryptography', 'uvicorn'} & set(sys.modules)); import rich"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout == "set()\n"
