@@ -1,19 +1,20 @@
 """Messages on their way in: each is stored once, in its room's order, and in the order its device sent them.
 
 One statement does a send: it tests the sender's rights, takes the room's next number, and its trigger writes the event;
-sends of many users share a commit. Only when it gave no row, or the client id is there already, is a second question
-asked. A device that has several sends in flight numbers them (`Order`); the number is taken in the same transaction.
-A refused send takes its number too, so that those behind it go on.
+sends of many users share a commit, and those that come while one is written share a statement (`GatheredSends`). Only
+when it gave no row, or the client id is there already, is a second question asked. A device that has several sends in
+flight numbers them (`Order`); the number is taken in the same transaction. A refused send takes its number too, so that
+those behind it go on.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from chat.domain.acting import payload_hash
+from chat.domain.gathered_sends import GatheredSends, Prepared
 from chat.domain.ids import check_client_id
 from chat.domain.mentions import mentioned
 from chat.domain.permissions import Rank
@@ -22,6 +23,7 @@ from chat.domain.turns import Turns
 from storage import ConstraintViolated, Earlier, NothingEarlier
 
 if TYPE_CHECKING:
+    from chat.domain.gathered_sends import Rows
     from chat.domain.limits import ChatLimits
     from chat.domain.rates import RateLimit
     from chat.domain.tables import Tables
@@ -41,8 +43,7 @@ class Ack(msgspec.Struct, frozen=True, kw_only=True):
     """It was sent before; this is what it was answered then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True):
     """The place of a send among those of its device to a room, within one session of the device's queue."""
 
     session: str
@@ -50,8 +51,7 @@ class Order:
     """From 1."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewMessage:
+class NewMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message that a user sends."""
 
     room_id: int
@@ -75,6 +75,15 @@ class Sending:
         self._turns = Turns(
             max_waiting_count=limits.max_waiting_sends, patience_s=limits.out_of_turn_patience_s
         )
+        self._gathered = GatheredSends(tables, clock, self._turns, self._stored_alone)
+
+    async def run(self) -> None:
+        """Store what comes together, until it is closed."""
+        await self._gathered.run()
+
+    def close(self) -> None:
+        """Let `run` end."""
+        self._gathered.close()
 
     async def send(self, message: NewMessage) -> Ack:
         """Store a message; it is on disk, numbered and bound to its client id when this returns.
@@ -88,31 +97,31 @@ class Sending:
             StorageError: As `Database.execute`; sending it again is safe.
         """
         check_client_id(message.client_id)
-        self._check_content(message.content)
+        content_bytes = self._checked_size(message.content)
         self._pace.take(message.sender_id)
-        digest = _digest(message)
-        sent = [
+        order, sender_id = message.order, message.sender_id
+        prepared = Prepared(
             message.room_id,
-            message.sender_id,
+            sender_id,
             message.client_id,
-            digest,
+            _digest(message),
             message.content,
+            content_bytes,
             message.reply_to,
             mentioned(message.content, message.mentions, most=self._limits.max_mentions_per_message),
-            self._now_ms(),
-        ]
+            None if order is None else (order.session, message.room_id, sender_id, order.number),
+        )
         try:
-            if message.order is None:
-                rows = (await self._tables.write("send", *sent)).rows
-            else:
-                rows = await self._send_in_order(message, message.order, sent)
+            rows = await self._gathered.stored(prepared)
+            if not rows and prepared.turn is not None and prepared.rows is not None:
+                rows = await self._stored_alone(prepared)  # together, nobody waits for a turn
         except ConstraintViolated:
-            return await self._sent_before(message, digest)
+            return await self._sent_before(message, prepared.digest)
         if not rows:
-            ack = await self._replayed(message, digest)
+            ack = await self._replayed(message, prepared.digest)
             if ack is not None:
                 return ack
-            raise await self.why_not(message.room_id, message.sender_id, message.reply_to)
+            raise await self.why_not(message.room_id, sender_id, message.reply_to)
         return Ack(
             client_id=message.client_id, id=str(rows[0][0]), seq=rows[0][1], room_id=str(message.room_id)
         )
@@ -136,32 +145,53 @@ class Sending:
             return NotFound(f"there is no message {reply_to} in the room {room_id}", what="message")
         return NotPermitted("you may not write in this room", needed=Rank.MEMBER.role)
 
-    async def _send_in_order(
-        self, message: NewMessage, order: Order, sent: list[Any]
-    ) -> list[tuple[Any, ...]]:
-        turn = (order.session, message.room_id, message.sender_id)
-        with self._turns.waiting_for((*turn, order.number - 1)) as predecessor:
+    async def _stored_alone(self, send: Prepared) -> Rows:
+        """Store a send by itself, a numbered one in its turn; return its id and seq, or nothing.
+
+        Raises:
+            ConstraintViolated: It is there already.
+            OutOfTurn: An earlier send of the device is missing.
+        """
+        turn = send.turn
+        if turn is None:
+            return await self._written(send)
+        *session, number = turn
+        with self._turns.waiting_for((*turn[:3], number - 1)) as predecessor:
             while True:
                 try:
                     written = await self._tables.write_all(
                         [
-                            ("ordered", (*turn, order.number, self._now_ms())),
-                            ("send", (Earlier(0, "room_id"), *sent[1:])),
+                            ("ordered", (*turn, self._now_ms())),
+                            ("send", (Earlier(0, "room_id"), *self._params(send)[1:])),
                         ]
                     )
                 except NothingEarlier:
-                    row = await self._tables.one("order_reached", *turn)
+                    row = await self._tables.one("order_reached", *session)
                     reached = 0 if row is None else row[0]
-                    if order.number <= reached:  # its turn has passed: it was refused before
-                        return (await self._tables.write("send", *sent)).rows
-                    if order.number > reached + 1 and not await predecessor.came():
+                    if number <= reached:  # its turn has passed: it was refused before
+                        return await self._written(send)
+                    if number > reached + 1 and not await predecessor.came():
                         raise OutOfTurn(
-                            f"send number {order.number} came before number {reached + 1}",
-                            expected=reached + 1,
+                            f"send number {number} came before number {reached + 1}", expected=reached + 1
                         ) from None
                 else:
-                    self._turns.taken((*turn, order.number))
+                    self._turns.taken(turn)
                     return written[1].rows
+
+    async def _written(self, send: Prepared) -> Rows:
+        return (await self._tables.write("send", *self._params(send))).rows
+
+    def _params(self, send: Prepared) -> tuple[object, ...]:
+        return (
+            send.room_id,
+            send.sender_id,
+            send.client_id,
+            send.digest,
+            send.content,
+            send.reply_to,
+            send.mentions,
+            self._now_ms(),
+        )
 
     async def _sent_before(self, message: NewMessage, digest: bytes) -> Ack:
         ack = await self._replayed(message, digest)
@@ -181,13 +211,15 @@ class Sending:
             )
         return msgspec.structs.replace(msgspec.json.decode(row[2], type=Ack), duplicate=True)
 
-    def _check_content(self, content: str) -> None:
+    def _checked_size(self, content: str) -> int:
+        """Return how many bytes `content` has, if they are not too many."""
         size = len(content.encode())
         if size > self._limits.max_content_bytes:
             raise InvalidValue(
                 f"the content has {size} bytes; at most {self._limits.max_content_bytes} are allowed",
                 field="content",
             )
+        return size
 
     def _now_ms(self) -> int:
         return int(self._clock.now() * 1000)

@@ -90,6 +90,7 @@ class Chat:
 
     def close(self) -> None:
         """Let what runs for it end."""
+        self.sending.close()
         self.feed.close()
         self.upkeep.close()
 
@@ -134,6 +135,7 @@ async def open_chat(
         )
         async with own_tasks(chat.close) as tasks:
             tasks.start_soon(feed.run)
+            tasks.start_soon(chat.sending.run)
             tasks.start_soon(chat.upkeep.run)
             await chat.accounts.load()
             yield chat
