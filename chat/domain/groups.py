@@ -107,7 +107,7 @@ class Groups:
         """Take a group away; its rooms stay, in none. One that is gone is a success.
 
         Raises:
-            ChatRefusal: As `Acting.perform`: NotFound, NotPermitted.
+            ChatRefusal: As `Acting.perform`: NotPermitted; NotFound also for a group of another space.
         """
         now_ms = self._acting.now_ms()
         return await self._acting.perform(
@@ -120,7 +120,7 @@ class Groups:
                     ("delete_group", (group_id, USER, _LEAST, space_id)),
                     told(Earlier(1, "space_id"), "group.deleted", user_id, now_ms, group=str(group_id)),
                 ],
-                why=lambda: self._why_not(user_id, space_id, None),
+                why=lambda: self._why_not_deleted(user_id, space_id, group_id),
                 result={"group_id": str(group_id)},
             )
         )
@@ -145,6 +145,11 @@ class Groups:
         standing.require_group()
         standing.require("manage_rooms")
         if group_id is not None and await self._tables.one("has_group", group_id, space_id) is None:
+            raise NotFound(f"there is no group {group_id} in the space {space_id}", what="group")
+
+    async def _why_not_deleted(self, user_id: int, space_id: int, group_id: int) -> None:
+        await self._why_not(user_id, space_id, None)
+        if await self._tables.one("is_group_elsewhere", group_id, space_id) is not None:
             raise NotFound(f"there is no group {group_id} in the space {space_id}", what="group")
 
     async def _why_no_more(self, user_id: int, space_id: int) -> None:

@@ -172,6 +172,20 @@ class Messages:
         found: int = row[0]
         return found
 
+    async def found_in(self, user_id: int, room_id: int, message: str) -> str:
+        """Return the id of a message that is named as in `found`, and is in that room.
+
+        A message never changes its room, so this holds for whatever is done to it next.
+
+        Raises:
+            NotFound: There is none, or it is in another room, which is told alike.
+        """
+        message_id = await self.found(user_id, message)
+        row = await self._tables.one("message_named", user_id, message_id, None)
+        if row is None or row[1] != room_id:
+            raise NotFound(f"there is no message {message_id}", what="message")
+        return str(message_id)
+
     async def page(self, user_id: int, room_id: int, *, after_seq: int, limit: int) -> bytes:
         """Return messages of a room after a seq as JSON, in their order; those of other kinds of events are no part.
 

@@ -105,7 +105,7 @@ async def patch_message(exchange: Exchange) -> AnyAnswer:
     asked = await exchange.json(_EDIT)
     return _done(
         await exchange.services.chat.messages.edit(
-            exchange.session.user_id, asked.client_id, exchange.path["message"], asked.content
+            exchange.session.user_id, asked.client_id, await named_message(exchange), asked.content
         )
     )
 
@@ -114,7 +114,7 @@ async def delete_message(exchange: Exchange) -> AnyAnswer:
     """Take a message's content away."""
     messages = exchange.services.chat.messages
     return _done(
-        await messages.delete(exchange.session.user_id, client_id(exchange), exchange.path["message"])
+        await messages.delete(exchange.session.user_id, client_id(exchange), await named_message(exchange))
     )
 
 
@@ -155,6 +155,18 @@ async def new_message(exchange: Exchange, asked: chat_wire.SendRequest) -> NewMe
     return await message_of(exchange.services.chat, user_id, exchange.path["id"], asked)
 
 
+async def named_message(exchange: Exchange) -> str:
+    """Return the id of the message that the address names, in the room that it names.
+
+    Raises:
+        NotFound: There is no such room, or no such message in it.
+    """
+    room_id = parsed_id(exchange.path["id"], "room")
+    return await exchange.services.chat.messages.found_in(
+        exchange.session.user_id, room_id, exchange.path["message"]
+    )
+
+
 async def message_of(chat: Any, user_id: int, room: str, asked: chat_wire.SendRequest) -> NewMessage:
     """Return what a user asks to be sent to a room, as the domain takes it.
 
@@ -179,13 +191,13 @@ async def message_of(chat: Any, user_id: int, room: str, asked: chat_wire.SendRe
 
 
 async def _reacted(exchange: Exchange, client_id: str, *, is_on: bool) -> AnyAnswer:
-    message, emoji = exchange.path["message"], exchange.path["emoji"]
+    message, emoji = await named_message(exchange), exchange.path["emoji"]
     user_id = exchange.session.user_id
     return _done(await exchange.services.chat.messages.react(user_id, client_id, message, emoji, is_on=is_on))
 
 
 async def _pinned(exchange: Exchange, client_id: str, *, is_on: bool) -> AnyAnswer:
-    message, user_id = exchange.path["message"], exchange.session.user_id
+    message, user_id = await named_message(exchange), exchange.session.user_id
     return _done(await exchange.services.chat.messages.pin(user_id, client_id, message, is_on=is_on))
 
 

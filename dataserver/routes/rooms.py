@@ -29,6 +29,7 @@ from dataserver.chat_parameters import (
 from dataserver.exchange import Exchange
 from dataserver.refusals import InvalidBody, InvalidParameter
 from dataserver.route import Route
+from dataserver.routes.messages import named_message
 
 _CREATE_ROOM: Final = msgspec.json.Decoder(wire.CreateRoomRequest)
 _UPDATE_ROOM: Final = msgspec.json.Decoder(wire.UpdateRoomRequest)
@@ -86,7 +87,9 @@ async def put_read(exchange: Exchange) -> AnyAnswer:
 async def list_edits(exchange: Exchange) -> AnyAnswer:
     """Answer what a message said before."""
     edits = exchange.services.chat.messages.edits
-    return page(await edits(exchange.session.user_id, exchange.path["message"], **wished_page(exchange)))
+    return page(
+        await edits(exchange.session.user_id, await named_message(exchange), **wished_page(exchange))
+    )
 
 
 async def list_groups(exchange: Exchange) -> AnyAnswer:

@@ -65,6 +65,10 @@ SELECT count(*) FROM channel_group WHERE space_id = ?1;
 -- ?1 group, ?2 space
 SELECT 1 FROM channel_group WHERE id = ?1 AND space_id = ?2;
 
+-- name: is_group_elsewhere
+-- ?1 group, ?2 space
+SELECT 1 FROM channel_group WHERE id = ?1 AND space_id <> ?2;
+
 -- name: groups
 -- ?1 space, ?2 user
 SELECT json_object('groups', json_group_array(json_object('id', CAST(id AS TEXT), 'name', name, 'place', place)

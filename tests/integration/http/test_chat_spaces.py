@@ -191,6 +191,94 @@ async def test_rooms_groups_pins_edits_markers_and_search(callers: tuple[ChatBen
     await queen.call("DELETE /v1/spaces/{id}/groups/{group}", query="?client_id=g", **one)
 
 
+ON_A_MESSAGE: dict[str, tuple[Any, str]] = {
+    "PATCH /v1/rooms/{id}/messages/{message}": ({"content": "other"}, ""),
+    "DELETE /v1/rooms/{id}/messages/{message}": (None, "?client_id={client_id}"),
+    "GET /v1/rooms/{id}/messages/{message}/edits": (None, ""),
+    "PUT /v1/rooms/{id}/messages/{message}/reactions/{emoji}": ({}, ""),
+    "DELETE /v1/rooms/{id}/messages/{message}/reactions/{emoji}": (None, "?client_id={client_id}"),
+    "PUT /v1/rooms/{id}/pins/{message}": ({}, ""),
+    "DELETE /v1/rooms/{id}/pins/{message}": (None, "?client_id={client_id}"),
+}
+"""Every route with a message in its address, and what it is sent."""
+
+
+def test_the_routes_on_a_message_are_all_tried() -> None:
+    assert {label for label in ANSWERS if "{message}" in label} == ON_A_MESSAGE.keys()
+
+
+@pytest.mark.parametrize("label", ON_A_MESSAGE)
+async def test_a_message_is_not_found_in_another_room_than_its_own(
+    callers: tuple[ChatBench, Caller, Caller], label: str
+) -> None:
+    _, queen, _ = callers
+    space = (await queen.call("POST /v1/spaces", {"client_id": "a", "name": "Hive"}))["id"]
+    own, other = [
+        (await queen.call("POST /v1/spaces/{id}/rooms", {"client_id": name, "name": name}, id=space))["id"]
+        for name in ("own", "other")
+    ]
+    said = {"client_id": "m", "content": "hello"}
+    sent = (await queen.call("POST /v1/rooms/{id}/messages", said, id=own))["id"]
+    before = (await queen.call("GET /v1/rooms/{id}/events", id=own))["events"]
+
+    async def asked(room: str, message: str, client_id: str) -> Call:
+        fields, query = ON_A_MESSAGE[label]
+        body = None if fields is None else {**fields, "client_id": client_id}
+        names = {"id": room, "message": message, "emoji": "%2B1"}
+        return await queen.answered(label, body, query=query.format(client_id=client_id), **names)
+
+    for number, message in enumerate((sent, "m")):
+        wrong = await asked(other, message, f"w{number}")
+        assert wrong.status == 404
+        unknown = await asked(own, "999999", f"u{number}")
+        assert json.loads(wrong.answer)["error"] == {
+            **json.loads(unknown.answer)["error"], "message": f"there is no message {sent}",
+        }  # fmt: skip
+    assert (await queen.call("GET /v1/rooms/{id}/events", id=own))["events"] == before
+    assert (await asked(own, "m", "c")).status == 200
+
+
+async def test_what_belongs_to_another_space_or_user_is_not_found(
+    callers: tuple[ChatBench, Caller, Caller],
+) -> None:
+    _, queen, guest = callers
+    mine, theirs = [
+        (await who.call("POST /v1/spaces", {"client_id": "a", "name": "Hive"}))["id"]
+        for who in (queen, guest)
+    ]
+    group = (await guest.call("POST /v1/spaces/{id}/groups", {"client_id": "g", "name": "G"}, id=theirs))[
+        "id"
+    ]
+    link = await guest.call("POST /v1/spaces/{id}/invites", {"client_id": "i"}, id=theirs)
+    room = (await guest.call("POST /v1/spaces/{id}/rooms", {"client_id": "r", "name": "R"}, id=theirs))["id"]
+    key = {"client_id": "k", "algorithm": "ed25519", "public_key": "A" * 43 + "="}
+    await guest.call("POST /v1/me/signing-keys", key)
+    (key_id,) = [each["id"] for each in (await guest.call("GET /v1/me/signing-keys"))["keys"]]
+    for number, (label, body, names) in enumerate(
+        [
+            ("PATCH /v1/spaces/{id}/groups/{group}", {"place": 1}, {"id": mine, "group": group}),
+            ("DELETE /v1/spaces/{id}/groups/{group}", None, {"id": mine, "group": group}),
+            ("POST /v1/spaces/{id}/rooms", {"name": "x", "group": group}, {"id": mine}),
+            ("DELETE /v1/spaces/{id}/invites/{invite}", None, {"id": mine, "invite": link["id"]}),
+            ("PATCH /v1/spaces/{id}/members/{user}", {"role": "admin"}, {"id": mine, "user": guest.user}),
+            ("PUT /v1/spaces/{id}/members/{user}/mute", {}, {"id": mine, "user": guest.user}),
+            ("PATCH /v1/rooms/{id}", {"fields": {"topic": "ours"}}, {"id": room}),
+        ]
+    ):
+        client_id = f"c{number}"
+        sent = None if body is None else {**body, "client_id": client_id}
+        query = f"?client_id={client_id}" if body is None else ""
+        assert await queen.refused(label, sent, query=query, **names) == (404, "not_found"), label
+    await queen.answered("DELETE /v1/me/signing-keys/{id}", query="?client_id=d", id=key_id)
+    assert len((await guest.call("GET /v1/me/signing-keys"))["keys"]) == 1
+    assert [each["id"] for each in (await guest.call("GET /v1/spaces/{id}/groups", id=theirs))["groups"]] == [
+        group
+    ]
+    assert [
+        each["id"] for each in (await guest.call("GET /v1/spaces/{id}/invites", id=theirs))["invites"]
+    ] == [link["id"]]
+
+
 async def test_a_conversation_of_two_is_opened_and_listed(callers: tuple[ChatBench, Caller, Caller]) -> None:
     _, queen, guest = callers
     opened = await queen.call("POST /v1/direct", {"client_id": "a", "user": str(guest.user)})
