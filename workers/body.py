@@ -8,7 +8,6 @@ Only a file that is sealed against shrinking is ever mapped: under a map, one th
 from __future__ import annotations
 
 import os
-import tempfile
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +151,8 @@ def memory_file() -> int:
     """
     if hasattr(os, "memfd_create"):
         return os.memfd_create("body", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    import tempfile  # noqa: PLC0415 - with `random` and `shutil`, 15 of a worker's 110 ms, for other systems alone
+
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
