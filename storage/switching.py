@@ -110,11 +110,10 @@ class WorkerSwitch:
             raise change.error
 
     async def close(self, *, empties_logs: bool) -> None:
-        """End all generations, the one that serves last."""
+        """End all generations, the one that serves last; what it has counted can still be asked for."""
         with anyio.CancelScope(shield=True):
-            while self._generations:
-                await self._generations[0].close(empties_logs=empties_logs and len(self._generations) == 1)
-                del self._generations[0]
+            for each in list(self._generations):
+                await each.close(empties_logs=empties_logs and each is self.current)
 
     def stop_changes(self) -> None:
         """Let nobody change anything any more."""

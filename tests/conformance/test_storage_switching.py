@@ -119,6 +119,7 @@ async def test_every_write_is_there_once_and_in_order_and_none_fails_while_worke
         assert databases.statistics().changes_count == changes_count
         await ready(databases)
     assert [found.name async for found in anyio.Path(tmp_path).iterdir()] == ["shop.db"]
+    assert databases.statistics().changes_count == changes_count  # a server that has stopped still tells
 
 
 async def test_what_is_asked_at_once_is_done_one_after_the_other_and_what_is_so_already_is_left(
