@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.stage import Stage
+from tests.browser.stage import LIMIT_MS, Stage
 from tests.support.command_line import RunningServer, serving
 
 playwright = pytest.importorskip(
@@ -43,6 +43,7 @@ def executable() -> str:
 
 @pytest.fixture(scope="session")
 def browser(executable: str) -> Iterator[Browser]:
+    expect.set_options(timeout=LIMIT_MS)
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=executable, args=_ARGUMENTS)
         yield opened

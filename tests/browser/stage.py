@@ -200,7 +200,9 @@ def until_sent(page: Page) -> None:
 
 def until_kept(page: Page) -> None:
     """Wait until the page can open without a connection."""
-    until(page, "caches.open('chat-page').then((kept) => kept.keys()).then((keys) => keys.length > 20)")
+    until(
+        page, "performance.getEntriesByName('kept').length > 0 && navigator.serviceWorker.controller !== null"
+    )
 
 
 def until(page: Page, script: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +269,11 @@ def _numbers() -> Iterator[dict[str, Any]]:
     """Yield tries of messages of one room, each answered before another one begins, and the number each goes out under."""
     for tries in ("a", "aa", "aab", "abbbc", "aabbccd"):
         numbering = Numbering()
-        given = [numbering.number("1", each) for each in tries]
+        given = []
+        for place, each in enumerate(tries):
+            given.append(numbering.number("1", each))
+            if each != tries[place + 1 : place + 2]:
+                numbering.answered("1", each)
         assert len({each.session for each in given}) == 1
         yield {"tries": list(tries), "numbers": [each.number for each in given]}
 
@@ -359,10 +363,15 @@ def _plain(payload: msgspec.Struct) -> dict[str, Any]:
 
 def text() -> str:
     """Return the file's text: one case a line."""
+    return lines(vectors())
+
+
+def lines(vectors: Mapping[str, Iterable[Any]]) -> str:
+    """Return cases as JSON, one a line."""
     parts = []
-    for name, cases in vectors().items():
-        lines = ",\n".join(msgspec.json.encode(case).decode() for case in cases)
-        parts.append(f'"{name}": [\n{lines}\n]')
+    for name, cases in vectors.items():
+        written = ",\n".join(msgspec.json.encode(case).decode() for case in cases)
+        parts.append(f'"{name}": [\n{written}\n]')
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 

@@ -20,7 +20,8 @@ export class CallFailed extends Error {
 /* The answer's body; renews the session once if it has run out. */
 export async function call(method, path, body = undefined, { isRetry = false, version = null } = {}) {
   const headers = { ...PAGE_HEADER };
-  if (body !== undefined) headers['content-type'] = 'application/json';
+  const isFile = body instanceof Blob;
+  if (body !== undefined) headers['content-type'] = isFile ? body.type : 'application/json';
   if (version !== null) headers['if-match'] = `"${version}"`;
   let answer;
   let told;
@@ -28,7 +29,7 @@ export async function call(method, path, body = undefined, { isRetry = false, ve
     answer = await fetch(path, {
       method,
       headers,
-      body: JSON.stringify(body),
+      body: isFile ? body : JSON.stringify(body),
       credentials: 'same-origin',
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
@@ -36,11 +37,11 @@ export async function call(method, path, body = undefined, { isRetry = false, ve
   } catch (error) {
     throw new CallFailed(navigator.onLine ? 'answer_lost' : 'unreachable', error.name === 'TimeoutError' ? 'timed_out' : 'no_answer', '');
   }
-  if (answer.status === 401 && !isRetry && !path.startsWith('/v1/auth/login')) {
+  const value = parsed(told);
+  if (answer.status === 401 && !isRetry && value?.error?.code !== 'wrong_password') {
     await renew();
     return call(method, path, body, { isRetry: true, version });
   }
-  const value = parsed(told);
   if (answer.ok) return value;
   throw refusal(answer, value);
 }

@@ -79,6 +79,27 @@ export class Store {
     }
   }
 
+  /* Change what is kept by what is kept of it now, whichever tab does so. */
+  revise(key, change) {
+    return new Promise((resolve, reject) => {
+      const made = this.database.transaction('seen', 'readwrite', { durability: 'strict' });
+      const seen = made.objectStore('seen');
+      let after;
+      seen.get(key).onsuccess = (event) => {
+        after = change(event.target.result);
+        seen.put(after, key);
+      };
+      made.oncomplete = () => resolve(after);
+      made.onabort = made.onerror = () => reject(made.error);
+    });
+  }
+
+  /* Forget what was seen, but for what is kept under names that begin like this. */
+  async forgetSeen(start) {
+    const seen = this.database.transaction('seen', 'readwrite').objectStore('seen');
+    for (const key of await done(seen.getAllKeys())) if (!key.startsWith(start)) seen.delete(key);
+  }
+
   async forget() {
     const made = this.database.transaction(['actions', 'seen'], 'readwrite');
     made.objectStore('actions').clear();

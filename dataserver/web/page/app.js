@@ -1,16 +1,15 @@
 /* The page as a whole: which room is open, what stands beside it, and that everything is shown again when something changed. */
 
-import './panels.js';
 import './room_view.js';
 import './sidebar.js';
 import './sign_in.js';
 import './status.js';
 import { CallFailed, call } from '../net/api.js';
 import { Outbox, OutboxFull } from '../outbox/outbox.js';
-import { newId } from '../outbox/rules.js';
+import { delivers } from '../outbox/delivery.js';
 import { Store } from '../outbox/store.js';
-import { ask, tell } from './dialogs.js';
 import { el } from './dom.js';
+import { later } from './later.js';
 import { Model } from './model.js';
 import { SpaceOrder } from './space_order.js';
 import { reasonOf, text } from './texts.js';
@@ -18,12 +17,18 @@ import { reasonOf, text } from './texts.js';
 const MAX_BOOKMARKS = 500;
 
 export class ChatApp extends HTMLElement {
-  async connectedCallback() {
+  connectedCallback() {
+    this.opened = this.open();
+  }
+
+  async open() {
     this.store = await Store.open();
     this.outbox = new Outbox(this.store);
     this.model = new Model(this.store, this.outbox);
     this.bookmarks = new Map(await this.store.seen('bookmarks') ?? []);
-    this.order = new SpaceOrder(await this.store.seen('order'), (kept) => this.store.keep('order', kept));
+    this.order = new SpaceOrder(await this.store.seen('order'), (kept, fields) => { this.store.keep('order', kept); this.setting(fields); });
+    this.wear(await this.store.seen('theme'));
+    delivers('save-user-config', async (_, id) => (await later('settings_sync')).upload(this, id));
     this.build();
     this.model.addEventListener('change', () => this.showSoon());
     this.outbox.addEventListener('change', () => this.showSoon());
@@ -42,7 +47,7 @@ export class ChatApp extends HTMLElement {
     this.none = el('p', { class: 'none' }, text('room.none'));
     this.main = el('main', { id: 'main' }, this.status, this.none, this.view);
     this.replaceChildren(el('a', { class: 'skip', href: '#main', onclick: (event) => { event.preventDefault(); this.view.composer.focus(); } }, text('app.skip')), this.side, this.main, this.panel, this.toasts, this.signIn);
-    for (const each of [this.side, this.view, this.panel, this.status, this.toasts]) each.begin(this);
+    for (const each of [this.side, this.view, this.status, this.toasts]) each.begin(this);
     this.side.hidden = this.main.hidden = true;
     document.addEventListener('keydown', (event) => this.key(event));
   }
@@ -65,6 +70,7 @@ export class ChatApp extends HTMLElement {
     const first = [wanted, kept, [...this.model.rooms.keys()][0]].find((id) => this.model.rooms.has(id));
     if (first) this.openRoom(first);
     this.show();
+    this.dispatchEvent(new Event('entered'));
   }
 
   /* Once for all that changes within a frame. */
@@ -83,7 +89,7 @@ export class ChatApp extends HTMLElement {
     this.none.hidden = Boolean(this.roomId);
     this.side.show();
     if (this.roomId) this.view.show();
-    this.panel.show();
+    this.panel.show?.();
     this.status.show();
     const unread = [...this.model.rooms.values()].reduce((sum, each) => sum + each.unread, 0);
     document.title = unread ? `(${unread}) ${text('title')}` : text('title');
@@ -121,16 +127,29 @@ export class ChatApp extends HTMLElement {
     if (this.classList.contains('with-side')) this.side.querySelector('button, [tabindex="0"]')?.focus();
   }
 
-  openPanel(name) {
-    if (!this.panel.hidden && this.panel.name === name) return this.closePanel();
-    this.before = document.activeElement;
-    this.panel.open(name);
-    return null;
+  /* Do what a module of `later/` does; null, and words for it, if it can't be fetched. */
+  async use(name, act, ...said) {
+    let module;
+    try {
+      module = await later(name);
+    } catch (error) {
+      console.info('not fetched', name, error.name);
+      this.toasts.say(text('error.not_here'), 'problem');
+      return null;
+    }
+    return module[act](this, ...said);
+  }
+
+  /* `about`: what the panel is about, where its name does not say it. */
+  openPanel(name, about = null) {
+    if (!this.panel.hidden && this.panel.name === name && this.panel.about === about) return this.closePanel();
+    const before = document.activeElement;
+    return this.use('panels', 'openPanel', name, about, before);
   }
 
   closePanel() {
     this.panel.hidden = true;
-    this.before?.focus?.();
+    this.panel.before?.focus?.();
   }
 
   key(event) {
@@ -169,73 +188,24 @@ export class ChatApp extends HTMLElement {
     }
   }
 
-  async newSpace() {
-    const said = await ask(text('side.new_space'), { name: { label: text('dialog.name'), required: true, most: 100 }, description: { label: text('dialog.description') }, is_open: { label: text('dialog.open'), type: 'checkbox' } });
-    if (!said) return;
-    const made = await this.now('POST', '/v1/spaces', { client_id: newId(), ...said });
-    if (!made) return;
-    const room = await this.now('POST', `/v1/spaces/${made.id}/rooms`, { client_id: newId(), name: 'general' });
-    await this.model.load();
-    if (room) this.openRoom(room.id);
-  }
-
-  async newRoom(space) {
-    const said = await ask(text('side.new_channel', { name: space.name }), { name: { label: text('dialog.name'), required: true, most: 100 }, topic: { label: text('dialog.topic') } });
-    if (!said) return;
-    const made = await this.now('POST', `/v1/spaces/${space.id}/rooms`, { client_id: newId(), ...said });
-    if (!made) return;
-    await this.model.load();
-    this.openRoom(made.id);
-  }
-
-  async joinSpace() {
-    const said = await ask(text('side.join'), { id: { label: text('dialog.space_id'), required: true } });
-    if (!said) return;
-    if (/^\d+$/.test(said.id)) this.act('join-space', { space_id: said.id, was: false });
-    else if (await this.now('POST', `/v1/invites/${encodeURIComponent(said.id)}/join`, { client_id: newId() })) await this.model.load();
-  }
-
-  async editSpace(space) {
-    const mayChange = space.role === 'admin' || space.role === 'owner';
-    const settings = { name: { label: text('dialog.name'), value: space.name, required: true, most: 100 }, description: { label: text('dialog.description'), value: space.description, type: 'textarea' } };
-    const said = await ask(`${text('dialog.space_settings')} (${space.id})`, { ...(mayChange ? settings : {}), invite: { label: text('dialog.invite'), type: 'checkbox' }, leave: { label: text('dialog.leave'), type: 'checkbox' } });
-    if (!said) return;
-    if (said.leave) return void this.act('leave-space', { space_id: space.id, was: true });
-    const changed = Object.fromEntries(['name', 'description'].filter((key) => mayChange && said[key] !== (space[key] ?? '')).map((key) => [key, said[key]]));
-    if (Object.keys(changed).length) this.act('update-space', { space_id: space.id, fields: changed, base_version: space.version });
-    if (said.invite) {
-      const made = await this.now('POST', `/v1/spaces/${space.id}/invites`, { client_id: newId() });
-      if (made) await tell(text('dialog.invite'), text('dialog.invited', { secret: made.secret }));
-    }
-  }
-
-  async editProfile() {
-    const { me } = this.model;
-    const said = await ask(text('dialog.profile'), { display_name: { label: text('dialog.display_name'), value: me.display_name, most: 100 }, about: { label: text('dialog.about'), value: me.fields?.about ?? '', type: 'textarea' } });
-    if (!said) return;
-    const fields = {};
-    if (said.display_name !== me.display_name) fields.display_name = said.display_name;
-    if (said.about !== (me.fields?.about ?? '')) fields.about = said.about;
-    if (Object.keys(fields).length) this.act('update-profile', { fields });
-  }
-
-  async changeRole(space, member, role) {
-    await this.now('PATCH', `/v1/spaces/${space.id}/members/${member.user}`, { client_id: newId(), role });
-    await this.model.loadMembers(space.id).catch((error) => console.info('not read', error.code));
-  }
-
-  async openDirect(user) {
-    const made = await this.now('POST', '/v1/direct', { client_id: newId(), user });
-    if (!made) return;
-    await this.model.load();
-    this.openRoom(made.room_id ?? made.room ?? [...this.model.rooms.values()].find((each) => each.space === made.id)?.id);
-  }
-
   toggleBookmark(message, room) {
-    if (this.bookmarks.has(message.id)) this.bookmarks.delete(message.id);
-    else if (this.bookmarks.size < MAX_BOOKMARKS) this.bookmarks.set(message.id, { message, room });
+    const isOn = !this.bookmarks.has(message.id);
+    if (isOn && this.bookmarks.size >= MAX_BOOKMARKS) return this.toasts.say(text('bookmarks.full', { most: MAX_BOOKMARKS }), 'problem');
+    if (isOn) this.bookmarks.set(message.id, { message, room });
+    else this.bookmarks.delete(message.id);
     this.store.keep('bookmarks', [...this.bookmarks]);
+    this.setting({ [`bookmarks.${message.id}`]: isOn ? { room, note: '', seq: message.seq } : null });
     this.showSoon();
+    return null;
+  }
+
+  /* Settings that changed; they leave this device only if the user has allowed it. */
+  setting(fields) {
+    later('settings_sync').then((sync) => sync.change(this, fields)).catch((error) => console.info('a setting was not noted', error.name));
+  }
+
+  wear(theme) {
+    document.documentElement.dataset.theme = theme ?? 'system';
   }
 }
 

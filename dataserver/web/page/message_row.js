@@ -1,6 +1,7 @@
 /* One message on the screen. The element stays the same from "Sending…" to sent; only what changed in it is made anew. */
 
-import { button, el, timeOf, written } from './dom.js';
+import { avatar } from './avatar.js';
+import { button, el, pictureOf, timeOf, written } from './dom.js';
 import { reasonOf, text } from './texts.js';
 
 export class MessageRow extends HTMLElement {
@@ -13,21 +14,30 @@ export class MessageRow extends HTMLElement {
   show(row, previous, view) {
     const follows = isSameBreath(previous, row);
     const mark = view.markOf(row);
-    if (this.row?.message === row.message && this.row.state === row.state && this.row.action === row.action && this.follows === follows && this.mark === mark) return;
-    Object.assign(this, { row, follows, mark });
     const { message, state } = row;
+    const own = view.ownPictures;
+    const face = view.model.pictures.get(message.sender);
+    const isSame = this.own === own && this.face === face && this.follows === follows && this.mark === mark;
+    if (isSame && this.row?.message === message && this.row.state === state && this.row.action === row.action) return;
+    Object.assign(this, { row, follows, mark, own, face });
     this.className = `message ${state}${follows ? ' follows' : ''}${message.mentions?.map(String).includes(view.me) ? ' to-me' : ''}`;
     this.dataset.key = row.key;
     const author = view.authorOf(message);
     const body = message.content === null
       ? el('p', { class: 'body gone' }, text('message.deleted'))
-      : el('p', { class: 'body', dir: 'auto' }, ...written(message.content, (id) => view.model.nameOf(id), view.me), message.edited_at_ms ? el('span', { class: 'edited' }, ` ${text('message.edited')}`) : null);
+      : el('p', { class: 'body', dir: 'auto' }, ...written(message.content, (id) => view.model.nameOf(id), view.me, own), message.edited_at_ms ? [' ', this.edited(row, view)] : null);
     this.replaceChildren(
-      ...(follows ? [] : [el('header', {}, el('span', { class: 'author' }, author), timeOf(message.created_at_ms))]),
+      ...(follows ? [] : [avatar(view.model, message.sender, author), el('header', {}, el('span', { class: 'author' }, author), timeOf(message.created_at_ms))]),
       ...[this.answered(message, view), body, this.reactions(message, view), this.stateLine(row, view)].filter(Boolean),
       ...(state === 'sent' && message.content !== null ? [this.tools(row, view)] : []),
     );
     this.setAttribute('aria-label', `${author}: ${message.content ?? text('message.deleted')}${state === 'sent' ? '' : `. ${this.stateText(row)}`}`);
+  }
+
+  /* Says that a message was edited, and shows what it said before once the server knows. */
+  edited(row, view) {
+    const words = text('message.edited');
+    return row.state === 'sent' && !row.pending ? button(words, () => view.history(row), { class: 'edited', title: text('message.history') }) : el('span', { class: 'edited' }, words);
   }
 
   answered(message, view) {
@@ -44,7 +54,7 @@ export class MessageRow extends HTMLElement {
     const byEmoji = new Map();
     for (const { emoji, user } of message.reactions ?? []) byEmoji.set(emoji, [...(byEmoji.get(emoji) ?? []), user]);
     if (!byEmoji.size && !pinned) return null;
-    return el('div', { class: 'reactions' }, pinned, ...[...byEmoji].map(([emoji, users]) => button(`${emoji} ${users.length}`, () => view.react(this.row, emoji), {
+    return el('div', { class: 'reactions' }, pinned, ...[...byEmoji].map(([emoji, users]) => button(emojiOf(emoji, view.ownPictures, users.length), () => view.react(this.row, emoji), {
       'aria-pressed': String(users.includes(view.me)), 'aria-label': text('message.reaction', { emoji, count: users.length }), title: users.map((user) => view.model.nameOf(user)).join(', '),
     })));
   }
@@ -75,6 +85,12 @@ export class MessageRow extends HTMLElement {
       tool(view.markOf(row) ? 'message.unbookmark' : 'message.bookmark', () => view.bookmark(row)),
       (isOwn || view.mayDeleteOthers) && tool('message.delete', () => view.remove(row)));
   }
+}
+
+/* An emoji as it stands on a button; `:name:` is one of the space's own. */
+function emojiOf(emoji, own, count) {
+  const address = /^:.+:$/.test(emoji) ? own?.get(emoji.slice(1, -1)) : null;
+  return address ? [pictureOf(emoji.slice(1, -1), address), ` ${count}`] : `${emoji} ${count}`;
 }
 
 /* Whether a message follows one of the same person soon enough to need no name again. */

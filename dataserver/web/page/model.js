@@ -3,10 +3,8 @@
 
 import { CallFailed, call } from '../net/api.js';
 import { Live } from '../net/live.js';
-import { sure } from './dialogs.js';
-import { changed, nameOf } from './projection.js';
+import { RANKS, changed, nameOf } from './projection.js';
 import { RoomLog } from './room_log.js';
-import { text } from './texts.js';
 
 const PAGE_COUNT = 100;
 const KEPT_MESSAGES_COUNT = 200;
@@ -18,6 +16,7 @@ export class Model extends EventTarget {
   constructor(store, outbox) {
     super();
     Object.assign(this, { store, outbox, me: null, spaces: new Map(), rooms: new Map(), logs: new Map(), members: new Map(), names: new Map() });
+    Object.assign(this, { groups: new Map(), details: new Map(), pictures: new Map(), wanted: new Set() });
     this.present = new Map();
     this.typing = new Map();
     this.live = new Live({
@@ -25,7 +24,7 @@ export class Model extends EventTarget {
       onTyping: (told) => this.heardTyping(told),
       onPresence: (told) => this.heardPresence(told),
       onReset: (stream) => this.reset(stream),
-      onState: (isOpen) => { if (isOpen) this.outbox.setContact('online'); },
+      onState: (isOpen) => this.connected(isOpen),
       onSessionEnded: () => this.checkSession(),
     });
     outbox.addEventListener('ended', (event) => this.actionEnded(event.detail));
@@ -35,6 +34,7 @@ export class Model extends EventTarget {
   async begin() {
     const kept = await this.store.seen('session');
     if (kept) {
+      this.groups = new Map(kept.groups);
       this.take(kept);
       await this.outbox.open(this.me.id);
     }
@@ -56,7 +56,7 @@ export class Model extends EventTarget {
   async signIn(path, body) {
     await call('POST', path, body);
     if (this.me && this.me.name !== body.name.toLowerCase()) { // what waits for another account stays
-      await this.store.keep('session', undefined);
+      await this.store.forgetSeen('settings:');
       location.reload();
       return;
     }
@@ -64,18 +64,10 @@ export class Model extends EventTarget {
     await this.outbox.resume();
   }
 
-  async signOut() {
-    const count = this.outbox.waiting().length;
-    if (count && !(await sure(text('side.sure_sign_out', { count }), text('side.sign_out')))) return;
-    try {
-      await call('POST', '/v1/auth/logout', {});
-    } catch (error) {
-      console.info('the server was not told', error.code);
-    }
-    this.live.stop();
-    await this.store.forget();
-    localStorage.clear();
-    location.reload();
+  connected(isOpen) {
+    if (!isOpen) return;
+    this.outbox.setContact('online');
+    this.dispatchEvent(new Event('contact'));
   }
 
   /* Everything but messages. */
@@ -89,6 +81,26 @@ export class Model extends EventTarget {
     this.keepSoon();
     this.followAll();
     this.live.start();
+    this.loadGroups().catch((error) => console.info('groups were not read', error.code));
+  }
+
+  /* The groups of the spaces that have some, or may get some from this user; read once, and anew when one changed. */
+  async loadGroups() {
+    const inGroups = new Set([...this.rooms.values()].filter((each) => each.group).map((each) => each.space));
+    for (const { id, role, kind } of this.spaces.values()) {
+      if (kind === 'direct' || this.groups.has(id) || !(inGroups.has(id) || RANKS[role] >= RANKS.admin)) continue;
+      const { groups } = await call('GET', `/v1/spaces/${id}/groups`);
+      this.groups.set(id, groups);
+      this.changed();
+    }
+    this.keepSoon();
+  }
+
+  /* What the list of spaces leaves out: emoji, stickers, names of roles. */
+  async loadDetails(spaceId) {
+    const { settings } = await call('GET', `/v1/spaces/${spaceId}`);
+    this.details.set(spaceId, settings);
+    this.changed();
   }
 
   take({ me, spaces, rooms }) {
@@ -242,7 +254,12 @@ export class Model extends EventTarget {
   hearSpace(event) {
     const space = this.spaces.get(event.stream);
     if (event.kind.startsWith('member.') && this.members.has(space.id)) this.loadMembers(space.id).catch(() => {});
-    if (event.kind === 'space.updated') Object.assign(space, event.body.settings, { version: event.body.version });
+    if (event.kind === 'space.updated') {
+      const { settings, version } = event.body;
+      Object.assign(space, settings, { version });
+      if (this.details.has(space.id)) this.details.set(space.id, { ...this.details.get(space.id), ...settings });
+    }
+    if (event.kind.startsWith('group.')) this.groups.delete(space.id);
     if (event.kind.startsWith('room.') || event.kind.startsWith('group.') || event.kind === 'space.deleted' || event.kind === 'space.opened') this.reloadSoon();
     if (event.kind === 'member.changed' && event.body.user === this.me.id) this.reloadSoon();
     this.changed();
@@ -257,6 +274,7 @@ export class Model extends EventTarget {
       }
       this.changed();
     } else this.reloadSoon();
+    this.dispatchEvent(new Event(event.kind));
   }
 
   heardTyping({ room, users }) {
@@ -318,7 +336,7 @@ export class Model extends EventTarget {
   keepSoon() {
     clearTimeout(this.keeping);
     this.keeping = setTimeout(() => {
-      if (this.me) this.store.keep('session', { me: this.me, spaces: [...this.spaces.values()], rooms: [...this.rooms.values()] });
+      if (this.me) this.store.keep('session', { me: this.me, spaces: [...this.spaces.values()], rooms: [...this.rooms.values()], groups: [...this.groups] });
     }, KEEP_AFTER_MS);
   }
 

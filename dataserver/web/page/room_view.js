@@ -3,8 +3,7 @@
 import './composer.js';
 import './message_list.js';
 import { OutboxFull } from '../outbox/outbox.js';
-import { chooseEmoji, sure } from './dialogs.js';
-import { button, el } from './dom.js';
+import { button, el, isPicture } from './dom.js';
 import { RANKS, nameOf, shown } from './projection.js';
 import { text } from './texts.js';
 
@@ -62,6 +61,7 @@ export class RoomView extends HTMLElement {
     try {
       await this.model.openRoom(roomId);
       if (!this.model.members.has(this.room.space)) await this.model.loadMembers(this.room.space);
+      if (!this.model.details.has(this.room.space)) await this.model.loadDetails(this.room.space);
     } catch (error) {
       console.info('the room was not read', error.code ?? error.name);
     }
@@ -186,9 +186,12 @@ export class RoomView extends HTMLElement {
     this.act('reaction', { room_id: this.roomId, message_id: nameOf(row.message, this.me), emoji, is_on: isOn, was: !isOn });
   }
 
-  async chooseReaction(row) {
-    const emoji = await chooseEmoji();
-    if (emoji) this.react(row, emoji);
+  chooseReaction(row) {
+    return this.app.use('messages', 'chooseReaction', row);
+  }
+
+  history(row) {
+    return this.app.use('messages', 'showHistory', row);
   }
 
   pin(row) {
@@ -196,8 +199,17 @@ export class RoomView extends HTMLElement {
     this.act(isOn ? 'pin-message' : 'unpin-message', { room_id: this.roomId, message_id: nameOf(row.message, this.me), was: !isOn });
   }
 
-  async remove(row) {
-    if (await sure(text('message.sure_delete'), text('message.delete'))) this.act('delete-message', { room_id: this.roomId, message_id: nameOf(row.message, this.me) });
+  remove(row) {
+    return this.app.use('messages', 'remove', row);
+  }
+
+  /* The space's own emoji and stickers: addresses of their pictures by name. */
+  get ownPictures() {
+    const { emoji, stickers } = this.model.details.get(this.room?.space) ?? {};
+    if (this.pictured?.emoji !== emoji || this.pictured?.stickers !== stickers) {
+      this.pictured = { emoji, stickers, found: new Map([...stickers ?? [], ...emoji ?? []].filter((each) => isPicture(each.image)).map((each) => [each.name, each.image])) };
+    }
+    return this.pictured?.found;
   }
 
   markOf({ message }) {

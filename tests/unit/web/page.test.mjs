@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { shown, shownMembers } from '../../../dataserver/web/page/projection.js';
+import { shownMembers } from '../../../dataserver/web/later/member_projection.js';
+import { addFolder, place, step, stepFolder, take } from '../../../dataserver/web/later/moves.js';
+import { shown } from '../../../dataserver/web/page/projection.js';
 import { RoomLog, applyEvent } from '../../../dataserver/web/page/room_log.js';
 import { SpaceOrder } from '../../../dataserver/web/page/space_order.js';
 
@@ -68,11 +70,11 @@ test('a space is in one folder, and new ones stand at the end of none', () => {
   const order = new SpaceOrder(null, (said) => { kept = said; });
   const spaces = ['a', 'b', 'c'].map((id) => ({ id }));
   order.arranged(spaces.slice(0, 2));
-  order.addFolder('work');
-  order.place('b', 'work', null);
-  order.place('a', 'work', 'b');
+  addFolder(order, 'work');
+  place(order, 'b', 'work', null);
+  place(order, 'a', 'work', 'b');
   assert.deepEqual(order.arranged(spaces).map((each) => [each.name, each.spaces.map(({ id }) => id)]), [['work', ['a', 'b']], [null, ['c']]]);
-  assert.equal(order.step('a', 1), 2);
-  assert.equal(order.stepFolder('a', 1), '–');
+  assert.equal(step(order, 'a', 1), 2);
+  assert.equal(stepFolder(order, 'a', 1), '–');
   assert.deepEqual(kept.folders.map((each) => each.spaces), [['b'], ['c', 'a']]);
 });

@@ -1,4 +1,4 @@
-"""The page's outbox and the Python queue follow the same rules: both are held to `tests/vectors/queue_rules.json`."""
+"""The page follows the rules of the Python queue and of the settings: both are held to the files of `tests/vectors`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.vectors import queue_rules
+from tests.vectors import queue_rules, settings
 
 _HERE = Path(__file__).parent
 _LIMIT_S = 40
@@ -19,6 +19,11 @@ def test_the_vectors_are_what_the_python_rules_say() -> None:
         "the rules changed: run `python -m tests.vectors.queue_rules`, and change dataserver/web/outbox alike"
     )
     assert queue_rules.FILE.read_text() == queue_rules.text(), told
+
+
+def test_the_vectors_are_what_chat_sync_makes_of_settings() -> None:
+    told = "settings changed: run `python -m tests.vectors.settings`, and change dataserver/web/later alike"
+    assert settings.FILE.read_text() == settings.text(), told
 
 
 @pytest.mark.parametrize("script", sorted(each.name for each in _HERE.glob("*.test.mjs")))

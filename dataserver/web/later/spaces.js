@@ -1,0 +1,51 @@
+/* Spaces, channels and folders are made and joined, and people are given roles. */
+
+import './words.js';
+import { newId } from '../outbox/rules.js';
+import { text } from '../page/texts.js';
+import { ask } from './dialogs.js';
+import { addFolder } from './moves.js';
+
+const NAME = { label: text('dialog.name'), required: true, most: 100 };
+
+export async function newSpace(app) {
+  const said = await ask(text('side.new_space'), { name: NAME, description: { label: text('dialog.description') }, is_open: { label: text('dialog.open'), type: 'checkbox' } });
+  const made = said && await app.now('POST', '/v1/spaces', { client_id: newId(), ...said });
+  if (!made) return;
+  const room = await app.now('POST', `/v1/spaces/${made.id}/rooms`, { client_id: newId(), name: 'general' });
+  await app.model.load();
+  if (room) app.openRoom(room.id);
+}
+
+export async function newRoom(app, space) {
+  const said = await ask(text('side.new_channel', { name: space.name }), { name: NAME, topic: { label: text('dialog.topic') } });
+  const made = said && await app.now('POST', `/v1/spaces/${space.id}/rooms`, { client_id: newId(), ...said });
+  if (!made) return;
+  await app.model.load();
+  app.openRoom(made.id);
+}
+
+export async function joinSpace(app) {
+  const said = await ask(text('side.join'), { id: { label: text('dialog.space_id'), required: true } });
+  if (!said) return;
+  if (/^\d+$/.test(said.id)) app.act('join-space', { space_id: said.id, was: false });
+  else if (await app.now('POST', `/v1/invites/${encodeURIComponent(said.id)}/join`, { client_id: newId() })) await app.model.load();
+}
+
+export async function newFolder(app) {
+  const said = await ask(text('side.new_folder'), { name: { label: text('side.rename_folder'), required: true, most: 64 } });
+  if (said?.name) addFolder(app.order, said.name, newId());
+  app.side.show();
+}
+
+export async function changeRole(app, space, member, role) {
+  await app.now('PATCH', `/v1/spaces/${space.id}/members/${member.user}`, { client_id: newId(), role });
+  await app.model.loadMembers(space.id).catch((error) => console.info('not read', error.code));
+}
+
+export async function openDirect(app, user) {
+  const made = await app.now('POST', '/v1/direct', { client_id: newId(), user });
+  if (!made) return;
+  await app.model.load();
+  app.openRoom(made.room_id ?? made.room ?? [...app.model.rooms.values()].find((each) => each.space === made.id)?.id);
+}

@@ -1,0 +1,36 @@
+/* The words of what is fetched later. */
+
+import { addWords } from '../page/texts.js';
+
+addWords({
+  'side.moved': '{name}: place {place}', 'side.rename_folder': 'Name of the folder', 'side.sure_sign_out': '{count} actions were not sent and would be lost.',
+  'message.sure_delete': 'Delete this message?',
+  'panel.nothing': 'Nothing here.', 'panel.search_for': 'Search messages', 'panel.muted': 'muted', 'panel.muted_users': 'Muted',
+  'member.kick': 'Remove', 'member.mute': 'Mute', 'member.unmute': 'Unmute', 'member.message': 'Message', 'member.sure_kick': 'Remove {name} from this space?',
+  'member.you': '(you)', 'member.muted_by': 'by {name},', 'member.role': 'Role of {name}',
+  'presence.online': 'online', 'presence.away': 'away', 'presence.busy': 'busy', 'presence.offline': 'offline', 'bookmarks.place': 'A message that another device has marked',
+  'account.picture': 'Picture', 'account.choose': 'Choose a picture', 'account.no_picture': 'Take the picture away', 'account.wrong_type': 'A picture is a PNG, JPEG, GIF or WebP.',
+  'account.too_large': 'The picture has {size} kB; at most {most} kB are allowed.', 'account.profile': 'Profile', 'account.password': 'Password', 'account.current': 'Present password', 'account.new': 'New password',
+  'account.change_password': 'Change the password', 'account.others_end': 'All other devices are signed out.', 'account.password_changed': 'The password was changed. All other devices are signed out.',
+  'account.wrong_password': 'The present password is another one.', 'account.devices': 'Devices', 'account.this': 'this one', 'account.seen': 'last seen', 'account.end': 'Sign out', 'account.end_of': 'Sign out {name}', 'account.unnamed': 'A device',
+  'settings.title': 'Settings', 'settings.theme': 'Colours', 'theme.system': 'As the system has them', 'theme.light': 'Light', 'theme.dark': 'Dark',
+  'settings.sync': 'The same on all devices', 'settings.about': 'Folders, their order, bookmarks and colours are sealed with a key of your own before they leave this device. The server cannot read them.',
+  'settings.make': 'Make a key', 'settings.have': 'I have a key', 'settings.key': 'Your key', 'settings.keep': 'Keep this key: whoever has it can read your settings, and without it no other device can. It is not shown again.',
+  'settings.wrong_key': 'This is no key.', 'settings.on': 'Your settings are the same on all devices that have your key.', 'settings.off': 'Keep them on this device only', 'settings.unsupported': 'This browser, or this connection without HTTPS, has no way to seal settings.',
+  'settings.forged': 'The settings at the server were not sealed with this key; they were not used.', 'settings.too_new': 'The settings at the server are of a later version of this page.', 'settings.conflict': 'Changed on another device too: {names}. What did not count is kept under Settings.',
+  'settings.lost': 'Changed on two devices: the later change counts', 'settings.mine': 'here', 'settings.theirs': 'on another device', 'settings.restore': 'Take this one', 'settings.forget': 'Forget', 'settings.gone': '(taken away)',
+  'field.folders': 'Folders', 'field.sidebar': 'Order of spaces', 'field.bookmarks': 'Bookmark', 'field.preferences': 'Preference',
+  'space.general': 'General', 'space.id': 'Id of the space: {id}', 'space.role_name': 'What {role} is called here', 'space.emoji': 'Emoji', 'space.stickers': 'Stickers', 'space.picture_name': 'Name', 'space.picture_file': 'Picture', 'space.add': 'Add', 'space.remove': 'Remove {name}',
+  'space.taken': 'There is one of this name already.', 'space.no_picture': 'This is no picture, or it can not be made small enough.', 'space.invites': 'Invites', 'space.leave': 'Leave the space', 'space.sure_leave': 'Leave {name}?', 'space.end': 'Delete the space', 'space.sure_end': 'Delete {name} and all that was said in it?',
+  'action.tries': 'failed tries: {count}',
+  'role.owner': 'Owner', 'role.admin': 'Admin', 'role.moderator': 'Moderator', 'role.member': 'Member',
+  'state.queued': 'waiting', 'state.calling': 'being sent', 'state.uncertain': 'asking whether it arrived', 'state.retry_wait': 'will be tried again',
+  'state.paused': 'waiting for sign-in', 'state.failed': 'failed: {reason}',
+  'type.save-user-config': 'Settings', 'type.send-message': 'Message', 'type.edit-message': 'Edit', 'type.delete-message': 'Deletion', 'type.reaction': 'Reaction {emoji}', 'type.pin-message': 'Pin',
+  'type.unpin-message': 'Unpin', 'type.update-profile': 'Profile', 'type.update-space': 'Space settings', 'type.kick-user': 'Removal of a member',
+  'type.mute-user': 'Mute', 'type.unmute-user': 'Unmute', 'type.join-space': 'Joining a space', 'type.leave-space': 'Leaving a space',
+  'dialog.save': 'Save', 'dialog.ok': 'OK', 'dialog.name': 'Name', 'dialog.description': 'Description', 'dialog.topic': 'Topic',
+  'dialog.open': 'Whoever knows its id may join', 'dialog.space_id': 'Id of the space or secret of an invite', 'dialog.display_name': 'Display name',
+  'dialog.about': 'About you', 'dialog.invite': 'Make an invite', 'dialog.invited': 'Whoever has this secret may join: {secret}', 'dialog.close': 'Close',
+  'group.take_away': 'Take the group away; its channels stay', 'group.now_in': '{name} is in {group} now',
+});

@@ -1,0 +1,28 @@
+/* What the first paint and the open room do without: the modules of `later/`. They are fetched when the page has nothing
+ * else to do, and are then kept with it for offline; whoever asks for one sooner has it fetched at once. */
+
+const NAMES = ['account', 'dialogs', 'groups', 'messages', 'moves', 'panels', 'people', 'settings_sync', 'space', 'spaces'];
+const IDLE_WITHIN_MS = 5000;
+
+let styles = null;
+
+export async function later(name) {
+  const [module] = await Promise.all([import(`../later/${name}.js`), styled()]);
+  return module;
+}
+
+function styled() {
+  styles ??= new Promise((resolve, reject) => {
+    const link = document.createElement('link');
+    Object.assign(link, { rel: 'stylesheet', href: '/web/later/later.css', onload: resolve, onerror: reject });
+    document.head.append(link);
+  });
+  return styles;
+}
+
+/* Fetch them all, once nothing else is to be done. */
+export async function preload() {
+  await new Promise((then) => { requestIdleCallback(then, { timeout: IDLE_WITHIN_MS }); });
+  performance.mark('later'); // what is fetched from here on is not what the page began with
+  for (const each of NAMES) await later(each);
+}
