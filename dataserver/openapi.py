@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
+from chat import TooOften
 from dataserver.answers import JSON
 from dataserver.errors import ErrorBody, answering
 from dataserver.refusals import (
@@ -213,6 +214,8 @@ def _always(route: Route) -> Iterator[type[Exception]]:
         yield Unauthenticated
         if route.role != "user":
             yield Forbidden
+        elif route.method != "GET":
+            yield TooOften
     yield NotAcceptable
     if route.parameters or route.open_ended:
         yield InvalidParameter

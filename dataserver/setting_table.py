@@ -321,6 +321,36 @@ SETTINGS: tuple[Setting, ...] = (
         "messages that a user may send at once",
     ),
     _setting(
+        "accounts.changes_per_s",
+        "DATASERVER_CHANGES_PER_S",
+        Whole(1, 1_000_000),
+        "what each user changes beside messages a second, in the long run: edits, reactions, rooms; more is answered 429",
+    ),
+    _setting(
+        "accounts.change_burst_count",
+        "DATASERVER_CHANGE_BURST",
+        Whole(1, 10_000_000),
+        "as much of that as a user may do at once",
+    ),
+    _setting(
+        "accounts.creations_per_minute",
+        "DATASERVER_CREATIONS_PER_MINUTE",
+        Whole(1, 10_000_000),
+        "spaces, rooms, groups, links, conversations, pictures and keys of each user a minute; more is answered 429",
+    ),
+    _setting(
+        "accounts.searches_per_minute",
+        "DATASERVER_SEARCHES_PER_MINUTE",
+        Whole(1, 10_000_000),
+        "searches of each user a minute; more is answered 429",
+    ),
+    _setting(
+        "accounts.refreshes_per_minute",
+        "DATASERVER_REFRESHES_PER_MINUTE",
+        Whole(1, 10_000_000),
+        "how often a minute a device may refresh its tokens; more is answered 429",
+    ),
+    _setting(
         "chat.use_queue",
         "USE_CHAT_QUEUE",
         Switch(),

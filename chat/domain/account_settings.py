@@ -38,6 +38,16 @@ class AccountSettings:
     """Messages of each user, in the long run."""
     send_burst_count: int = 1_000
     """Messages that a user may send at once."""
+    changes_per_s: int = 100
+    """What each user does beside messages, in the long run: edits, reactions, profiles, rooms, settings."""
+    change_burst_count: int = 5_000
+    """As much of that as a user may do at once."""
+    creations_per_minute: int = 1_000
+    """Spaces, rooms, groups, links, conversations, pictures and keys of each user, at once and again each minute."""
+    searches_per_minute: int = 600
+    """Of each user."""
+    refreshes_per_minute: int = 60
+    """Of each device."""
     max_devices_per_user: int = 50
     """One more ends the session of the device that was silent for longest."""
     max_session_count: int = 100_000

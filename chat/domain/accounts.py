@@ -9,6 +9,7 @@ from chat.domain.devices import Devices
 from chat.domain.passwords import Passwords
 from chat.domain.rates import RateLimit
 from chat.domain.refusals import NotPermitted, WrongPassword
+from chat.domain.session_tokens import refresh_hashes
 from chat.domain.texts import check_text
 from chat.domain.users import MAX_NAME_CHARACTERS, Users
 
@@ -40,6 +41,7 @@ class Accounts:
         per_minute = settings.login_attempts_per_minute
         self._attempts_by_name = _attempts(clock, per_minute)
         self._attempts_by_address = _attempts(clock, _ADDRESS_FACTOR * per_minute)
+        self._refreshes = _attempts(clock, settings.refreshes_per_minute)
 
     async def load(self) -> None:
         """Read the sessions that are there; to be done before the first request."""
@@ -103,15 +105,21 @@ class Accounts:
             user_id, password_hash, name=name, server_role=server_role, label=device
         )
 
-    async def refresh(self, refresh_token: str) -> IssuedSession:
+    async def refresh(self, refresh_token: str, *, address: str | None = None) -> IssuedSession:
         """Exchange a refresh token for a new pair; asked again before the new pair was used, it is the same one.
 
         Raises:
             UnknownSession: The token is none, or too old; one that was replaced by a pair that is in use ends the
                 session.
+            TooOften: The device refreshed too often, or there were too many unknown tokens from this address.
             LimitReached: There are as many sessions as there may be.
         """
-        return await self._devices.renew(refresh_token)
+        self._refreshes.take(refresh_hashes(refresh_token).family)
+        counted = self._count_attempt(address)
+        issued = await self._devices.renew(refresh_token)
+        if counted is not None:
+            self._attempts_by_address.give_back(counted)
+        return issued
 
     async def logout(self, session: Session) -> None:
         """End the session.
@@ -134,13 +142,14 @@ class Accounts:
         await self._devices.end(session.user_id, device_id, "device_removed")
 
     async def change_password(self, session: Session, current: str, new: str) -> None:
-        """Give the user another password, and end all their sessions but this one.
+        """Give the user another password, and end all their sessions but this one; each is an attempt with the name.
 
         Raises:
             WrongPassword: The current one is another.
             InvalidValue, TooOften: As their names say.
         """
         _, _, password_hash, *_ = await self._checked(session.name, current)
+        self._attempts_by_name.take(session.name)
         hashed = await self._passwords.hashed(new)
         change = ("change_password", (session.user_id, password_hash, hashed))
         if not await self._devices.end_all(
@@ -148,10 +157,12 @@ class Accounts:
         ):
             raise WrongPassword("the password was changed elsewhere this moment")
 
-    def _count_attempt(self, address: str | None) -> None:
+    def _count_attempt(self, address: str | None) -> str | None:
+        """Count an attempt from an address, and return as what it is counted."""
         counted = None if address is None else site(address)
         if counted is not None:
             self._attempts_by_address.take(counted)
+        return counted
 
     async def _checked(self, name: str, password: str) -> tuple[int, str, str, str | None, int | None]:
         """Return the user whose name and password these are; wrong ones count."""

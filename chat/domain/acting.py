@@ -22,6 +22,7 @@ from storage import ConstraintViolated, Earlier, NothingEarlier
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from chat.domain.paces import Paces
     from chat.domain.tables import Step, Tables
     from workers import Clock
 
@@ -53,9 +54,10 @@ class Act:
 class Acting:
     """Does actions, each once."""
 
-    def __init__(self, tables: Tables, clock: Clock) -> None:
+    def __init__(self, tables: Tables, clock: Clock, paces: Paces) -> None:
         self._tables = tables
         self._clock = clock
+        self._paces = paces
 
     def now_ms(self) -> int:
         """Return the time, as rows have it."""
@@ -66,10 +68,12 @@ class Acting:
 
         Raises:
             ClientIdReused: The client id belongs to something else.
+            TooOften: The user did too much in too short a time; nothing was done.
             ChatRefusal: What `why` raises; nothing was done.
             StorageError: As `Database.execute_batch`; asking for the client id tells whether it was done.
         """
         check_client_id(act.client_id)
+        self._paces.take(act.user_id, act.kind)
         digest = payload_hash(act.kind, act.payload)
         result = {"client_id": act.client_id, **act.result}
         record: Step = (

@@ -19,6 +19,7 @@ from storage import SqlError
 
 if TYPE_CHECKING:
     from chat.domain.limits import ChatLimits
+    from chat.domain.rates import RateLimit
     from chat.domain.tables import Tables
 
 MARKS: Final = "\ue000\ue001"
@@ -45,17 +46,20 @@ class SearchQuery:
 class Search:
     """Finds messages."""
 
-    def __init__(self, tables: Tables, limits: ChatLimits) -> None:
+    def __init__(self, tables: Tables, limits: ChatLimits, pace: RateLimit) -> None:
         self._tables = tables
         self._limits = limits
+        self._pace = pace
 
     async def find(self, user_id: int, wanted: SearchQuery) -> bytes:
         """Return what is found as JSON, each with the message as it is now and a snippet of it.
 
         Raises:
             InvalidValue: The query is none that FTS5 understands, or is too long.
+            TooOften: The user searched too often in too short a time.
         """
         self._check(wanted)
+        self._pace.take(user_id)
         limits = self._limits
         where = (wanted.query, user_id, wanted.room_id, wanted.space_id, wanted.sender_id)
         count = limits.page_count(wanted.limit)

@@ -20,8 +20,8 @@ from chat.domain.log_imports import LogImports
 from chat.domain.members import Members
 from chat.domain.messages import Messages
 from chat.domain.moderation import Moderation
+from chat.domain.paces import Paces
 from chat.domain.profiles import Profiles
-from chat.domain.rates import RateLimit
 from chat.domain.read_markers import ReadMarkers
 from chat.domain.rooms import Rooms
 from chat.domain.search import Search
@@ -64,16 +64,14 @@ class Chat:
         self.limits = limits
         self.clock = clock
         self.feed = feed
-        self.acting = Acting(tables, clock)
-        pace = RateLimit(
-            clock, what="messages", per_s=accounts.sends_per_s, burst_count=accounts.send_burst_count
-        )
+        self.paces = Paces(clock, accounts)
+        self.acting = Acting(tables, clock, self.paces)
         self.accounts = Accounts(tables, accounts, clock, bridges)
         self.profiles = Profiles(tables, self.acting, limits, bridges)
-        self.sending = Sending(tables, limits, clock, pace)
+        self.sending = Sending(tables, limits, clock, self.paces.sends)
         self.messages = Messages(tables, self.acting, limits)
         self.read_markers = ReadMarkers(tables, self.acting)
-        self.search = Search(tables, limits)
+        self.search = Search(tables, limits, self.paces.searches)
         self.spaces = Spaces(tables, self.acting, limits)
         self.members = Members(tables, self.acting, limits, self.spaces)
         self.moderation = Moderation(tables, self.acting, limits)

@@ -56,7 +56,8 @@ async def refresh(exchange: Exchange) -> AnyAnswer:
     """Exchange a refresh token for a new pair."""
     asked = await exchange.json(_REFRESH)
     token = asked.refresh_token or cookies.refresh_token(exchange.headers)
-    return _tokens(exchange, await exchange.services.chat.accounts.refresh(token))
+    issued = await exchange.services.chat.accounts.refresh(token, address=_address(exchange))
+    return _tokens(exchange, issued)
 
 
 async def logout(exchange: Exchange) -> AnyAnswer:
@@ -127,7 +128,7 @@ ROUTES = (
         says="Exchange a refresh token for new tokens; the ones before are good until these are used.",
         reads=account_wire.RefreshRequest,
         answers=IssuedSession,
-        refuses=(InvalidBody, UnknownSession, LimitReached),
+        refuses=(InvalidBody, UnknownSession, TooOften, LimitReached),
     ),
     Route(
         method="POST",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from chat import InvalidValue, SearchQuery
+from chat import InvalidValue, SearchQuery, TooOften
 from dataserver import spaces_wire as wire
 from dataserver.answers import AnyAnswer
 from dataserver.chat_parameters import number_parameter, optional_id, page, whole_number
@@ -60,6 +60,6 @@ ROUTES = (
             number_parameter("before", "Of the newest, only those before this message.", least=1),
             number_parameter("limit", f"At most so many; {HIT_LIMIT} unless it says otherwise.", least=1),
         ),
-        refuses=(InvalidParameter, InvalidValue),
+        refuses=(InvalidParameter, InvalidValue, TooOften),
     ),
 )

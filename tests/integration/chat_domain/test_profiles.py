@@ -306,7 +306,7 @@ async def test_a_change_costs_the_same_questions_events_and_bytes_in_1_50_and_10
 ) -> None:
     chat = bench.chat
     tables = CountedTables(chat.tables)
-    profiles = Profiles(tables, Acting(tables, chat.clock), chat.limits, chat.profiles._bridges)
+    profiles = Profiles(tables, Acting(tables, chat.clock, chat.paces), chat.limits, chat.profiles._bridges)
     costs: list[tuple[Any, ...]] = []
     for more, name in ((0, "in 0001"), (49, "in 0050"), (950, "in 1000")):
         await in_spaces(bench, more)

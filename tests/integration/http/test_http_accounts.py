@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 SETTINGS = storage.StorageSettings(kind="thread", worker_count=1)
-ACCOUNTS = replace(CHEAP_ACCOUNTS, login_attempts_per_minute=5)
+ACCOUNTS = replace(
+    CHEAP_ACCOUNTS,
+    login_attempts_per_minute=5,
+    refreshes_per_minute=5,
+    searches_per_minute=3,
+    creations_per_minute=20,
+)
 
 
 class Server:
@@ -173,6 +179,25 @@ async def test_wrong_passwords_are_answered_401_and_then_429_with_a_time(server:
     assert refusal(late) == (429, "too_often", "rate")
     assert int(headers_of(late)[b"retry-after"]) == 12
     assert json.loads(late.answer)["error"]["retry_after_ms"] == 12_000
+
+
+async def test_what_is_done_too_often_is_answered_429_with_a_time(server: Server) -> None:
+    issued = await server.register()
+    token = issued["access_token"]
+    calls: list[tuple[str, str, Any, int]] = [
+        ("GET", "/v1/search?q=x", None, 3),
+        ("POST", "/v1/spaces", {"name": "one"}, 20),
+        ("POST", "/v1/auth/password", {"current": PASSWORD, "new": PASSWORD}, 5),
+        ("POST", "/v1/auth/refresh", {"refresh_token": issued["refresh_token"]}, 5),
+    ]
+    for method, path, body, count in calls:
+        for number in range(count + 1):
+            sent = {**body, "client_id": f"c{number}"} if path == "/v1/spaces" else body
+            answer = await server.call(method, path, sent, token=token)
+            assert answer.status in ({200, 201} if number < count else {429}), path
+        assert refusal(answer) == (429, "too_often", "rate")
+        assert int(headers_of(answer)[b"retry-after"]) >= 1
+        assert json.loads(answer.answer)["error"]["retry_after_ms"] > 0
 
 
 async def test_an_expired_token_is_refused_until_it_is_refreshed(server: Server) -> None:
