@@ -35,7 +35,7 @@ MAKING: Final[dict[str, Callable[[ChatBench, int, str], Awaitable[Any]]]] = {
 
 
 @asynccontextmanager
-async def paced(tmp_path: Path, **numbers: int) -> AsyncIterator[tuple[ChatBench, ManualClock]]:
+async def paced(tmp_path: Path, **numbers: Any) -> AsyncIterator[tuple[ChatBench, ManualClock]]:
     """Open a chat with other numbers, once what the bench itself makes is forgotten."""
     clock = ManualClock()
     accounts = replace(CHEAP_ACCOUNTS, **numbers)
