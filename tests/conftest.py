@@ -13,6 +13,8 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
+from tests.support.loops import BOTH, on
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,15 +29,14 @@ if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_ME
     os.environ["TMPDIR"] = str(IN_MEMORY)
     tempfile.tempdir = None  # pytest has looked before
 
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("suite")  # no test fails because the machine is busy
+# No test fails because the machine is busy. `--hypothesis-profile=thorough` tries more, but where a test has its own number.
+_ANY_TIME: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("suite", max_examples=50, **_ANY_TIME)
+settings.register_profile("thorough", max_examples=1_000, **_ANY_TIME)
+settings.load_profile("suite")
 
 
-@pytest.fixture(
-    params=[("asyncio", {"use_uvloop": True}), ("trio", {})], ids=["asyncio", "trio"], scope="session"
-)
-def anyio_backend(request: pytest.FixtureRequest) -> Any:
-    return request.param
+anyio_backend = on(BOTH)
 
 
 @pytest.fixture(autouse=True)

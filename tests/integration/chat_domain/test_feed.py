@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from tests.support.loops import BOTH, on
+
 if TYPE_CHECKING:
     import pytest
 
     from chat.domain.feed import FedEvent
     from tests.support.chat_domain import ChatBench
+
+anyio_backend = on(BOTH)
 
 
 class Ear:

@@ -16,11 +16,14 @@ from chat.domain.refusals import ClientIdReused, Muted, NotFound
 from chat.domain.sending import Ack, Order
 from storage import StorageBusy, StorageSaturated
 from tests.support.chat_domain import open_bench
+from tests.support.loops import BOTH, on
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.chat_domain import ChatBench
+
+anyio_backend = on(BOTH)
 
 LIMIT_S = 20
 

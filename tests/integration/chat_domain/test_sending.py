@@ -13,11 +13,14 @@ from chat.domain.refusals import ClientIdReused, InvalidValue, Muted, NotFound, 
 from chat.domain.rooms import RoomFields
 from chat.domain.sending import Order
 from tests.support.chat_domain import open_bench
+from tests.support.loops import BOTH, on
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.chat_domain import ChatBench
+
+anyio_backend = on(BOTH)
 
 
 async def test_messages_are_numbered_without_holes_whoever_sends_them(bench: ChatBench) -> None:

@@ -13,11 +13,14 @@ from chat.domain.refusals import OutOfTurn
 from chat.domain.sending import Order
 from tests.support.chat_domain import open_bench
 from tests.support.clocks import ManualClock
+from tests.support.loops import BOTH, on
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.chat_domain import ChatBench
+
+anyio_backend = on(BOTH)
 
 
 async def rows(bench: ChatBench, sql: str, *params: Any) -> list[tuple[Any, ...]]:

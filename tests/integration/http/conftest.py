@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from blockbuster import blockbuster_ctx
 
+from tests.support.loops import ASYNCIO, on
 
-@pytest.fixture(scope="session")
-def anyio_backend() -> Any:
-    return "asyncio", {"use_uvloop": True}
+anyio_backend = on(ASYNCIO)
 
 
 @pytest.fixture(autouse=True)

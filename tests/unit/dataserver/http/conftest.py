@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
+from tests.support.loops import ASYNCIO, on
 
-import pytest
-
-
-@pytest.fixture(scope="session")
-def anyio_backend() -> Any:
-    return "asyncio", {"use_uvloop": True}
+anyio_backend = on(ASYNCIO)
