@@ -33,12 +33,14 @@ from dataserver.routes.messages import SEND_LABEL
 from dataserver.routes.pages import LABEL as PAGE_LABEL
 from dataserver.routes.query import LABEL as QUERY_LABEL
 from dataserver.routes.rows import ROW_LABEL
+from dataserver.running_backups import RunningBackups
 from dataserver.schemas import Schemas
 from dataserver.socket.hub import Hub
 from dataserver.socket.limits import SocketLimits
 from dataserver.socket.sockets import PATH as SOCKET_PATH
 from dataserver.socket.sockets import Sockets, refuse
 from dataserver.vital_counts import vitals_of
+from dataserver.worker_control import Stored, WorkerControl
 from workers import SystemClock
 
 if TYPE_CHECKING:
@@ -99,8 +101,12 @@ class Application:
         self._hub = Hub(sockets)
         clock = SystemClock()
         errors = RecentErrors(clock)
+        stored: dict[str, Stored] = {"databases": databases, "tokens": tokens.database}
+        if chat is not None:
+            stored["chat"] = chat.tables.database
+        workers = WorkerControl(stored)
         self._vitals = vitals_of(
-            metrics=metrics, databases=databases, departures=self._departures, hub=self._hub, clock=clock
+            metrics=metrics, workers=workers, departures=self._departures, hub=self._hub, clock=clock
         )
         self._sockets = None if chat is None else Sockets(chat, self._hub, chat.accounts.authenticate)
         if chat is not None:
@@ -120,6 +126,8 @@ class Application:
             hub=self._hub,
             vitals=self._vitals,
             errors=errors,
+            workers=workers,
+            running_backups=RunningBackups(clock),
         )
         if chat is not None:
             tokens.accept_sessions(chat.accounts.authenticate)

@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from dataserver.metrics import Metrics
     from dataserver.recent_errors import RecentErrors
     from dataserver.route import Route
+    from dataserver.running_backups import RunningBackups
     from dataserver.schemas import Schemas, Table
     from dataserver.socket.hub import Hub
     from dataserver.vitals import Vitals
+    from dataserver.worker_control import WorkerControl
     from storage import BackupFolder, Databases
 
 TIMEOUT_HEADER: Final = b"request-timeout-ms"
@@ -64,6 +66,8 @@ class Services:
     hub: Hub
     vitals: Vitals
     errors: RecentErrors
+    workers: WorkerControl
+    running_backups: RunningBackups
     opened_chat: Chat | None = None
 
     @property

@@ -16,21 +16,20 @@ if TYPE_CHECKING:
     from dataserver.departures import Departures
     from dataserver.metrics import Metrics
     from dataserver.socket.hub import Hub
-    from storage import Databases
+    from dataserver.worker_control import WorkerControl
     from workers import Clock, PoolStatistics
 
 _STATM: Final = Path("/proc/self/statm")
 
 
 def vitals_of(
-    *, metrics: Metrics, databases: Databases, departures: Departures, hub: Hub, clock: Clock
+    *, metrics: Metrics, workers: WorkerControl, departures: Departures, hub: Hub, clock: Clock
 ) -> Vitals:
     """Return what keeps the last seconds of a server that is made of these."""
 
     def counted() -> Counts:
         requests, failed_count, sent_bytes = metrics.requests_so_far()
-        statistics = databases.statistics()
-        pools = (statistics.reader, statistics.writer)
+        stored = list(workers.statistics().values())
         return Counts(
             at_ms=int(clock.now() * 1000),
             requests=requests or (0,) * (len(REQUEST_BUCKETS_S) + 1),
@@ -39,11 +38,13 @@ def vitals_of(
             open_requests=departures.open_count,
             sockets=hub.open_count,
             lag_counts=tuple(metrics.lag.counts),
-            readers=_pool(pools[0]),
-            writers=_pool(pools[1]),
-            wal_bytes=statistics.logs.wal_bytes,
-            oldest_reader_s=statistics.logs.oldest_reader_s,
-            memory_bytes=_own_bytes() + sum(pool.resident_bytes for pool in pools),
+            readers=tuple(_pool(each.reader, each.changes_count) for each in stored),
+            writers=tuple(_pool(each.writer, each.changes_count) for each in stored),
+            wal_bytes=sum(each.logs.wal_bytes for each in stored),
+            largest_wal_bytes=max(each.logs.largest_wal_bytes for each in stored),
+            oldest_reader_s=max(each.logs.oldest_reader_s for each in stored),
+            memory_bytes=_own_bytes()
+            + sum(each.reader.resident_bytes + each.writer.resident_bytes for each in stored),
         )
 
     return Vitals(counted, edges_ms=_in_ms(REQUEST_BUCKETS_S), lag_edges_ms=_in_ms(LAG_BUCKETS_S))
@@ -53,7 +54,7 @@ def _in_ms(edges_s: tuple[float, ...]) -> list[float]:
     return [1000 * edge for edge in edges_s]
 
 
-def _pool(pool: PoolStatistics) -> PoolCounts:
+def _pool(pool: PoolStatistics, changes_count: int) -> PoolCounts:
     return PoolCounts(
         busy=pool.busy_count,
         waiting=pool.waiting_count,
@@ -62,6 +63,7 @@ def _pool(pool: PoolStatistics) -> PoolCounts:
         rejected=sum(pool.rejected.values()),
         restarts=pool.restarts_count,
         wait_counts=pool.wait_us.counts,
+        changes=changes_count,
     )
 
 

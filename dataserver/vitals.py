@@ -30,6 +30,8 @@ class PoolCounts:
     restarts: int = 0
     wait_counts: tuple[int, ...] = ()
     """By powers of two microseconds."""
+    changes: int = 0
+    """How often another pool took its place, and began to count from nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,15 +47,17 @@ class Counts:
     open_requests: int
     sockets: int
     lag_counts: tuple[int, ...]
-    readers: PoolCounts
-    writers: PoolCounts
+    readers: tuple[PoolCounts, ...]
+    """Of each storage, always in the same order."""
+    writers: tuple[PoolCounts, ...]
     wal_bytes: int
+    largest_wal_bytes: int
     oldest_reader_s: float
     memory_bytes: int
 
 
 class PoolVital(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool of workers in one second."""
+    """The readers, or the writers, of all storages in one second."""
 
     busy: int
     waiting: int
@@ -61,6 +65,8 @@ class PoolVital(msgspec.Struct, frozen=True, kw_only=True):
     completed: int
     rejected: int
     restarts: int
+    dead: int
+    """Pools in which no worker is alive."""
     wait_p99_ms: float
 
 
@@ -82,6 +88,8 @@ class Vital(msgspec.Struct, frozen=True, kw_only=True):
     readers: PoolVital
     writers: PoolVital
     wal_bytes: int
+    largest_wal_bytes: int
+    """The largest log of one database, which is what has a bound."""
     oldest_reader_s: float
     memory_bytes: int
 
@@ -102,9 +110,10 @@ def vital(
         open_requests=after.open_requests,
         sockets=after.sockets,
         lag_ms=quantile(_grown(before.lag_counts, after.lag_counts), lag_edges_ms, 1.0),
-        readers=_pool(before.readers, after.readers),
-        writers=_pool(before.writers, after.writers),
+        readers=_pools(before.readers, after.readers),
+        writers=_pools(before.writers, after.writers),
         wal_bytes=after.wal_bytes,
+        largest_wal_bytes=after.largest_wal_bytes,
         oldest_reader_s=after.oldest_reader_s,
         memory_bytes=after.memory_bytes,
     )
@@ -125,18 +134,24 @@ def quantile(counts: Sequence[int], edges: Sequence[float], fraction: float) -> 
     return lower
 
 
-def _pool(before: PoolCounts, after: PoolCounts) -> PoolVital:
-    if after.completed < before.completed:  # another pool has taken its place
-        before = PoolCounts()
-    waits = _grown(before.wait_counts, after.wait_counts)
+def _pools(before: Sequence[PoolCounts], after: Sequence[PoolCounts]) -> PoolVital:
+    pairs = [
+        (old if old.changes == new.changes else PoolCounts(), new)
+        for old, new in zip(before, after, strict=True)
+    ]
+    waits = [
+        sum(counts)
+        for counts in zip(*(_grown(old.wait_counts, new.wait_counts) for old, new in pairs), strict=True)
+    ]
     edges_ms = [2**power / 1000 for power in range(len(waits))]
     return PoolVital(
-        busy=after.busy,
-        waiting=after.waiting,
-        alive=after.alive,
-        completed=after.completed - before.completed,
-        rejected=after.rejected - before.rejected,
-        restarts=after.restarts - before.restarts,
+        busy=sum(each.busy for each in after),
+        waiting=sum(each.waiting for each in after),
+        alive=sum(each.alive for each in after),
+        completed=sum(new.completed - old.completed for old, new in pairs),
+        rejected=sum(new.rejected - old.rejected for old, new in pairs),
+        restarts=sum(new.restarts - old.restarts for old, new in pairs),
+        dead=sum(not each.alive for each in after),
         wait_p99_ms=quantile(waits, edges_ms, 0.99),
     )
 

@@ -67,6 +67,11 @@ class Databases:
         """Where the files lie."""
         return self._folder
 
+    @property
+    def settings(self) -> StorageSettings:
+        """How they were opened."""
+        return self._settings
+
     def names(self) -> list[str]:
         """Return the names in order."""
         return sorted(self._held)

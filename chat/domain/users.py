@@ -34,6 +34,8 @@ class UserRow(NamedTuple):
     created_at_ms: int
     disabled_at_ms: int | None
     device_count: int
+    seen_at_ms: int | None
+    """When one of the devices that are logged in got its present tokens."""
 
 
 class Users:
@@ -55,9 +57,11 @@ class Users:
         """
         return (await self.made(name, password, display_name=display_name, server_role=server_role))[0]
 
-    async def listed(self, *, after: str = "", limit: int = MAX_PAGE_COUNT) -> list[UserRow]:
-        """Return users in the order of their names, for those who run the server."""
-        rows = await self._tables.all("users", after, max(1, min(limit, MAX_PAGE_COUNT)))
+    async def listed(
+        self, *, after: str = "", limit: int = MAX_PAGE_COUNT, having: str = ""
+    ) -> list[UserRow]:
+        """Return users in the order of their names, for those who run the server; with `having`, whose names have that."""
+        rows = await self._tables.all("users", after, max(1, min(limit, MAX_PAGE_COUNT)), having.lower())
         return [UserRow(*row) for row in rows]
 
     async def set_disabled(self, name: str, *, is_disabled: bool) -> None:

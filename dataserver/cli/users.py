@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from dataserver.auth import Role
     from dataserver.user_commands import UserCommand
 
-_COLUMNS = ["id", "name", "display_name", "server_role", "device_count", "created_at_ms", "disabled_at_ms"]
+_COLUMNS = [
+    "id",
+    "name",
+    "display_name",
+    "server_role",
+    "device_count",
+    "seen_at_ms",
+    "created_at_ms",
+    "disabled_at_ms",
+]
 _MADE_UP_BYTES = 15
 _MAX_LINE_CHARACTERS = 4_096
 _from_stdin = click.option(

@@ -8,6 +8,7 @@ from dataserver.route import Route
 from dataserver.routes import (
     accounts,
     admin,
+    admin_users,
     backups,
     changes,
     databases,
@@ -59,6 +60,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *tokens.ROUTES,
     *operation.ROUTES,
     *admin.ROUTES,
+    *admin_users.ROUTES,
     *storage_report.ROUTES,
     *web.ROUTES,
 )

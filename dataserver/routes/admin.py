@@ -2,42 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
+import structlog
 
+import storage
 import workers
 from dataserver.answers import AnyAnswer, json_answer
 from dataserver.exchange import Exchange
 from dataserver.recent_errors import RecentError
-from dataserver.refusals import InvalidParameter
+from dataserver.refusals import InvalidBody, InvalidParameter
 from dataserver.route import Parameter, Route
 from dataserver.routes.web import file_answer
+from dataserver.running_backups import RunningBackup
 from dataserver.vitals import Vital
 from dataserver.web_files import HTML
-from storage import StorageStatistics
 from workers import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from storage import StorageStatistics
+    from workers import PoolStatistics
+
+_log = structlog.get_logger(__name__)
 
 _PAGE: Final = "admin/index.html"
 _MAX_DIGITS: Final = 15
 
 
 class PoolView(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool of workers."""
+    """A pool of workers; counts are since it opened."""
 
+    storage: str
+    """What is stored by it: `databases`, `chat` or `tokens`."""
     name: str
     kind: str
     worker_count: int
     alive_count: int
+    busy_count: int
+    waiting_count: int
     restarts_count: int
+    rejected: dict[str, int]
+    """Calls refused, by reason."""
+    timed_out_count: int
+    fallback_reason: str | None
+    """Why it is not of the kind that was asked for."""
 
 
 class WorkersView(msgspec.Struct, frozen=True, kw_only=True):
     """What runs SQL."""
 
     use_workers: bool
+    """False if the event loop runs it."""
     kind: str
+    """Of the databases' workers."""
     pools: list[PoolView]
+    is_draining: bool
+    """Workers of before still finish what they have."""
+    draining_count: int
+    """How many calls, streams and snapshots that is."""
+
+
+class WorkersRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether workers are to run SQL."""
+
+    workers: bool
 
 
 class VitalsAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +78,15 @@ class VitalsAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """The oldest first; 15 minutes at most."""
     errors: list[RecentError]
     workers: WorkersView
+    backups: list[RunningBackup]
+    """Those that are being made."""
+    wal_bound_bytes: int
+    """Beyond it a write-ahead log is too long."""
     is_draining: bool
     up_s: float
+
+
+_DECODER: Final = msgspec.json.Decoder(WorkersRequest)
 
 
 async def get_page(exchange: Exchange) -> AnyAnswer:
@@ -66,7 +104,9 @@ async def get_vitals(exchange: Exchange) -> AnyAnswer:
         VitalsAnswer(
             vitals=services.vitals.since(int(text)),
             errors=services.errors.list(),
-            workers=_workers(services.databases.statistics()),
+            workers=_workers(services.workers.statistics()),
+            backups=services.running_backups.list(),
+            wal_bound_bytes=services.databases.settings.max_wal_bytes,
             is_draining=services.state.draining,
             up_s=SystemClock().monotonic() - services.state.started_at,
         )
@@ -78,20 +118,43 @@ async def post_self_test(_exchange: Exchange) -> AnyAnswer:
     return json_answer(await workers.self_test())
 
 
-def _workers(statistics: StorageStatistics) -> WorkersView:
+async def put_workers(exchange: Exchange) -> AnyAnswer:
+    """Turn the workers on or off; no call fails by it, and those under way end where they are."""
+    asked = await exchange.json(_DECODER)
+    control, principal = exchange.services.workers, exchange.principal
+    by = None if principal is None else principal.token_id
+    _log.warning("admin.workers_asked", use_workers=asked.workers, by=by)
+    await control.use(asked.workers)
+    return json_answer(_workers(control.statistics()))
+
+
+def _workers(stored: Mapping[str, StorageStatistics]) -> WorkersView:
     return WorkersView(
-        use_workers=statistics.kind != "inline",
-        kind=statistics.kind,
+        use_workers=all(each.use_workers for each in stored.values()),
+        kind=stored["databases"].kind,
         pools=[
-            PoolView(
-                name=pool.name,
-                kind=pool.kind,
-                worker_count=pool.worker_count,
-                alive_count=pool.alive_count,
-                restarts_count=pool.restarts_count,
-            )
+            _pool(name, pool)
+            for name, statistics in stored.items()
             for pool in (statistics.reader, statistics.writer)
         ],
+        is_draining=any(each.is_draining for each in stored.values()),
+        draining_count=sum(each.draining_count for each in stored.values()),
+    )
+
+
+def _pool(name: str, pool: PoolStatistics) -> PoolView:
+    return PoolView(
+        storage=name,
+        name=pool.name,
+        kind=pool.kind,
+        worker_count=pool.worker_count,
+        alive_count=pool.alive_count,
+        busy_count=pool.busy_count,
+        waiting_count=pool.waiting_count,
+        restarts_count=pool.restarts_count,
+        rejected=pool.rejected,
+        timed_out_count=pool.timed_out_count,
+        fallback_reason=pool.fallback_reason,
     )
 
 
@@ -115,6 +178,16 @@ ROUTES = (
             Parameter(name="since_ms", says="Only seconds that ended after this UTC time.", type="integer"),
         ),
         refuses=(InvalidParameter,),
+    ),
+    Route(
+        method="PUT",
+        path="/v1/admin/workers",
+        role="admin",
+        handle=put_workers,
+        says="Have workers run SQL, or the event loop, from now on; answers once every new call goes there.",
+        reads=WorkersRequest,
+        answers=WorkersView,
+        refuses=(InvalidBody, storage.StorageUnavailable, storage.StorageSaturated, storage.StorageClosed),
     ),
     Route(
         method="POST",

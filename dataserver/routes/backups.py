@@ -25,7 +25,8 @@ async def post_backup(exchange: Exchange) -> AnyAnswer:
     name = exchange.path["db"]
     database = exchange.services.databases.get(name)
     command = BackUp(database=name, keep_count=asked.keep_count)
-    made = await backed_up(command, database, exchange.services.backups, lambda *_: None)
+    with exchange.services.running_backups.one(name) as progressed:
+        made = await backed_up(command, database, exchange.services.backups, progressed)
     return json_answer(msgspec.convert(made, BackupAnswer, from_attributes=True), status=201)
 
 

@@ -26,10 +26,11 @@ UPDATE user SET disabled_at_ms = ?2 WHERE id = ?1 RETURNING id;
 UPDATE user SET server_role = ?2 WHERE id = ?1 RETURNING id;
 
 -- name: users
--- All of them, by their names. ?1 after this name, ?2 at most so many
+-- All of them, by their names. ?1 after this name, ?2 at most so many, ?3 in small letters, what their names have in them
 SELECT CAST(id AS TEXT), name, display_name, server_role, created_at_ms, disabled_at_ms,
-       (SELECT count(*) FROM device WHERE device.user_id = user.id)
-FROM user WHERE name > ?1 ORDER BY name LIMIT ?2;
+       (SELECT count(*) FROM device WHERE device.user_id = user.id),
+       (SELECT max(seen_at_ms) FROM device WHERE device.user_id = user.id)
+FROM user WHERE name > ?1 AND (instr(name, ?3) OR instr(lower(display_name), ?3)) ORDER BY name LIMIT ?2;
 
 -- name: new_device
 -- Log a device in, if the password is still the one that was checked.

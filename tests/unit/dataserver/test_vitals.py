@@ -17,9 +17,10 @@ START = Counts(
     open_requests=0,
     sockets=0,
     lag_counts=(0, 0),
-    readers=PoolCounts(wait_counts=(0,) * 12),
-    writers=PoolCounts(wait_counts=(0,) * 12),
+    readers=(PoolCounts(wait_counts=(0,) * 12),) * 2,
+    writers=(PoolCounts(wait_counts=(0,) * 12),) * 2,
     wal_bytes=0,
+    largest_wal_bytes=0,
     oldest_reader_s=0.0,
     memory_bytes=0,
 )
@@ -34,10 +35,17 @@ def test_a_second_is_what_the_counters_grew_by() -> None:
 
 
 def test_a_pool_that_took_the_place_of_another_begins_from_nothing() -> None:
-    before = replace(START, readers=PoolCounts(completed=1_000, restarts=9, wait_counts=(9,) * 12))
-    after = replace(START, readers=PoolCounts(completed=10, restarts=1, wait_counts=(1,) * 12))
-    found = vital(before, after, edges_ms=EDGES, lag_edges_ms=(5.0,)).readers
-    assert (found.completed, found.restarts) == (10, 1)
+    other = PoolCounts(completed=5, alive=1, rejected=2, wait_counts=(0,) * 12)
+    before = PoolCounts(completed=1, restarts=9, rejected=3, wait_counts=(9,) * 12)
+    after = PoolCounts(completed=10, restarts=1, wait_counts=(1,) * 12, changes=1)
+    found = vital(
+        replace(START, readers=(before, other)),
+        replace(START, readers=(after, replace(other, completed=7))),
+        edges_ms=EDGES,
+        lag_edges_ms=(5.0,),
+    ).readers
+    assert (found.completed, found.restarts, found.rejected) == (12, 1, 0)
+    assert (found.alive, found.dead) == (1, 1)
 
 
 def test_of_what_passes_the_last_edge_that_edge_is_told() -> None:
