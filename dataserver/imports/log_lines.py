@@ -106,6 +106,8 @@ def in_order(
 
     `events` is emptied.
     """
+    if not events:
+        yield from messages
     for message in messages:
         if isinstance(message, LogLine):
             yield from events.pop((message.room, None), ())
@@ -120,11 +122,11 @@ def in_order(
 def _decoded(line: Line, decoder: msgspec.json.Decoder[_T]) -> _T | BadRecord | None:
     if line.is_too_long:
         return BadRecord(f"longer than {MAX_RECORD_BYTES} bytes", line.number, line.after)
-    if not line.content or line.content.isspace():
-        return None
     try:
         found = decoder.decode(line.content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if not line.content or line.content.isspace():
+            return None
         return BadRecord(f"no line of a log: {error}", line.number, line.after)
     if len(line.content) > _MAX_TEXT_BYTES and isinstance(found, _Message):
         size = len(found.text.encode())

@@ -1,17 +1,20 @@
 """A log from its file into the chat, batch after batch through a door.
 
-Nothing is noted on the way: a line that is in already is passed over where it would be stored, three times as fast as it
-was stored, so an import that was broken off is simply begun again. What is transient is tried again.
+Nothing is noted on the way: a line that is in already is passed over where it would be stored, faster than it was stored,
+so an import that was broken off is simply begun again. What is transient is tried again. While a batch is stored the next
+one is read, so a log takes as long as the slower of the two, not as both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from chat import LogLine
 from dataserver.commands import CommandFailed
@@ -24,8 +27,10 @@ from dataserver.imports.storing import TRANSIENT
 from dataserver.imports.survey import BadLine
 from dataserver.log_commands import OpenLog, StoreLog
 
-MAX_BATCH_LINES: Final = 2_000
+MAX_BATCH_LINES: Final = 3_000
+"""Some 45 ms of the writer's time."""
 _MAX_BATCH_CHARACTERS: Final = 1_000_000
+_SLICE_LINES: Final = 100
 _MAX_TRIES: Final = 6
 _FIRST_PAUSE_S: Final = 0.1
 
@@ -70,8 +75,10 @@ async def import_log(door: Door, order: LogOrder, watch: Watch) -> LogOutcome:
     opened = OpenLog(source=order.source, space=order.space, owner=order.owner, is_open=order.is_open)
     space_id: str = await done(door, opened)
     with open_source(order.path) as source:
-        for batch in _batches(in_order(read_messages(source.stream), events)):
-            await storing.store(batch)
+        batches = _Batches(in_order(read_messages(source.stream), events))
+        batch = await batches.next()
+        while batch:
+            batch = await _following(batches, partial(storing.store, batch))
             watch.storing(source, storing.stored_count + storing.known_count)
     return LogOutcome(
         space_id=space_id,
@@ -138,15 +145,44 @@ class _Storing:
                 return
 
 
-def _batches(lines: Iterator[LogLine | BadRecord]) -> Iterator[list[LogLine | BadRecord]]:
-    batch: list[LogLine | BadRecord] = []
-    character_count = 0
-    for line in lines:
-        batch.append(line)
-        character_count += len(line.text) if isinstance(line, LogLine) else 0
-        if len(batch) >= MAX_BATCH_LINES or character_count >= _MAX_BATCH_CHARACTERS:
-            yield batch
-            batch = []
-            character_count = 0
-    if batch:
-        yield batch
+class _Batches:
+    """The lines of a log in groups that one transaction takes."""
+
+    def __init__(self, lines: Iterator[LogLine | BadRecord]) -> None:
+        self._lines = lines
+
+    async def next(self) -> list[LogLine | BadRecord]:
+        """Return the next group, none at the end; the loop turns meanwhile."""
+        batch: list[LogLine | BadRecord] = []
+        character_count = 0
+        for line in self._lines:
+            batch.append(line)
+            character_count += len(line.text) if isinstance(line, LogLine) else 0
+            if len(batch) >= MAX_BATCH_LINES or character_count >= _MAX_BATCH_CHARACTERS:
+                break
+            if not len(batch) % _SLICE_LINES:
+                await checkpoint()
+        return batch
+
+
+async def _following(batches: _Batches, store: Callable[[], Awaitable[None]]) -> list[LogLine | BadRecord]:
+    """Return the group that follows the one that is stored meanwhile; its storing fails first."""
+    found: list[LogLine | BadRecord] = []
+    failures: dict[str, Exception] = {}
+
+    async def read() -> None:
+        try:
+            found.extend(await batches.next())
+        except Exception as error:  # noqa: BLE001 - raised again below: the group would wrap it
+            failures["read"] = error
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read)
+        try:
+            await store()
+        except Exception as error:  # noqa: BLE001 - likewise
+            failures["store"] = error
+    for failure in (failures.get("store"), failures.get("read")):
+        if failure is not None:
+            raise failure
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import msgspec
 import pytest
 
@@ -88,6 +89,56 @@ async def test_a_second_run_adds_only_what_is_new(bench: ChatBench) -> None:
     assert [text for _, _, text in await told(bench, room)] == ["0", "1", "2", "3"]
 
 
+async def test_lines_that_are_new_among_known_ones_come_behind_them_and_answer_them(bench: ChatBench) -> None:
+    space = await opened(bench)
+    await stored(bench, line(1, "one"), line(0, "", event="join"))
+    lines = [
+        line(0, "none", author="bob"),
+        line(1, "one"),
+        line(0, "", event="join"),
+        line(2, "to one", answered=1),
+        line(3, "to two", answered=2),
+        line(1, "", event="part"),
+        line(3, "to two", answered=2),
+        line(4, "to what comes later", answered=5),
+        line(5, "later"),
+    ]
+    assert await stored(bench, *lines) == (6, 3)
+    assert await stored(bench, *lines) == (0, 9)
+
+    room = (await rooms_of(bench, space))["#one"]
+    assert await told(bench, room) == [
+        (1, "message.created", "one"),
+        (2, "log.joined", ""),
+        (3, "message.created", "none"),
+        (4, "message.created", "to one"),
+        (5, "message.created", "to two"),
+        (6, "log.left", ""),
+        (7, "message.created", "to what comes later"),
+        (8, "message.created", "later"),
+    ]
+    found = [event["message"] for event in await bench.events(room) if event["message"] is not None]
+    ids = {message["content"]: message["id"] for message in found}
+    assert [message["reply_to"] for message in found] == [None, None, ids["one"], ids["to one"], None, None]
+
+
+async def test_two_imports_of_one_log_at_once_bring_each_line_in_once(bench: ChatBench) -> None:
+    space = await opened(bench)
+    lines = [line(n, f"{n}") for n in range(300)]
+    counts: list[tuple[int, int]] = []
+
+    async def bring_in() -> None:
+        counts.append(await stored(bench, *lines))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(bring_in)
+    assert sorted(counts) == [(0, 300), (0, 300), (300, 0)]
+    room = (await rooms_of(bench, space))["#one"]
+    assert [text for _, _, text in await told(bench, room)] == [f"{n}" for n in range(300)]
+
+
 async def test_who_came_and_went_is_told_where_it_happened(bench: ChatBench) -> None:
     space = await opened(bench)
     lines = [
@@ -144,8 +195,8 @@ async def test_the_same_author_of_another_log_is_somebody_else(bench: ChatBench)
     await bench.chat.log_imports.open("slack", name="Other", is_open=True)
     await stored(bench, line(0, "one"))
     await bench.chat.log_imports.store("slack", [line(0, "one")])
-    rows = await bench.chat.tables.all("users", "", 100)
-    assert {"ada@irc", "ada@slack"} <= {row[1] for row in rows}
+    found = [await bench.chat.tables.one("user_named", name, name) for name in ("ada@irc", "ada@slack")]
+    assert len({row[0] for row in found if row is not None}) == 2
 
 
 def test_names_of_authors_fit_and_differ() -> None:
