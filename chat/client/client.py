@@ -25,6 +25,8 @@ from chat.client.cache import NO_SEQ
 from chat.client.deeds import Deeds
 from chat.client.effects import OnSpace, room_with, space_with
 from chat.client.events import Listeners
+from chat.client.handlers.messages import may_go_along
+from chat.client.handlers.table import SEND
 from chat.client.live import Live
 from chat.client.opening import open_parts
 from chat.client.own_keys import OwnKeys
@@ -106,6 +108,7 @@ class Client(Deeds, AsyncContextManagerMixin):
             )
             await self._under_way.load()  # before anything of it is delivered, so that none moves meanwhile
             self.queue.handle_all(parts.transport)
+            self.queue.handle(SEND, parts.transport.deliver, ask=parts.transport.ask, joins=may_go_along)
             self.settings = OwnSettings(parts.sync, parts.bridges, self._put, self._api)
             self.keys = OwnKeys(parts.keys, self._put)
             self._streams = StreamTaking(self._api, self._cache, tell=tell, on_own=self._heed_own)

@@ -26,7 +26,7 @@ from chat.queue.settings import QueueSettings
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
     import msgspec
 
@@ -62,13 +62,16 @@ class ActionQueue:
         deliver: Callable[[Delivery], Awaitable[Any]],
         *,
         ask: Callable[[Delivery], Awaitable[Any]] | None = None,
+        joins: Callable[[Any, Sequence[str]], bool] | None = None,
     ) -> None:
         """Deliver actions of the type `name` by `deliver`; `ask` settles those whose answer was lost.
+
+        One action of a lane is under way at a time, unless `joins` allows more: see `Route`.
 
         Raises:
             UnknownActionType: There is no such type.
         """
-        self._engine.handlers.add(name, Route(deliver, ask))
+        self._engine.handlers.add(name, Route(deliver, ask, joins))
         self._engine.runner.look()
 
     def handle_all(self, transport: Transport) -> None:

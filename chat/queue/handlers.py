@@ -10,7 +10,7 @@ import msgspec
 from chat.queue.action_type import PRIORITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from chat.queue.actions import ActionTypes
 
@@ -27,6 +27,8 @@ class Delivery(msgspec.Struct, frozen=True):
     attempt: int
     """1 for the first try."""
     created_at_ms: int
+    together: tuple[str, ...] = ()
+    """Client ids of those of its lane that are under way at once, in their order, its own among them; none: it is alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,10 @@ class Route:
     """Has the server do the action, and returns its answer, which JSON can carry; raises a `DeliveryError`."""
     ask: Callable[[Delivery], Awaitable[Any]] | None = None
     """Returns the server's stored answer to the action, None if it has never seen it; raises a `DeliveryError`."""
+    joins: Callable[[Any, Sequence[str]], bool] | None = None
+    """Tells whether an action with this payload may be under way while those with these client ids, which stand before it
+    in its lane, still are; None: never. Whoever allows it keeps the order (`Delivery.together`), whatever overtakes what,
+    and does none whose predecessor was not done or refused."""
 
 
 class Transport(Protocol):

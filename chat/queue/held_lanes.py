@@ -120,7 +120,7 @@ class HeldLanes:
     async def tend(self, now_ms: int) -> None:
         """Stop handlers that run for too long, and keep claims from lapsing."""
         for lane in self.running:
-            is_over = lane.current is not None and now_ms - lane.began_ms >= self._call_limit_ms
+            is_over = bool(lane.under_way) and now_ms - lane.began_ms >= self._call_limit_ms
             if is_over and not lane.is_overdue:
                 lane.is_overdue = True
                 lane.scope.cancel()

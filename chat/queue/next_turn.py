@@ -162,9 +162,9 @@ def _unnoted_calls(running: Iterable[LaneRun]) -> Sequence[tuple[int, int, int]]
     """Return the actions whose handlers run and of which the disk does not know it, and count them as noted."""
     calls = []
     for lane in running:
-        if lane.current is not None and not lane.is_noted:
-            lane.is_noted = True
-            calls.append((lane.current.id, lane.lease.lane_id, lane.lease.fence))
+        if lane.unnoted:
+            calls += [(action.id, lane.lease.lane_id, lane.lease.fence) for action in lane.unnoted]
+            lane.unnoted = []
     return calls
 
 

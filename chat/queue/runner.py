@@ -21,6 +21,7 @@ from chat.queue.lane_run import LaneRun
 from chat.queue.lanes import CAREFUL_COUNT
 from chat.queue.next_turn import Collected, NextTurn, lighter
 from chat.queue.pace import SMALL, USUAL, after_turn, claim_size, most_times
+from chat.queue.preparing import Preparing
 from chat.queue.records import ClaimRequest
 from chat.queue.rules import RulesOf
 from chat.queue.storage_troubles import MAY_PASS, Patience
@@ -65,7 +66,6 @@ class Runner:
         on_step: Callable[[str], None] | None = None,
     ) -> None:
         self._outbox = outbox
-        self._packing = packing
         self._handlers = handlers
         self._settings = settings
         self._clock = clock
@@ -79,7 +79,13 @@ class Runner:
             settings, clock, chance, on_change=self._on_contact_changed, probe=probe
         )
         self._lanes = HeldLanes(outbox, settings, clock, on_ended=wake.set)
-        self._rules = RulesOf(settings)
+        self._preparing = Preparing(
+            packing=packing,
+            handlers=handlers,
+            rules=RulesOf(settings),
+            clock=clock,
+            handler_wait_ms=int(1000 * settings.handler_wait_s),
+        )
         self._pace = USUAL
         self._most_times = most_times(settings.concurrency * AHEAD * settings.claim_count)
         self._logins_ms: dict[str, int] = {}
@@ -263,13 +269,10 @@ class Runner:
         lane = LaneRun(
             lease,
             until_ms=claimed_ms + int(1000 * self._settings.lease_s),
-            packing=self._packing,
-            handlers=self._handlers,
-            rules=self._rules,
+            preparing=self._preparing,
             clock=self._clock,
             chance=self._chance,
             on_report=self._on_report,
-            handler_wait_ms=int(1000 * self._settings.handler_wait_s),
             on_step=self._on_step,
         )
         lane.is_ending = self._is_stopping
@@ -277,17 +280,19 @@ class Runner:
 
     # -- what happens meanwhile -----------------------------------------------------------------------------------
 
-    def _on_report(self, lane: LaneRun, report: Report) -> None:
+    def _on_report(self, lane: LaneRun, report: Report) -> Report:
+        """Keep a report for the next turn, and return it as it counts."""
         if report.verdict.lane == "waits for login" and lane.began_ms < self._logins_ms.get(
             lane.lease.account, 0
         ):
-            report = lane.last = replace(report, verdict=states.said_of_an_old_session(report.verdict))
+            report = replace(report, verdict=states.said_of_an_old_session(report.verdict))
         self._next.reports.append((lane, report))
         self._wake.set()
         if report.verdict.lane == "waits for login":
             self._next.expired_accounts[lane.lease.account] = None
             self._lanes.end(account=lane.lease.account)
         self._contacting.learn(report.verdict.entry)
+        return report
 
     def _on_contact_changed(self, before: Contact, contact: Contact) -> None:
         if before.may_deliver() != contact.may_deliver():

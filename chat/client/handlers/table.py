@@ -24,8 +24,9 @@ class HttpTransport:
         self, api: Api, messages: MessageHandlers, spaces: SpaceHandlers, account: AccountHandlers
     ) -> None:
         self._api = api
+        self._messages = messages
         self.table: dict[str, Callable[[Delivery], Awaitable[Any]]] = {
-            "send-message": messages.send,
+            SEND: messages.send,
             "edit-message": messages.edit,
             "delete-message": messages.delete,
             "reaction": messages.react,
@@ -64,7 +65,10 @@ class HttpTransport:
             found = await self._api.call("GET", f"/v1/actions/{part(delivery.client_id)}")
         except TargetGone:
             return None
+        if delivery.type == SEND:
+            self._messages.was_sent(delivery)
         return found["result"]
 
 
+SEND = "send-message"
 _REPEATED = frozenset({"save-user-config", "sync-space-keys"})

@@ -41,9 +41,10 @@ async def test_a_reader_misses_nothing_and_gets_nothing_twice_over_restarts(tmp_
 async def test_a_follower_hears_of_what_happens_while_it_waits(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         heard: list[str] = []
+        newest = await bench.queue.newest_event()
 
         async def listen() -> None:
-            async for event in bench.queue.follow_events(await bench.queue.newest_event()):
+            async for event in bench.queue.follow_events(newest):
                 heard.append(event.kind)  # noqa: PERF401 - it is looked at meanwhile
 
         async with anyio.create_task_group() as group:

@@ -107,10 +107,36 @@ def test_sends_are_numbered_in_each_room_and_keep_their_number_when_tried_again(
     numbering = Numbering()
     first = numbering.number("room", "a")
     assert numbering.number("room", "a") == first
+    numbering.answered("room", "a")
     second, elsewhere = numbering.number("room", "b"), numbering.number("hall", "c")
     assert [first.number, second.number, elsewhere.number] == [1, 2, 1]
     assert first.session == second.session != elsewhere.session
     assert Numbering().number("room", "a").session != first.session
+
+
+def test_sends_that_go_together_are_numbered_in_their_order_whichever_asks_first() -> None:
+    numbering = Numbering()
+    third = numbering.number("room", "c", ("a", "b", "c"))
+    first = numbering.number("room", "a", ("a", "b", "c"))
+    assert [first.number, third.number] == [1, 3]
+    assert numbering.is_first("room", "a")
+    assert not numbering.is_first("room", "b")
+    numbering.answered("room", "a")
+    assert numbering.is_first("room", "b")
+    assert numbering.number("room", "b").number == 2
+    assert numbering.number("room", "d", ("b", "c", "d")) == (first.session, 4)
+
+
+@pytest.mark.parametrize("following", [("c",), ("a", "c"), ("d", "b", "c"), ("b", "d"), ("c", "b")])
+def test_numbers_begin_anew_where_one_that_was_given_will_not_come_or_come_later(
+    following: tuple[str, ...],
+) -> None:
+    numbering = Numbering()
+    former = numbering.number("room", "a", ("a", "b", "c"))
+    numbering.answered("room", "a")
+    given = [numbering.number("room", each, following) for each in following]
+    assert [each.number for each in given] == list(range(1, len(following) + 1))
+    assert {each.session for each in given}.isdisjoint({former.session})
 
 
 async def test_a_listener_that_is_too_slow_is_told_how_much_it_missed() -> None:

@@ -6,11 +6,21 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from chat import AuthExpired, Conflict, DeliveryError, Permanent, TargetGone, Transient
+from chat import (
+    AnswerLost,
+    AuthExpired,
+    Conflict,
+    DeliveryError,
+    Permanent,
+    RateLimited,
+    TargetGone,
+    Transient,
+)
 from chat.client.api import Api
 from chat.client.handlers.account import AccountHandlers
-from chat.client.handlers.messages import MessageHandlers
+from chat.client.handlers.messages import MessageHandlers, may_go_along
 from chat.client.handlers.spaces import SpaceHandlers
 from chat.client.handlers.table import HttpTransport
 from chat.client.logins import Login
@@ -136,19 +146,64 @@ def out_of_turn(expected: int) -> DeliveryError:
     return error
 
 
-async def test_a_send_whose_predecessor_was_given_up_takes_its_number_and_goes_on() -> None:
-    script = Scripted(Transient("busy"), out_of_turn(1))
+async def test_a_send_whose_predecessor_was_given_up_goes_out_under_another_session() -> None:
+    script = Scripted(Transient("busy"))
     sender = transport(script)
     with pytest.raises(Transient):
         await sender.deliver(delivery(payloads.SendMessage(room_id="10", content="x")))
     second = delivery(payloads.SendMessage(room_id="10", content="y"), client_id="d")
     assert await sender.deliver(second) == {"done": True}
-    assert [(path, body["dev_seq"]) for _, path, body in script.calls] == [
-        ("/v1/rooms/10/messages", 1),
-        ("/v1/rooms/10/messages", 2),
-        ("/v1/rooms/10/void", 1),
-        ("/v1/rooms/10/messages", 2),
+    assert [body["dev_seq"] for _, _, body in script.calls] == [1, 1]
+    assert len({body["session"] for _, _, body in script.calls}) == 2
+
+
+async def test_a_send_that_comes_before_those_it_stands_behind_waits_for_them() -> None:
+    script = Scripted(out_of_turn(1))
+    sender = transport(script)
+    early = delivery(payloads.SendMessage(room_id="10", content="y"), client_id="d")
+    together = ("c", "d")
+    with pytest.raises(RateLimited) as caught:
+        await sender.deliver(replace(early, together=together))
+    assert caught.value.code == "out_of_turn"
+    first = delivery(payloads.SendMessage(room_id="10", content="x"))
+    await sender.deliver(replace(first, together=together))
+    await sender.deliver(early)
+    assert [(body["client_id"], body["dev_seq"]) for _, _, body in script.calls] == [
+        ("d", 2),
+        ("c", 1),
+        ("d", 2),
     ]
+    assert len({body["session"] for _, _, body in script.calls}) == 1
+
+
+async def test_numbers_begin_anew_where_the_server_misses_what_nobody_will_send() -> None:
+    script = Scripted({"done": True}, out_of_turn(2))
+    sender = transport(script)
+    await sender.deliver(delivery(payloads.SendMessage(room_id="10", content="x")))
+    new = delivery(payloads.SendMessage(room_id="10", content="y"), client_id="d")
+    with pytest.raises(RateLimited):
+        await sender.deliver(new)
+    await sender.deliver(new)
+    assert [body["dev_seq"] for _, _, body in script.calls] == [1, 2, 1]
+
+
+async def test_a_message_whose_answer_was_lost_keeps_its_place_before_those_behind_it() -> None:
+    script = Scripted(AnswerLost("cut"), {"result": {"seq": 1}})
+    sender = transport(script)
+    lost = delivery(payloads.SendMessage(room_id="10", content="x"))
+    with pytest.raises(AnswerLost):
+        await sender.deliver(lost)
+    assert await sender.ask(lost) == {"seq": 1}
+    await sender.deliver(delivery(payloads.SendMessage(room_id="10", content="y"), client_id="d"))
+    sends = [body for _, path, body in script.calls if path.endswith("/messages")]
+    assert [body["dev_seq"] for body in sends] == [1, 2]
+    assert len({body["session"] for body in sends}) == 1
+
+
+def test_an_answer_to_a_message_does_not_go_along_with_it() -> None:
+    answer = payloads.SendMessage(room_id="10", content="x", reply_to_id="b")
+    assert may_go_along(answer, ["a", "c"])
+    assert not may_go_along(answer, ["a", "b"])
 
 
 @pytest.mark.parametrize("voiding", [{}, Transient("busy")])
@@ -157,6 +212,17 @@ async def test_a_refused_send_gives_its_number_back_and_is_told_as_refused(voidi
     with pytest.raises(Permanent, match="too long"):
         await transport(script).deliver(delivery(payloads.SendMessage(room_id="10", content="x")))
     assert [path for _, path, _ in script.calls] == ["/v1/rooms/10/messages", "/v1/rooms/10/void"]
+
+
+@pytest.mark.parametrize(("voiding", "numbers"), [({}, [1, 2]), (Transient("busy"), [1, 1])])
+async def test_what_comes_after_a_refused_send_goes_on(voiding: Any, numbers: list[int]) -> None:
+    script = Scripted(Permanent("too long", status=400), voiding)
+    sender = transport(script)
+    with pytest.raises(Permanent):
+        await sender.deliver(delivery(payloads.SendMessage(room_id="10", content="x")))
+    await sender.deliver(delivery(payloads.SendMessage(room_id="10", content="y"), client_id="d"))
+    sends = [body for _, path, body in script.calls if path.endswith("/messages")]
+    assert [body["dev_seq"] for body in sends] == numbers
 
 
 async def test_the_version_that_was_seen_goes_along() -> None:
