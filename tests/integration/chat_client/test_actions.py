@@ -193,7 +193,7 @@ async def test_a_space_that_two_changed_is_merged_and_the_older_change_is_told(h
             seen = await client.space(house.space)
             receipt = client.update_space(house.space, {"name": "Mine", "description": "warm"}, seen=seen)
             await receipt.durable()
-            meanwhile = {"client_id": f"meanwhile {house.space}", "fields": {"name": "Theirs"}}
+            meanwhile = {"client_id": f"meanwhile-{house.space}", "fields": {"name": "Theirs"}}
             changed = await anyio.to_thread.run_sync(
                 partial(house.ann_http.patch, f"/v1/spaces/{house.space}", json=meanwhile)
             )
