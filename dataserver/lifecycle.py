@@ -85,7 +85,7 @@ async def run_server(
             first_token = await house.tokens.create_first_admin()
             async with control_socket(folder.socket, house):
                 await _serve(settings, house, held, first_token, greet)
-        _log.info("server.stopped", **_workers(settings, house))
+        _log.info("server.stopped", **_workers(house))
 
 
 async def _serve(
@@ -121,7 +121,7 @@ async def _serve(
             server=settings.server.server,
             data_dir=str(settings.server.data_dir),
             pid=os.getpid(),
-            **_workers(settings, house),
+            **_workers(house),
         )
 
     stopped_hard = False
@@ -175,10 +175,10 @@ def _end_within(seconds: float) -> None:
     watchdog.start()
 
 
-def _workers(settings: Settings, house: House) -> dict[str, object]:
+def _workers(house: House) -> dict[str, object]:
     statistics = house.databases.statistics()
     return {
-        "use_workers": settings.storage.use_workers,
+        "use_workers": statistics.use_workers,
         "worker_kind": statistics.kind,
         "worker_count": statistics.reader.worker_count,
         "writer_count": statistics.writer.worker_count,
