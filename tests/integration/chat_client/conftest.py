@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 _numbers = count(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server for all tests: each has a space and a room of its own, and nobody harms it."""
     environment = {
         "DATASERVER_REGISTRATION": "1",
         "DATASERVER_LOGIN_ATTEMPTS": "1000",
@@ -41,7 +42,7 @@ class Users:
     http: dict[str, httpx2.Client]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def users(server: RunningServer) -> Iterator[Users]:
     users = Users({}, {}, {})
     with ExitStack() as stack:
@@ -55,7 +56,7 @@ def users(server: RunningServer) -> Iterator[Users]:
 
 
 @pytest.fixture
-def house(server: RunningServer, users: Users, tmp_path: Path) -> House:
+def house(server: RunningServer, users: Users, tmp_path: Path) -> Iterator[House]:
     number = next(_numbers)
     ann_http, bob_http = users.http["ann"], users.http["bob"]
     made = ann_http.post("/v1/spaces", json={"client_id": f"s{number}", "name": "Home", "is_open": True})
@@ -63,6 +64,10 @@ def house(server: RunningServer, users: Users, tmp_path: Path) -> House:
     made = ann_http.post(f"/v1/spaces/{space}/rooms", json={"client_id": f"r{number}", "name": "general"})
     room = made.raise_for_status().json()["id"]
     bob_http.post(f"/v1/spaces/{space}/join", json={"client_id": f"j{number}"}).raise_for_status()
-    return House(
+    yield House(
         server.url, users.ids["ann"], users.ids["bob"], space, room, ann_http, bob_http, tmp_path, users.names
     )
+    ended = ann_http.delete(f"/v1/spaces/{space}", params={"client_id": f"e{number}"})
+    assert ended.status_code in {200, 404}, (
+        ended.text
+    )  # clients of later tests are not to follow it; a test may have ended it

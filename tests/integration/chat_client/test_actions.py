@@ -19,12 +19,17 @@ from chat import (
 )
 from chat.queue import payloads
 from tests.support.chat_client import NOWHERE, PASSWORD, the_next
+from tests.support.loops import ASYNCIO, on
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.chat_client import House
 
 LIMIT_S = 30.0
+
+anyio_backend = on(
+    ASYNCIO
+)  # the queue and the client's connections are tried on both: `../chat`, `test_live.py`
 
 
 async def test_messages_come_in_the_order_in_which_they_were_sent(house: House) -> None:

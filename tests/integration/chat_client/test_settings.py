@@ -16,6 +16,7 @@ import pytest
 from chat import ActionFailed, SettingsConflict, TargetGone, UserChanged
 from chat.sync.derivation import settings_key
 from tests.support.chat_client import NOWHERE, PASSWORD, QUICK, House, the_next
+from tests.support.loops import ASYNCIO, on
 from tests.support.scripted_socket import listening
 from tests.support.waiting import until
 from workers import BridgeSettings, SigningKey
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from workers.keys.secrets import Secret
 
 LIMIT_S = 30.0
+
+anyio_backend = on(
+    ASYNCIO
+)  # the queue and the client's connections are tried on both: `../chat`, `test_live.py`
 
 
 @pytest.fixture
