@@ -2,18 +2,23 @@
 
 Its parser would collect header fields without end, and wait for them without end. What is refused here, and what is no
 HTTP, is answered in the shape of every other error.
+
+A short answer is written in one piece (`WHOLE_ANSWERS`): uvicorn's way of two messages looks at each header with two
+regular expressions and writes twice: 5 of the 50 us that an empty answer costs (2026-11-23, 2 cores).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
 from typing_extensions import override
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from dataserver.answers import WHOLE_ANSWERS
 from dataserver.departures import EXTENSION
 from dataserver.errors import ErrorBody, ErrorDetail
 from dataserver.wire import json_bytes
@@ -89,6 +94,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
         open_cycles = (cycle for cycle in self._cycles if not cycle.response_complete)
         self._cycles = (*open_cycles, self.cycle)
+        if self.scope["method"] != "HEAD":
+            self.scope["extensions"][WHOLE_ANSWERS] = partial(self._write_whole, self.cycle)  # type: ignore[assignment] # as above
 
     @override
     def send_400_response(self, msg: str) -> None:
@@ -96,6 +103,29 @@ class BoundedHttp(HttpToolsProtocol):
             self._refuse(431, "head_too_large", f"the request has more than {MAX_HEAD_FIELDS} header fields")
         else:
             self._refuse(400, "invalid_http", "the request is no valid HTTP")
+
+    def _write_whole(
+        self, cycle: RequestResponseCycle, status: int, content_type: bytes, body: bytes
+    ) -> bool:
+        """Write an answer, as `RequestResponseCycle.send` would; see `WriteWhole`."""
+        if (
+            cycle.disconnected
+            or cycle.response_started
+            or cycle.access_log
+            or not cycle.keep_alive
+            or cycle.flow.write_paused
+        ):
+            return False
+        cycle.waiting_for_100_continue = False
+        cycle.response_started = cycle.response_complete = True
+        defaults = b"".join([b"%b: %b\r\n" % each for each in cycle.default_headers])
+        self.transport.write(
+            b"%b%bcontent-type: %b\r\ncontent-length: %d\r\n\r\n%b"
+            % (STATUS_LINE[status], defaults, content_type, len(body), body)
+        )
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     def _take_departure(self, leave: Callable[[], None]) -> None:
         self._leave = leave
