@@ -118,3 +118,18 @@ async def open_bench(
         bench.room = int(room["id"])
         await bench.member(bench.bob)
         yield bench
+
+
+async def into_spaces(bench: ChatBench, user_id: int, count: int) -> list[str]:
+    """Put a user into so many spaces more, by few statements, and return their ids."""
+    made = []
+    for _ in range(count):
+        rows = await bench.chat.tables.write_all(
+            [
+                ("new_stream", ("space", "e")),
+                ("new_space", (Earlier(0, "id"), "space", '{"name":"one of many"}', 0, None, 0)),
+                ("new_member", (Earlier(0, "id"), user_id, Rank.MEMBER, 0)),
+            ]
+        )
+        made.append(str(rows[0].rows[0][0]))
+    return made

@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from chat.domain.permissions import Rank
 from chat.domain.refusals import ClientIdReused, InvalidValue, LimitReached, NotFound, VersionConflict
 from chat.domain.signing_keys import MAX_KEY_COUNT
-from chat.domain.tables import Tables
 from chat.sync.document import SettingsDocument
 from chat.sync.sealing import SealedSettings, SettingsSeal
-from storage import Earlier
+from tests.support.chat_domain import into_spaces
+from tests.support.statement_counts import counted
 from workers import BridgeSettings, SigningKey, open_bridges
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from tests.support.chat_domain import ChatBench
-
-
-@contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Note each statement that the chat runs."""
-    ran: list[str] = []
-    with monkeypatch.context() as patch:
-        for name in ("one", "all", "text", "write"):
-            former = getattr(Tables, name)
-
-            async def note(self: Tables, statement: str, *params: Any, _former: Any = former) -> Any:
-                ran.append(statement)
-                return await _former(self, statement, *params)
-
-            patch.setattr(Tables, name, note)
-        all_former = Tables.write_all
-
-        async def note_all(self: Tables, steps: Any) -> Any:
-            ran.extend(step[0] for step in steps)
-            return await all_former(self, steps)
-
-        patch.setattr(Tables, "write_all", note_all)
-        yield ran
 
 
 class Device:
@@ -174,23 +149,8 @@ async def keys_of(bench: ChatBench, user_id: int, since: int = 0) -> dict[str, t
     return {each["space"]: (each["version"], each["blob"]) for each in page["keys"]}
 
 
-async def spaces(bench: ChatBench, count: int) -> list[str]:
-    """Put Ann into so many spaces more."""
-    made = []
-    for _ in range(count):
-        rows = await bench.chat.tables.write_all(
-            [
-                ("new_stream", ("space", "e")),
-                ("new_space", (Earlier(0, "id"), "space", "{}", 0, None, 0)),
-                ("new_member", (Earlier(0, "id"), bench.ann, Rank.MEMBER, 0)),
-            ]
-        )
-        made.append(str(rows[0].rows[0][0]))
-    return made
-
-
 async def test_a_device_asks_for_the_keys_above_the_version_it_has_seen(bench: ChatBench) -> None:
-    one, two, three = await spaces(bench, 3)
+    one, two, three = await into_spaces(bench, bench.ann, 3)
     put = bench.chat.space_keys.put
     await put(bench.ann, "p1", {one: "k1", two: "k2"})
     seen = max(version for version, _ in (await keys_of(bench, bench.ann)).values())
@@ -200,7 +160,7 @@ async def test_a_device_asks_for_the_keys_above_the_version_it_has_seen(bench: C
 
 
 async def test_keys_of_spaces_that_the_user_has_left_are_left_out(bench: ChatBench) -> None:
-    (one,) = await spaces(bench, 1)
+    (one,) = await into_spaces(bench, bench.ann, 1)
     await bench.chat.space_keys.put(bench.ann, "p", {one: "k", "999999": "x"})
     assert list(await keys_of(bench, bench.ann)) == [one]
     with pytest.raises(NotFound):
@@ -224,14 +184,14 @@ async def test_saves_run_the_same_statements_with_one_space_and_with_a_thousand(
             device = Device(bench, seal)
             await device.register()
             for version, count in enumerate((1, 50, 1_000)):
-                have += await spaces(bench, count - len(have))
+                have += await into_spaces(bench, bench.ann, count - len(have))
                 with counted(monkeypatch) as statements:
                     await device.save(version, count=count)
                     await bench.chat.space_keys.put(
                         bench.ann, bench.client_id(), dict.fromkeys(have, f"k{count}")
                     )
                     await bench.chat.space_keys.changed_since(bench.ann, 0)
-                ran.append(sorted(name for name in statements if not name.startswith("feed")))
+                ran.append(sorted(statements))
     assert ran[0] == ran[1] == ran[2]
     assert len(ran[0]) == 8
 
@@ -242,10 +202,10 @@ async def test_a_profile_does_not_grow_with_the_spaces_of_its_user(
     saves: list[tuple[list[str], int]] = []
     have = 0
     for count in (1, 50, 1_000):
-        have += len(await spaces(bench, count - have))
+        have += len(await into_spaces(bench, bench.ann, count - have))
         with counted(monkeypatch) as statements:
             client_id = f"profile-{count:04}"
             await bench.chat.profiles.update(bench.ann, client_id, {"mood": f"{count:04}"}, version=None)
             profile = await bench.chat.profiles.get(bench.bob, bench.ann)
-        saves.append((sorted(name for name in statements if not name.startswith("feed")), len(profile)))
+        saves.append((sorted(statements), len(profile)))
     assert saves[0] == saves[1] == saves[2]
