@@ -41,7 +41,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @asynccontextmanager
 async def opened(folder: Path, kind: str, **numbers: Any) -> AsyncIterator[tuple[Databases, Database]]:
-    chosen: dict[str, Any] = {"use_workers": False} if kind == "inline" else {"kind": kind}
+    chosen: dict[str, Any] = {"use_workers": False} if kind == "inline" else {"kind": kind, "worker_count": 1}
     with anyio.fail_after(LIMIT_S):
         async with open_databases(folder, StorageSettings(**chosen, **numbers)) as databases:
             db = await databases.create("shop")
@@ -143,7 +143,7 @@ async def test_one_waits_its_turn_behind_a_transaction_that_is_held(tmp_path: Pa
         async with anyio.create_task_group() as group, db.transaction() as held:
             await held.execute(ADD, ["held"])
             group.start_soon(lambda: db.execute(ADD, ["queued"], ack="queued"))
-            await until(lambda: db._gate._waiting_count == 1)
+            await until(lambda: len(db._gate._line) == 1)
         await until(lambda: counts(databases).written_count == 1)
         assert await names(db) == ["held", "queued"]
 

@@ -33,7 +33,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @asynccontextmanager
 async def opened(folder: Path, kind: str, **numbers: Any) -> AsyncIterator[tuple[Databases, Database]]:
-    chosen: dict[str, Any] = {"use_workers": False} if kind == "inline" else {"kind": kind}
+    chosen: dict[str, Any] = {"use_workers": False} if kind == "inline" else {"kind": kind, "worker_count": 1}
     settings = StorageSettings(**{"slow_query_s": EVERYTHING_S, **chosen, **numbers})
     with anyio.fail_after(LIMIT_S):
         async with open_databases(folder, settings) as databases:
