@@ -4,7 +4,8 @@ It looks at the logs of databases while they are written, and ends the reads tha
 (`storage.log_pressure`): whatever runs in a worker, and the streams and snapshots that workers hold open. Those it also
 has closed when they are left idle or too old, which their worker would else only notice when it is asked something.
 
-A backup is let finish, however long it takes: ended, it would begin anew and never come to its end.
+A log that another process held stays long once that is gone, until somebody writes; so a log at its bound is tried to be
+cut every now and then. A backup is let finish, however long it takes: ended, it would begin anew and never come to its end.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from storage.log_pressure import LAST_PATIENCE_S, patience_s
 from workers import WorkersError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
     from storage.settings import StorageSettings
     from workers import Pool, Session
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 LOG_SUFFIX = "-wal"
 _LOOK_S = 0.25
 """How often the log of a database that is written to is looked at."""
+_TRY_S = 2.0
+"""How often a log at its bound is tried to be cut; each try holds up writers for a tenth of a second at most."""
 _TELL_S = 5.0
 """How long a worker may take to let go of what it holds; it may be busy with something else."""
 
@@ -86,6 +89,7 @@ class LogGovernor:
         self._sizes: dict[str, int] = {}
         self._ended: Counter[str] = Counter()
         self._stirred = anyio.Event()
+        self._filled = anyio.Event()
 
     def written(self, path: str) -> None:
         """Take note that the database at `path` was written to."""
@@ -134,6 +138,8 @@ class LogGovernor:
         self._written = set()
         if paths:
             self._sizes = await anyio.to_thread.run_sync(_log_sizes, paths)
+            if self._full():
+                self._filled.set()
 
     async def run(self) -> None:
         """Do so for ever, while there is something to look after."""
@@ -146,6 +152,21 @@ class LogGovernor:
             await self._relieve(long)
             await self._sweep()
             await anyio.sleep(LAST_PATIENCE_S if long else _LOOK_S)
+
+    async def run_tries(self, empty: Callable[[str], Awaitable[None]]) -> None:
+        """Have `empty` put what is in a log at its bound into the database, if it can; for ever, beside `run`."""
+        while True:
+            await self._filled.wait()
+            self._filled = anyio.Event()
+            while full := self._full():
+                await anyio.sleep(_TRY_S)
+                for path in full:
+                    await empty(path)
+                    self.written(path)  # it may be shorter now
+                await self.look()
+
+    def _full(self) -> list[str]:
+        return [path for path, size in self._sizes.items() if size > self._settings.max_wal_bytes]
 
     def held_count(self, pool: Pool) -> int:
         """Return how many streams and snapshots workers of `pool` hold, but for those that are ending."""

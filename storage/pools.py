@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import anyio
 import structlog
 
 from storage.database import Database
-from storage.errors import StorageUnavailable
+from storage.errors import StorageError, StorageUnavailable
 from storage.log_governor import LogGovernor
 from storage.maintenance import MaintenanceLane
 from storage.means import Means
@@ -38,11 +39,12 @@ class Pools:
 
     def __init__(self, means: Means) -> None:
         self._means = means
+        self._faces: WeakValueDictionary[str, Database] = WeakValueDictionary()
 
     def database(self, path: str | os.PathLike[str], *, name: str = "", generation: int = 0) -> Database:
         """Return the face of the database at `path`; nothing is opened by this."""
         database = Database(str(path), self._means, name=name, generation=generation)
-        self._means.slow.faces[str(path)] = database
+        self._means.slow.faces[str(path)] = self._faces[str(path)] = database
         return database
 
     async def use_workers(self, use_workers: bool) -> None:
@@ -52,6 +54,16 @@ class Pools:
             StorageError: As there.
         """
         await self._means.switch.use_workers(use_workers)
+
+    async def empty_log(self, path: str) -> None:
+        """Have the writer of the file at `path` put what is in its log into the database, as far as readers allow it."""
+        database = self._faces.get(path)
+        if database is None:
+            return
+        try:
+            await database.maintain("checkpoint")
+        except StorageError as error:  # it is busy, or gone
+            _log.debug("storage.log_left_long", database=database.name, reason=str(error))
 
     async def report(self) -> StorageReport:
         """Return how they stand, the logs by path; looks at the logs, and asks the writers."""
@@ -99,6 +111,7 @@ async def open_pools(settings: StorageSettings, *, folder: Path | None = None) -
             _tell_opened(pools.statistics())
             async with anyio.create_task_group() as governing:
                 governing.start_soon(logs.run)
+                governing.start_soon(logs.run_tries, pools.empty_log)
                 governing.start_soon(slow.run)
                 switch.allow_changes(governing, logs)
                 try:

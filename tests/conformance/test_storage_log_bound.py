@@ -6,9 +6,11 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from storage import ReadTooOld, StorageSettings, TransactionLost, open_databases
+from tests.support.reading_elsewhere import reading_elsewhere
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -163,6 +165,21 @@ async def test_a_snapshot_that_is_left_is_closed_too(tmp_path: Path, kind: str) 
         await until(lambda: held._held.is_told)
         with pytest.raises(TransactionLost, match="left waiting"):
             await held.query_one("SELECT 1")
+
+
+async def test_a_log_that_another_process_held_is_cut_once_that_is_gone_though_nobody_writes(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.log_governor._TRY_S", 0.05)
+    async with opened(tmp_path, kind, busy_timeout_s=0.01) as (databases, db):
+        elsewhere = reading_elsewhere(tmp_path / "shop.db")
+        await anyio.to_thread.run_sync(elsewhere.__enter__)
+        try:
+            assert await write_on(tmp_path, db, written_bytes=2 * BOUND_BYTES) > BOUND_BYTES
+            await until(lambda: databases.statistics().logs.largest_wal_bytes > BOUND_BYTES)
+        finally:
+            await anyio.to_thread.run_sync(elsewhere.__exit__, None, None, None)
+        await until(lambda: databases.statistics().logs.largest_wal_bytes == 0)
 
 
 async def test_the_statistics_know_the_log_and_who_reads(tmp_path: Path, kind: str) -> None:
