@@ -35,6 +35,12 @@ class FramedSocket(WebSocketsSansIOProtocol):
         self.scope["extensions"] = {**(self.scope["extensions"] or {}), EXTENSION: self}  # type: ignore[dict-item] # uvicorn types them as plain data
         await super().run_asgi()
 
+    def is_ready(self) -> bool:
+        """Tell whether frames may be sent now, and what is kept is little."""
+        return self.writable.is_set() and not (
+            self.disconnected or self.close_sent or self.transport.is_closing()
+        )
+
     def write_frames(self, wires: Sequence[bytes]) -> None:
         """Send finished frames; what can't leave at once is kept.
 

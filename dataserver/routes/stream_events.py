@@ -94,7 +94,7 @@ async def _told(
                 has_ids = has_ids or frame is position
                 cursor = f"{frame.position}-{digest}" if has_ids and frame.position else None
                 pieces.append(_event(frame.payload, cursor))
-            hub.sent_bytes += sum(map(len, pieces))
+            hub.written_bytes += sum(map(len, pieces))
             yield b"".join(pieces)
             pulse.beat()
     finally:

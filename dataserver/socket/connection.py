@@ -73,6 +73,8 @@ class Connection:
         self._send = send
         self._link = link
         self._subscriber = Subscriber(None, hub.limits.max_waiting_bytes)
+        if link.taker is not None:
+            self._subscriber.leave_by(link.taker, hub.flushes)
         self._identity = Identity(hub, self._subscriber, authenticate)
         self._credit = Credit(hub.limits.max_in_flight)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -116,7 +118,7 @@ class Connection:
         subscriber = self._subscriber
         try:
             while frames := await subscriber.frames():
-                self._hub.sent_bytes += sum(frame.size for frame in frames)
+                self._hub.written_bytes += sum(frame.size for frame in frames)
                 await self._link.write(frames)
             if subscriber.ending is not None:
                 await closed(self._send, subscriber.ending)

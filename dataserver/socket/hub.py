@@ -16,6 +16,7 @@ import msgspec
 from dataserver.refusals import ServerDraining, TooManyConnections
 from dataserver.socket.endings import DRAINING, SESSION_ENDED
 from dataserver.socket.ephemera import MAX_AUDIENCE_COUNT, Presence, Typing
+from dataserver.socket.flushes import Flushes
 from dataserver.socket.following import Follow
 from dataserver.socket.frames import event_frame, notice_frame
 
@@ -62,7 +63,9 @@ class Hub:
         self.is_draining = False
         self.delivered_count = 0
         """Events given to a client."""
-        self.sent_bytes = 0
+        self.flushes = Flushes()
+        self.written_bytes = 0
+        """Bytes sent by the tasks of clients, beside those of `flushes`."""
         self.ended_counts: dict[str, int] = {}
         """Clients that the server ended, by the name of the ending."""
 
@@ -80,6 +83,11 @@ class Hub:
         elif event.kind == _SPACE_GONE:
             for user_id in self._by_user:
                 self._leave_space(user_id, event.stream_id)
+
+    @property
+    def sent_bytes(self) -> int:
+        """How many bytes were sent to clients."""
+        return self.written_bytes + self.flushes.sent_bytes
 
     @property
     def open_count(self) -> int:

@@ -24,12 +24,19 @@ CLOSE_WAIT_S: Final = 5.0
 class Link(Protocol):
     """The way out of one connection."""
 
+    @property
+    def taker(self) -> FrameTaker | None:
+        """What takes frames without waiting; None where there is no such thing."""
+
     async def write(self, frames: Sequence[Frame]) -> None:
         """Send frames in their order; returns once there is room for more."""
 
 
 class FrameTaker(Protocol):
     """What a server offers under `EXTENSION`."""
+
+    def is_ready(self) -> bool:
+        """Tell whether frames may be sent now, and what is kept is little."""
 
     def write_frames(self, wires: Sequence[bytes]) -> None:
         """Send finished frames; what can't leave at once is kept."""
@@ -41,21 +48,23 @@ class FrameTaker(Protocol):
 class FramedLink:
     """Hands over finished frames."""
 
-    __slots__ = ("_taker",)
+    __slots__ = ("taker",)
 
     def __init__(self, taker: FrameTaker) -> None:
-        self._taker = taker
+        self.taker = taker
 
     async def write(self, frames: Sequence[Frame]) -> None:
         """Send frames; they are not copied."""
-        self._taker.write_frames([frame.wire for frame in frames])
-        await self._taker.until_writable()
+        await self.taker.until_writable()
+        self.taker.write_frames([frame.wire for frame in frames])
+        await self.taker.until_writable()
 
 
 class TextLink:
     """Hands over texts, as ASGI has it."""
 
     __slots__ = ("_send",)
+    taker: FrameTaker | None = None
 
     def __init__(self, send: Send) -> None:
         self._send = send

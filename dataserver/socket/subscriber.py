@@ -11,17 +11,33 @@ from dataserver.socket.outbox import Outbox
 if TYPE_CHECKING:
     from chat import Session
     from dataserver.socket.endings import Ending
+    from dataserver.socket.flushes import Flushes
     from dataserver.socket.following import Follow
     from dataserver.socket.frames import Frame
+    from dataserver.socket.links import FrameTaker
 
 WRITE_BYTES: Final = 65_536
 """That leave together: the transport's own buffer takes no more before it makes its writer wait."""
 
 
 class Subscriber:
-    """What is told to a client; one task takes it away, anybody may add to it and never waits."""
+    """What is told to a client; one task takes it away, anybody may add to it and never waits.
 
-    __slots__ = ("_room", "_wake", "ending", "follows", "outbox", "session", "status")
+    While that task has nothing to do, and the client reads, what is added leaves without it, at the end of the turn.
+    """
+
+    __slots__ = (
+        "_flushes",
+        "_is_due",
+        "_room",
+        "_taker",
+        "_wake",
+        "ending",
+        "follows",
+        "outbox",
+        "session",
+        "status",
+    )
 
     def __init__(self, session: Session | None, max_waiting_bytes: int) -> None:
         self.session = session
@@ -33,6 +49,13 @@ class Subscriber:
         """Set once it is to be closed."""
         self._wake: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
+        self._taker: FrameTaker | None = None
+        self._flushes: Flushes | None = None
+        self._is_due = False
+
+    def leave_by(self, taker: FrameTaker, flushes: Flushes) -> None:
+        """Let frames leave by `taker` when `flushes` says so, unless the writing task is at work or has to wait."""
+        self._taker, self._flushes = taker, flushes
 
     def push(self, frame: Frame) -> None:
         """Add a frame; a client that reads too slowly is ended instead."""
@@ -41,9 +64,27 @@ class Subscriber:
         if not self.outbox.put(frame):
             self.outbox.clear()  # it will have all of it when it comes back
             self.end(SLOW)
-        elif self._wake is not None:
-            _set(self._wake)
-            self._wake = None
+        elif self._wake is not None and not self._is_due:
+            if self._flushes is None:
+                self._wake_writer()
+            else:
+                self._is_due = True
+                self._flushes.add(self)
+
+    def flush(self) -> int:
+        """Send what waits if it can leave now, else wake the task that can wait; return how many bytes left."""
+        self._is_due = False
+        taker = self._taker
+        if self._wake is None or self.ending is not None or taker is None:
+            return 0
+        if not taker.is_ready():
+            self._wake_writer()
+            return 0
+        before = self.outbox.waiting_bytes
+        taker.write_frames([frame.wire for frame in self._taken()])
+        if self.outbox:
+            self._wake_writer()
+        return before - self.outbox.waiting_bytes
 
     def end(self, ending: Ending) -> None:
         """Have the client closed after what waits for it; the first reason counts."""
@@ -63,11 +104,19 @@ class Subscriber:
                 await self._wake
             finally:
                 self._wake = None
+        return self._taken()
+
+    def _taken(self) -> list[Frame]:
         taken = self.outbox.take(WRITE_BYTES)
         if self._room is not None and self.outbox.is_half_empty:
             _set(self._room)
             self._room = None
         return taken
+
+    def _wake_writer(self) -> None:
+        if self._wake is not None:
+            _set(self._wake)
+            self._wake = None
 
     async def until_half_empty(self) -> None:
         """Wait until half of what may wait has left, or the client is ended."""
