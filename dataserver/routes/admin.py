@@ -175,7 +175,13 @@ ROUTES = (
         says="Read how the server did in each of the last 900 seconds.",
         answers=VitalsAnswer,
         parameters=(
-            Parameter(name="since_ms", says="Only seconds that ended after this UTC time.", type="integer"),
+            Parameter(
+                name="since_ms",
+                says="Only seconds that ended after this UTC time.",
+                type="integer",
+                least=0,
+                most=10**_MAX_DIGITS - 1,
+            ),
         ),
         refuses=(InvalidParameter,),
     ),
