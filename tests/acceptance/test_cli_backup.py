@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, called, run, serving
+from tests.support.command_line import THREADS, RunningServer, called, run, serving
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     if request.param == "alone":
         yield made
     else:
-        with serving(made):
+        with serving(made, environment=THREADS):
             yield made
 
 
@@ -111,7 +111,7 @@ def test_an_unsound_file_is_told_and_not_restored(alone: Path, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with serving(tmp_path_factory.mktemp("served") / "data") as running:
+    with serving(tmp_path_factory.mktemp("served") / "data", environment=THREADS) as running:
         yield running
 
 

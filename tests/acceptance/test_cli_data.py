@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, called, run, run_on_terminal, serving
+from tests.support.command_line import THREADS, RunningServer, called, run, run_on_terminal, serving
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with serving(shop_in(tmp_path_factory.mktemp("served"))) as running:
+    with serving(shop_in(tmp_path_factory.mktemp("served")), environment=THREADS) as running:
         yield running
 
 
@@ -145,7 +145,7 @@ def test_a_new_token_is_alone_on_stdout_and_counts_at_once(server: RunningServer
 
 def test_a_token_made_without_a_server_works_on_the_next_one(folder: Path) -> None:
     token = called("token", "create", "--role", "admin", "--data-dir", folder).stdout.strip()
-    with serving(folder) as server:
+    with serving(folder, environment=THREADS) as server:
         headers = {"Authorization": f"Bearer {token}"}
         assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
 

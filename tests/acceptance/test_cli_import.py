@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, called, run, run_on_terminal, serving, start
+from tests.support.command_line import THREADS, RunningServer, called, run, run_on_terminal, serving, start
 
 ROW_COUNT = 60_000
 
@@ -59,7 +59,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with serving(tmp_path_factory.mktemp("served")) as running:
+    with serving(tmp_path_factory.mktemp("served"), environment=THREADS) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.command_line import called, serving
+from tests.support.command_line import THREADS, called, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def test_a_log_is_brought_in_without_a_server_and_goes_on_through_one(tmp_path: 
     assert first == {"space": first["space"], "source": "talk", "stored": 3_000, "known": 0, "skipped": 0}
 
     log_of(file, 3_500)
-    with serving(folder):
+    with serving(folder, environment=THREADS):
         assert brought(file, folder) == {**first, "stored": 500, "known": 3_000}
 
     refused = called("import", "chat", file, "--source", "other", "--owner", "zoe", "--data-dir", folder)

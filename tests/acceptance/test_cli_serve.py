@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, run, serving, start
+from tests.support.command_line import THREADS, RunningServer, run, serving, start
 
 FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
@@ -22,12 +22,12 @@ def event(server: RunningServer, name: str) -> dict[str, object]:
 
 
 def test_the_first_start_prints_a_token_that_works_and_the_second_prints_none(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with serving(tmp_path, environment=THREADS) as server:
         headers = server.headers
         assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
         assert httpx2.get(f"{server.url}/v1/databases").status_code == 401
         assert server.stop() == 0
-    with serving(tmp_path) as server:
+    with serving(tmp_path, environment=THREADS) as server:
         assert httpx2.get(f"{server.url}/v1/databases", headers=headers).status_code == 200
         server.process.send_signal(signal.SIGTERM)
         stdout, stderr = server.process.communicate()
@@ -55,7 +55,7 @@ def test_a_signal_stops_it_cleanly_and_leaves_no_write_ahead_log(
 
 def test_a_server_that_only_reads_leaves_no_write_ahead_log_either(tmp_path: Path) -> None:
     cut_off = tmp_path / "cut off"
-    with serving(tmp_path / "first") as server:
+    with serving(tmp_path / "first", environment=THREADS) as server:
         url = "/v1/databases/shop"
         httpx2.put(f"{server.url}{url}", headers=server.headers)
         body = {"sql": "CREATE TABLE t AS SELECT 1 AS a"}
@@ -71,7 +71,7 @@ def test_a_server_that_only_reads_leaves_no_write_ahead_log_either(tmp_path: Pat
 
 
 def test_a_second_server_on_the_folder_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with serving(tmp_path, environment=THREADS) as server:
         refused = run("serve", "--data-dir", tmp_path, "--port", "0")
         assert refused.returncode == 1
         assert f"pid {server.process.pid}" in refused.stderr
@@ -87,7 +87,7 @@ def test_a_server_that_was_killed_leaves_a_folder_that_serves_again(tmp_path: Pa
         server.process.wait()
     assert (tmp_path / "server.sock").exists()
     assert run("token", "list", "--data-dir", tmp_path).returncode == 0
-    with serving(tmp_path) as server:
+    with serving(tmp_path, environment=THREADS) as server:
         assert server.stop() == 0
 
 
@@ -166,7 +166,7 @@ def test_a_port_that_is_taken_is_a_failure_in_one_line(tmp_path: Path) -> None:
 
 def test_a_server_does_not_start_into_a_folder_that_a_command_works_on(tmp_path: Path) -> None:
     big = tmp_path / "big.csv"
-    big.write_text("a\n" + "1\n" * 300_000)
+    big.write_text("a\n" + "1\n" * 60_000)
     folder = tmp_path / "data"
     importing = start(
         "import", "csv", big, "shop", "t", "--data-dir", folder, environment={"DATASERVER_LOG_LEVEL": "debug"}
@@ -174,6 +174,7 @@ def test_a_server_does_not_start_into_a_folder_that_a_command_works_on(tmp_path:
     assert importing.stderr is not None
     while "import.batch_stored" not in importing.stderr.readline():
         assert importing.poll() is None
+    importing.send_signal(signal.SIGSTOP)  # it holds the folder, and is not done before it was asked
     refused = run("serve", "--data-dir", folder, "--port", "0")
     importing.kill()
     importing.communicate()

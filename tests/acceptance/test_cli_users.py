@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, called, run, serving
+from tests.support.command_line import THREADS, RunningServer, called, run, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("users")
     made = called("user", "create", "Ann", "--display-name", "Ann Lee", "--data-dir", folder)
     (folder / "password").write_text(made.stdout)
-    with serving(folder) as server:
+    with serving(folder, environment=THREADS) as server:
         yield server
 
 

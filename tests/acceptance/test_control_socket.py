@@ -13,7 +13,7 @@ import pytest
 
 from dataserver.commands import EnsureDatabase, ListDatabases, Query
 from dataserver.control import MAX_CONNECTION_COUNT, framed, reachable
-from tests.support.command_line import RunningServer, run, serving
+from tests.support.command_line import THREADS, RunningServer, run, serving
 
 FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
@@ -118,7 +118,7 @@ def test_one_caller_too_many_is_told_so(server: RunningServer) -> None:
 
 def test_a_path_too_long_for_a_socket_is_reached_all_the_same(tmp_path: Path) -> None:
     folder = tmp_path / ("long" * 30) / "data"
-    with serving(folder):
+    with serving(folder, environment=THREADS):
         assert (folder / "server.sock").is_socket()
         listed = run("token", "list", "--data-dir", folder)
         assert listed.returncode == 0, listed.stderr

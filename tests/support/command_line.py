@@ -29,6 +29,8 @@ COMMAND = [sys.executable, "-m", "dataserver"]
 LIMIT_S = 50.0
 """Below the suite's limit for a test, so that a hanging command fails with what it said."""
 STOP_LIMIT_S = 15.0
+THREADS = {"SQLITE_WORKER_KIND": "thread"}
+"""For a server whose kind of workers says nothing: six processes less, half of what it takes to start."""
 _OURS = ("DATASERVER_", "SQLITE_", "USE_SQLITE", "USE_CHAT")
 
 

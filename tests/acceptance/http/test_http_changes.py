@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, serving
+from tests.support.command_line import THREADS, RunningServer, serving
 from tests.support.http import LIMIT_S, Base, error_of
 
 ACCEPT = {"accept": "text/event-stream"}
@@ -191,7 +191,7 @@ def test_a_server_that_stops_ends_its_streams_and_the_next_one_goes_on(
     asgi_server: str, tmp_path: Path
 ) -> None:
     path = "/v1/databases/shared/changes"
-    with serving(tmp_path, "--server", asgi_server) as server:
+    with serving(tmp_path, "--server", asgi_server, environment=THREADS) as server:
         token = server.first_token
         with _client(server, token) as client:
             _write(client, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
@@ -206,7 +206,7 @@ def test_a_server_that_stops_ends_its_streams_and_the_next_one_goes_on(
                 last_id = events.last_id
         assert server.wait() == 0
         assert seen in ([], [[2]])
-    with serving(tmp_path, "--server", asgi_server) as server:
+    with serving(tmp_path, "--server", asgi_server, environment=THREADS) as server:
         with _client(server, token) as client:
             _write(client, "INSERT INTO t VALUES (3)")
             with following(client, path, last_id=last_id) as events:
