@@ -43,8 +43,9 @@ format: .venv/.dev ## rewrite the code in the project's format
 bench: .venv/.dev ## the table of ratios; saved as JSON under .benchmarks/
 	$(BIN)/python -m tests.benchmarks
 
-load: .venv/.dev ## Locust against the demo data with workers on and off; one HTML report
+load: .venv/.dev ## Locust against the demo data with workers on and off, then against the chat; two HTML reports
 	$(BIN)/python -m loadtests.compare
+	$(BIN)/python -m loadtests.chat_run
 
 ACTIONS ?= 1500
 SEED ?= 0
