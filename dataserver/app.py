@@ -110,7 +110,7 @@ class Application:
         )
         self._sockets = None if chat is None else Sockets(chat, self._hub, chat.accounts.authenticate)
         if chat is not None:
-            chat.feed.listen_everywhere(self._hub)
+            chat.feed.listen_everywhere(self._hub, has_use=lambda: self._hub.open_count > 0)
             chat.accounts.on_ended(lambda ended: self._hub.end_session(ended.user_id, ended.device_id))
         self._services = Services(
             databases=databases,

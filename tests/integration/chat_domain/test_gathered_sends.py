@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chat.domain import gathered_sends
+from chat.domain.limits import ChatLimits
 from chat.domain.refusals import ClientIdReused, Muted, NotFound
 from chat.domain.sending import Ack, Order
 from storage import StorageBusy, StorageSaturated
 from tests.support.chat_domain import open_bench
 from tests.support.loops import BOTH, on
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,6 +110,18 @@ async def test_numbered_sends_take_their_numbers_in_the_same_request(bench: Chat
     assert writer.names == ["ordered+send", *2 * ["order_together+send_together"]]
     assert [ack.seq for ack in acks if isinstance(ack, Ack)] == numbers
     assert [each["content"] for each in await bench.messages()] == ["1", "2", "3", "4", "5", "6"]
+
+
+async def test_who_waits_for_its_turn_is_told_when_others_took_theirs_together(tmp_path: Path) -> None:
+    patient = ChatLimits(out_of_turn_patience_s=3 * LIMIT_S)  # who is not told waits too long for this test
+    async with open_bench(tmp_path / "chat.db", limits=patient) as bench:
+        with anyio.fail_after(LIMIT_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(partial(bench.send, "3", order=Order("s", 3)))
+                await until(lambda: bench.chat.sending._turns.waiting_count == 1)
+                for number in (1, 2):
+                    tasks.start_soon(partial(bench.send, f"{number}", order=Order("s", number)))
+        assert [each["content"] for each in await bench.messages()] == ["1", "2", "3"]
 
 
 async def test_a_numbered_send_that_came_too_early_waits_while_those_beside_it_go_on(
