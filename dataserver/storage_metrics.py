@@ -35,8 +35,15 @@ def storage_families(report: StorageReport) -> Iterator[Metric]:
         ("wal_largest_bytes", "The largest write-ahead log.", logs.largest_wal_bytes),
         ("oldest_reader_seconds", "How long the oldest read has been under way.", logs.oldest_reader_s),
         ("held_reads", "Streams, snapshots and backups that are open.", logs.held_count),
+        ("draining_calls", "Calls that end on workers of before a change.", statistics.draining_count),
+        ("use_workers", "Whether workers run SQL (1) or the event loop does.", statistics.use_workers),
     ):
         yield GaugeMetricFamily(f"dataserver_storage_{name}", says, value)
+    yield CounterMetricFamily(
+        "dataserver_storage_worker_changes",
+        "How often workers were turned on or off.",
+        statistics.changes_count,
+    )
     ended = CounterMetricFamily(
         "dataserver_storage_reads_ended",
         "Reads ended because they held a log (log) or were too old (age).",

@@ -3,11 +3,16 @@
 import { call, isSignedIn, part, signIn, signOut } from "./api.js";
 import { Chart } from "./chart.js";
 import { Console } from "./console.js";
-import { button, el, table } from "./dom.js";
+import { Databases } from "./databases.js";
+import { button, el, shown, table } from "./dom.js";
 import { bytes, count, milliseconds, moment } from "./figures.js";
+import { Glance } from "./glance.js";
+import { Users } from "./users.js";
 import { verdict } from "./verdict.js";
+import { Workers } from "./workers.js";
 
 const SPAN_COUNT = 900;
+const LEAST_SPAN_COUNT = 60;
 const VITALS_EVERY_MS = 1_000;
 const LISTS_EVERY_MS = 10_000;
 
@@ -39,9 +44,12 @@ const charts = [
   ], count),
 ];
 const sqlConsole = new Console();
+const glance = new Glance(place("verdict"), place("parts"));
+const workers = new Workers(place("workers"));
+const databases = new Databases(place("databases"));
+const users = new Users(place("users"));
 
 let vitals = [];
-let facts = {};
 let timers = [];
 
 async function open() {
@@ -64,7 +72,8 @@ function close() {
   vitals = [];
   place("board").hidden = place("sign-out").hidden = true;
   place("sign-in").hidden = false;
-  place("verdict").textContent = place("facts").textContent = "";
+  place("facts").textContent = "";
+  glance.clear();
   place("token").focus();
 }
 
@@ -77,8 +86,12 @@ function tried(show) {
     try {
       await show();
     } catch (error) {
-      if (error.status === 401 || error.status === 403) close();
-      tell({ level: "bad", state: "unreachable", says: error.message });
+      if (error.status === 401 || error.status === 403) {
+        close();
+        place("refused").textContent = error.message;
+      } else if (isSignedIn()) {
+        glance.show({ state: "unreachable", level: "bad", says: `The page can't read how the server is: ${error.message}.`, todo: "See whether it runs; this page asks again every second." });
+      }
     } finally {
       isRunning = false;
     }
@@ -89,62 +102,44 @@ async function showVitals() {
   const answer = await call("GET", `/v1/admin/vitals?since_ms=${vitals.at(-1)?.at_ms ?? 0}`);
   if (!isSignedIn()) return;
   vitals = [...vitals, ...answer.vitals].slice(-SPAN_COUNT);
-  facts = { isDraining: answer.is_draining, walBoundBytes: answer.wal_bound_bytes };
-  for (const chart of charts) chart.show(vitals, SPAN_COUNT);
-  tell(verdict(vitals, facts));
+  const span = Math.max(LEAST_SPAN_COUNT, vitals.length);
+  for (const chart of charts) chart.show(vitals, span);
+  place("span").textContent = `The last ${upFor(span)}`;
+  glance.show(verdict(vitals, {
+    isDraining: answer.is_draining,
+    isGoingOver: answer.workers.is_draining,
+    useWorkers: answer.workers.use_workers,
+    walBoundBytes: answer.wal_bound_bytes,
+    deadPools: answer.workers.pools.filter((each) => !each.alive_count).map((each) => `${each.storage} ${each.name}`).join(", "),
+    longestLog: databases.longestLog,
+  }));
   place("facts").textContent = `${answer.workers.use_workers ? `${answer.workers.kind} workers` : "workers are off"}, up ${upFor(answer.up_s)}`;
-  showWorkers(answer.workers);
+  workers.show(answer.workers);
+  databases.showRunning(answer.backups);
   showErrors(answer.errors);
-}
-
-function tell({ level, state, says }) {
-  const head = place("verdict");
-  if (head.textContent !== `${state}: ${says}`) head.textContent = `${state}: ${says}`;
-  head.className = level;
-  document.title = `${state} – dataserver`;
 }
 
 async function showLists() {
   const [{ databases: names }, storage, { tokens }] = await Promise.all([
-    call("GET", "/v1/databases"), call("GET", "/v1/admin/storage"), call("GET", "/v1/tokens"),
+    call("GET", "/v1/databases"), call("GET", "/v1/admin/storage"), call("GET", "/v1/tokens"), users.refresh(),
   ]);
   const found = await Promise.all(names.map((name) => call("GET", `/v1/databases/${part(name)}`).catch(() => ({ name }))));
+  if (!isSignedIn()) return;
   sqlConsole.showDatabases(names);
-  place("databases").replaceChildren(table("All databases", ["name", "size", "log", "tables", ""], found.map((each) => [
-    each.name, bytes(each.size_bytes ?? 0), bytes(each.wal_bytes ?? 0), each.table_count ?? "–", databaseButtons(each.name),
-  ])), databaseNotes);
-  place("slow").replaceChildren(slowTable(storage.slow_queries));
-  place("tokens").replaceChildren(table("Tokens", ["name", "role", "made", ""], tokens.map((each) => [
+  databases.show(found);
+  shown(place("slow"), storage.slow_queries.map((each) => ({ ...each, ago_s: Math.round(each.ago_s / 10) * 10 })), slowTable);
+  shown(place("tokens"), tokens, () => table("Tokens", ["name", "role", "made", ""], tokens.map((each) => [
     each.name, each.role, new Date(each.created_at_ms).toISOString().slice(0, 10),
-    each.revoked_at_ms ? "revoked" : button("Revoke", async () => {
-      if (confirm(`Revoke the token ${each.name || each.id}?`)) await call("DELETE", `/v1/tokens/${part(each.id)}`);
-      await showLists();
-    }),
+    each.revoked_at_ms ? "revoked" : revoking(each),
   ])));
 }
 
-const databaseNotes = el("div", { role: "status" });
-
-function databaseButtons(name) {
-  return el(
-    "span",
-    { class: "buttons" },
-    button("Tables", async () => {
-      const { tables } = await call("GET", `/v1/databases/${part(name)}/tables`);
-      databaseNotes.replaceChildren(table(`Tables of ${name}`, ["name", "kind", "columns", "rows (estimate)"], tables.map((each) => [
-        each.name, each.kind, each.columns.map((column) => column.name).join(", "), each.row_count_estimate ?? "–",
-      ])));
-    }),
-    button("Back up", async () => {
-      databaseNotes.replaceChildren(`Copying ${name} …`);
-      try {
-        const made = await call("POST", `/v1/databases/${part(name)}/backup`, {});
-        databaseNotes.replaceChildren(`${made.name}: ${bytes(made.size_bytes)} in ${milliseconds(made.seconds * 1000)}`);
-      } catch (error) {
-        databaseNotes.replaceChildren(`${name} was not backed up: ${error.message}`);
-      }
-    }),
-  );
+function revoking(token) {
+  const name = token.name || token.id;
+  return button("Revoke", async () => {
+    if (confirm(`Revoke the token ${name}?`)) await call("DELETE", `/v1/tokens/${part(token.id)}`);
+    await showLists();
+  }, { "data-focus": `token ${token.id}`, "aria-label": `Revoke ${name}` });
 }
 
 function slowTable(slow) {
@@ -156,43 +151,11 @@ function slowTable(slow) {
 }
 
 function showErrors(errors) {
-  place("errors").replaceChildren(
-    errors.length
-      ? table("The last ones; the log has more", ["at", "route", "code", "times"], errors.map((each) => [
-        moment(each.at_ms), each.route, each.code, each.count,
-      ]))
-      : el("p", {}, "None so far."),
-  );
-}
-
-const workerNotes = el("div", { role: "status" });
-let shownWorkers = "";
-
-function showWorkers(workers) {
-  const now = JSON.stringify(workers);
-  if (now === shownWorkers) return;
-  shownWorkers = now;
-  place("workers").replaceChildren(
-    table("Pools", ["pool", "kind", "workers", "alive", "restarted"], workers.pools.map((pool) => [
-      pool.name, pool.kind, pool.worker_count, pool.alive_count, pool.restarts_count,
-    ])),
-    el(
-      "p",
-      { class: "buttons" },
-      button("Test the workers", async () => {
-        workerNotes.replaceChildren("Each kind gets up to 5 s …");
-        try {
-          const { trials } = await call("POST", "/v1/admin/self-test");
-          workerNotes.replaceChildren(table("Self-test", ["kind", "trial", "result", "took"], trials.map((each) => [
-            each.kind, each.name, each.detail ? `${each.outcome}: ${each.detail}` : each.outcome, milliseconds(each.took_ms),
-          ])));
-        } catch (error) {
-          workerNotes.replaceChildren(error.message);
-        }
-      }),
-    ),
-    workerNotes,
-  );
+  shown(place("errors"), errors, () => (errors.length
+    ? table("The last ones; the log has more", ["at", "route", "code", "times"], errors.map((each) => [
+      moment(each.at_ms), each.route, each.code, each.count,
+    ]))
+    : el("p", {}, "None so far.")));
 }
 
 function upFor(seconds) {

@@ -43,6 +43,22 @@ export function button(text, act, properties = {}) {
   return made;
 }
 
+const told = new WeakMap();
+
+/** Show in `place` what `make` makes of `data`, if that has changed; who has the focus in it keeps it (`data-focus`). */
+export function shown(place, data, make) {
+  const text = JSON.stringify(data);
+  if (told.get(place) === text) return;
+  told.set(place, text);
+  const focused = place.contains(document.activeElement) ? document.activeElement.dataset.focus : undefined;
+  const scrolled = [...place.querySelectorAll(".scrolls")].map((each) => each.scrollTop);
+  place.replaceChildren(make(data));
+  place.querySelectorAll(".scrolls").forEach((each, index) => {
+    each.scrollTop = scrolled[index] ?? 0;
+  });
+  if (focused) [...place.querySelectorAll("[data-focus]")].find((each) => each.dataset.focus === focused)?.focus();
+}
+
 function asNode(cell) {
   if (cell instanceof Node) return cell;
   if (cell === null || cell === undefined) return el("span", { class: "null" }, "null");
