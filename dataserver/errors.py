@@ -113,6 +113,16 @@ ANSWERS: dict[type[BaseException], Answering] = {
     storage.WriteTimedOut: Answering(504, "transient", "deadline_exceeded"),
     storage.WriteOutcomeUnknown: Answering(500, "unknown", "write_outcome_unknown", "warning"),
     storage.StorageFull: Answering(507, "transient", "storage_full", "error", "no space is left to write"),
+    storage.WrongKey: Answering(
+        500, "permanent", "wrong_key", "error", "the server's key does not fit the database file"
+    ),
+    storage.EncryptionUnavailable: Answering(
+        500,
+        "permanent",
+        "encryption_unavailable",
+        "error",
+        "the server can't encrypt or decrypt the database",
+    ),
     storage.DatabaseCorrupt: Answering(
         500,
         "permanent",

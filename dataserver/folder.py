@@ -75,6 +75,18 @@ class DataFolder:
         return self.root / "chat.db"
 
     @property
+    def own_files(self) -> dict[str, Path]:
+        """The server's own databases by the names that commands know them by; no database of users has a dot in its name."""
+        return {path.name: path for path in (self.chat_database, self.server_database)}
+
+    def file(self, what: str) -> Path:
+        """Return the file of the database `what`, of one of our own, or at the path `what`."""
+        if what in self.own_files:
+            return self.own_files[what]
+        path = Path(what)
+        return path.absolute() if "/" in what or path.suffix else self.databases / f"{what}.db"
+
+    @property
     def lock(self) -> Path:
         """The file that the owner locks."""
         return self.root / "server.lock"

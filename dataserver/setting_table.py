@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chat import AccountSettings, ChatSettings
+from dataserver.key_places import KeyPlaces
 from dataserver.limits import HttpLimits
 from dataserver.server_settings import LogSettings, ServerSettings
 from dataserver.setting_values import Folder, Kind, OneOf, Seconds, Shares, Switch, Text, Whole
@@ -229,6 +230,13 @@ SETTINGS: tuple[Setting, ...] = (
         "DATASERVER_MAX_WAL_BYTES",
         Whole(_MIB, 1_048_576 * _MIB),
         "the bound of a write-ahead log: reads that hold it back are ended",
+    ),
+    _setting(
+        "storage.keys",
+        "DATASERVER_KEYS",
+        KeyPlaces(),
+        "which databases are encrypted, and where each has its key of 32 bytes: `shop=file:PATH`, `chat.db=env:NAME`,"
+        " `*=keyring:SERVICE/USER` for those without one of their own",
     ),
     _setting(
         "storage.json_big_integers",

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chat import AccountSettings, ChatSettings
+from dataserver.key_places import key_sources
 from dataserver.limits import HttpLimits
 from dataserver.server_settings import LogSettings, ServerSettings
 from dataserver.setting_table import SECTIONS, SETTINGS, Setting
 from dataserver.setting_values import Refused, expanded
 from dataserver.socket.limits import SocketLimits
 from storage import StorageSettings
+from workers import KeySourceRefused
 
 CONFIG_VARIABLE = "DATASERVER_CONFIG"
 """The environment's name for the TOML file, as `--config` is the flag."""
@@ -52,13 +54,13 @@ class Settings:
 
 
 def load(
-    *, flags: Mapping[str, object], environment: Mapping[str, str], file: Path | None = None
+    *, flags: Mapping[str, object], environment: MutableMapping[str, str], file: Path | None = None
 ) -> Settings:
     """Return the settings of this run.
 
     Args:
         flags: `section.name` -> what the command line gave; `None` counts as not given.
-        environment: All variables of the process.
+        environment: All variables of the process; those that hold keys of databases are taken out.
         file: The TOML file of `--config`; without one, that of `DATASERVER_CONFIG`, if any.
 
     Raises:
@@ -83,9 +85,14 @@ def load(
         if setting.key in given:
             values[setting.section][setting.name] = _checked(setting, *given[setting.key])
     try:
+        storage_values = values["storage"]
+        storage_values["keys"] = key_sources(storage_values.get("keys", {}), environment)
+    except KeySourceRefused as refused:
+        raise SettingsError(f"storage.keys: {refused}") from refused
+    try:
         return Settings(
             server=ServerSettings(**values["server"]),
-            storage=StorageSettings(**values["storage"]),
+            storage=StorageSettings(**storage_values),
             http=HttpLimits(**values["http"]),
             accounts=AccountSettings(**values["accounts"]),
             chat=ChatSettings(**values["chat"]),

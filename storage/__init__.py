@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from storage.errors import DatabaseCorrupt as DatabaseCorrupt
     from storage.errors import DatabaseExists as DatabaseExists
     from storage.errors import DatabaseNotFound as DatabaseNotFound
+    from storage.errors import EncryptionUnavailable as EncryptionUnavailable
     from storage.errors import HistoryLost as HistoryLost
     from storage.errors import InvalidDatabaseName as InvalidDatabaseName
     from storage.errors import MigrationFailed as MigrationFailed
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from storage.errors import UnsupportedSqlite as UnsupportedSqlite
     from storage.errors import WriteOutcomeUnknown as WriteOutcomeUnknown
     from storage.errors import WriteTimedOut as WriteTimedOut
+    from storage.errors import WrongKey as WrongKey
     from storage.full_text import search_table as search_table
     from storage.live_queries import LiveQuery as LiveQuery
     from storage.log_governor import LogStatistics as LogStatistics
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from storage.queued_writes import Ack as Ack
     from storage.queued_writes import Queued as Queued
     from storage.queued_writes import QueuedStatistics as QueuedStatistics
+    from storage.rekeying import rekey as rekey
     from storage.reports import LogFacts as LogFacts
     from storage.reports import StorageReport as StorageReport
     from storage.search_indexes import drop_search_index as drop_search_index
@@ -74,6 +77,7 @@ if TYPE_CHECKING:
     from storage.sqlite.facts import LibraryFacts as LibraryFacts
     from storage.sqlite.facts import library_facts as library_facts
     from storage.sqlite.functions import WriteTransaction as WriteTransaction
+    from storage.sqlite.rekeying import Rekeyed as Rekeyed
     from storage.statistics import StorageStatistics as StorageStatistics
     from storage.tables import ColumnInfo as ColumnInfo
     from storage.tables import TableInfo as TableInfo
@@ -96,6 +100,7 @@ _HOME = {
     "DatabaseNotFound": "errors",
     "Databases": "databases",
     "Earlier": "earlier",
+    "EncryptionUnavailable": "errors",
     "HistoryLost": "errors",
     "InvalidDatabaseName": "errors",
     "LibraryFacts": "sqlite.facts",
@@ -117,6 +122,7 @@ _HOME = {
     "QueuedStatistics": "queued_writes",
     "ReadTooOld": "errors",
     "ResultTooLarge": "errors",
+    "Rekeyed": "sqlite.rekeying",
     "RowMismatch": "errors",
     "SlowQuery": "slow_queries",
     "Snapshot": "snapshots",
@@ -141,6 +147,7 @@ _HOME = {
     "WriteTimedOut": "errors",
     "WriteTransaction": "sqlite.functions",
     "Written": "written",
+    "WrongKey": "errors",
     "back_up": "backups",
     "change_cursor": "changes",
     "drop_search_index": "search_indexes",
@@ -149,6 +156,7 @@ _HOME = {
     "make_search_index": "search_indexes",
     "open": "databases",
     "open_databases": "databases",
+    "rekey": "rekeying",
     "search_table": "full_text",
     "verify": "backups",
 }

@@ -6,20 +6,20 @@ folder of backups their names tell the database and the time (UTC); the oldest g
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.to_thread
 
+from storage.backup_names import name_of_backup, place_in_time
 from storage.errors import StorageError
+from storage.keys import key_for
 from storage.sqlite.backups import BackupMade, BackupParams, Verified, VerifyParams
 from workers import PoolSettings, WorkersError, open_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from storage.settings import StorageSettings
 
@@ -29,7 +29,6 @@ R = TypeVar("R")
 
 _MAX_S = 6 * 3_600.0
 _SERVICE = "storage.sqlite.backups:BackupService"
-_NAME = re.compile(r"(?P<database>[a-z0-9][a-z0-9_-]{0,62})-(?P<at>\d{8}T\d{6}Z)(?:-(?P<number>\d+))?\.db")
 
 
 async def back_up(
@@ -45,7 +44,10 @@ async def back_up(
         DatabaseCorrupt: It is no database, or a damaged one.
         StorageFull: No space for it.
     """
-    return await _asked("backup", BackupParams(str(source), str(target)), BackupMade, settings, on_progress)
+    key = await key_for(settings, Path(source))
+    return await copied(
+        "backup", BackupParams(str(source), str(target), key), BackupMade, settings, on_progress
+    )
 
 
 async def verify(
@@ -57,7 +59,8 @@ async def verify(
         DatabaseNotFound: It can't be opened.
         DatabaseCorrupt: It is no database at all.
     """
-    return await _asked("verify", VerifyParams(str(path)), Verified, settings, on_progress)
+    key = await key_for(settings, Path(path))
+    return await copied("verify", VerifyParams(str(path), key), Verified, settings, on_progress)
 
 
 class BackupFolder:
@@ -69,11 +72,9 @@ class BackupFolder:
     async def place_for(self, database: str, now: float) -> Path:
         """Return a name for a backup of `database` made at `now` (UTC seconds) that nothing has yet; makes the folder."""
         await anyio.Path(self.root).mkdir(mode=0o700, parents=True, exist_ok=True)
-        at = datetime.fromtimestamp(now, tz=UTC).strftime("%Y%m%dT%H%M%SZ")
-        place, number = self.root / f"{database}-{at}.db", 1
-        while await anyio.Path(place).exists():
+        number = 1
+        while await anyio.Path(place := self.root / name_of_backup(database, now, number)).exists():
             number += 1
-            place = self.root / f"{database}-{at}-{number}.db"
         return place
 
     async def of(self, database: str) -> list[Path]:
@@ -92,22 +93,33 @@ class BackupFolder:
         return gone
 
     def _of(self, database: str) -> list[Path]:
-        found = []
-        for place in self.root.glob(f"{database}-*.db"):
-            matched = _NAME.fullmatch(place.name)
-            if matched is not None and matched["database"] == database:
-                found.append((matched["at"], int(matched["number"] or 1), place))
+        found = [
+            (*when, place)
+            for place in self.root.glob(f"{database}-*.db")
+            if (when := place_in_time(place.name, database)) is not None
+        ]
         return [place for _, _, place in sorted(found)]
 
 
-async def _asked(
-    what: str, params: Any, result: type[R], settings: StorageSettings, on_progress: OnProgress | None
+async def copied(
+    what: str,
+    params: Any,
+    result: type[R],
+    settings: StorageSettings,
+    on_progress: OnProgress | None,
+    *,
+    service: str = _SERVICE,
 ) -> R:
+    """Have a worker of its own do `what`, and return its result.
+
+    Raises:
+        StorageError: It was not done.
+    """
     pool_settings = PoolSettings(
         kind=settings.kind, worker_count=1, default_timeout_s=_MAX_S, max_run_s=_MAX_S
     )
     try:
-        async with open_pool(_SERVICE, {}, pool_settings, name="copier") as pool:
+        async with open_pool(service, {}, pool_settings, name="copier") as pool:
             answer = await pool.request(what, params, result, on_progress=on_progress, idempotent=True)
             with answer:
                 return answer.value

@@ -18,6 +18,7 @@ import anyio
 
 from storage.errors import DatabaseExists, DatabaseNotFound, InvalidDatabaseName
 from storage.imports import copy_database
+from storage.keys import with_file_key, with_folder_keys
 from storage.pools import open_pools
 from storage.settings import StorageSettings
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from storage.database import Database
+    from storage.file_keys import Key
     from storage.pools import Pools
     from storage.reports import StorageReport
     from storage.statistics import StorageStatistics
@@ -113,12 +115,13 @@ class Databases:
             InvalidDatabaseName, DatabaseExists: As `create`.
             DatabaseNotFound: `source` can't be opened.
             DatabaseCorrupt: `source` is no SQLite database, or a damaged one.
+            WrongKey: `source` is encrypted, with another key than is given for it or for `name`.
             StorageFull: No space for the copy.
         """
         self._reserve(name)
         try:
             database = self._database(name)
-            await copy_database(source, self._path(name), self._settings)
+            await copy_database(source, self._path(name), self._settings, key=self._key(name))
             self._held[name] = database
         finally:
             self._reserved.discard(name)
@@ -140,7 +143,7 @@ class Databases:
         unfinished = self._path(name).with_name(f"{name}{_SUFFIX}.restoring")
         try:
             await anyio.Path(unfinished).unlink(missing_ok=True)  # of a restore that was killed
-            await copy_database(source, unfinished, self._settings)
+            await copy_database(source, unfinished, self._settings, key=self._key(name))
             old.is_dropped = True  # first, or a call that comes meanwhile would open the file again
             try:
                 await old.maintain("replace", str(unfinished))
@@ -221,6 +224,9 @@ class Databases:
     def _database(self, name: str) -> Database:
         return self._pools.database(self._path(name), name=name, generation=next(self._generations))
 
+    def _key(self, name: str) -> Key | None:
+        return self._settings.file_keys.of(str(self._path(name)))
+
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}{_SUFFIX}"
 
@@ -245,9 +251,10 @@ async def open(  # noqa: A001 - it reads as storage.open, like io.open
     Raises:
         DatabaseCorrupt: The file is no database, or a damaged one.
         MigrationFailed: A migration broke; the ones before it stay.
+        WrongKey, EncryptionUnavailable: A key is given for a file of its name (`StorageSettings.keys`).
         StorageError: It can't be opened.
     """
-    settings = settings or StorageSettings()
+    settings = await with_file_key(settings or StorageSettings(), Path(path))
     async with open_pools(settings) as pools:
         database = pools.database(path)
         await database.maintain("create", _MAY_EXIST)
@@ -264,9 +271,10 @@ async def open_databases(
     """Open a folder of databases, making it if it is not there; this process must be its only owner.
 
     Raises:
+        EncryptionUnavailable: A key can't be had, or this build of apsw can't encrypt.
         StorageError: The workers can't start.
     """
-    settings = settings or StorageSettings()
+    settings = await with_folder_keys(settings or StorageSettings(), Path(folder))
     place = anyio.Path(folder)
     await place.mkdir(parents=True, exist_ok=True)
     names = [

@@ -26,6 +26,8 @@
     ├── WriteTimedOut            the write passed its deadline; nothing was written
     ├── ResultTooLarge           the answer passes its limit in bytes
     ├── DatabaseCorrupt          the file is damaged or no database
+    ├── WrongKey                 the key does not fit the file
+    ├── EncryptionUnavailable    a key can't be had, or this build of apsw can't encrypt
     ├── UnsupportedSqlite        the SQLite library is too old to be trusted with a pool
     ├── MigrationFailed          a migration broke; the ones before it stay
     └── StorageClosed            the storage is closed
@@ -167,6 +169,14 @@ class ResultTooLarge(StorageError):
 
 class DatabaseCorrupt(StorageError):
     """The file is damaged or is no SQLite database; restore it from a backup."""
+
+
+class WrongKey(StorageError):
+    """The key does not fit the file: it is another one, or there is nothing encrypted; give the right one."""
+
+
+class EncryptionUnavailable(StorageError):
+    """A key can't be had from where it should come from, or this build of apsw can't encrypt; the text says which."""
 
 
 class UnsupportedSqlite(StorageError):

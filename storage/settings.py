@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+from storage.file_keys import FileKeys
+
+if TYPE_CHECKING:
+    from workers import KeySource
 
 MIB = 1024 * 1024
 
@@ -84,6 +89,11 @@ class StorageSettings:
     secure_delete: bool = False
     """What is deleted or replaced is overwritten with zeros, not only forgotten; the write-ahead log holds it until that
     is emptied."""
+    keys: Mapping[str, KeySource] = field(default_factory=dict)
+    """Which databases are encrypted, and where their keys come from: by the name of a database in a folder (`*` for those
+    without one of their own), by that of the file (`chat.db`) for one that is opened alone."""
+    file_keys: FileKeys = field(default_factory=FileKeys, repr=False)
+    """The keys themselves, filled in when storage is opened."""
     json_big_integers: Literal["number", "string"] = "number"
     """How integers beyond 2**53 are written in JSON: exact digits, or the digits as a string for JavaScript."""
 
@@ -123,6 +133,7 @@ class StorageSettings:
             "plans_by_values": self.plans_by_values,
             "secure_delete": self.secure_delete,
             "json_big_integers": self.json_big_integers,
+            "keys": self.file_keys,
         }
 
 

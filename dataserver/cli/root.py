@@ -17,6 +17,7 @@ _COMMANDS = {
     "backup": ("backup", "Copy a database while it is written."),
     "restore": ("restore", "Make a database out of a backup."),
     "verify": ("verify", "Check a database: integrity, foreign keys, numbers of rows."),
+    "rekey": ("rekey", "Encrypt a database, give it another key, or decrypt it."),
     "query": ("query", "Run one SELECT: a table on a terminal, JSON when piped."),
     "queue": ("queue", "Look into an action queue's file; try actions again or take them back."),
     "chat": ("chat", "Read and write a chat in the terminal."),

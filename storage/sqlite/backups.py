@@ -20,16 +20,24 @@ from typing import TYPE_CHECKING
 import apsw
 import msgspec
 
-from storage.errors import DatabaseCorrupt, DatabaseExists, StorageError, StorageFull
+from storage.errors import DatabaseExists, StorageError, StorageFull
+from storage.file_keys import CopyKeys, Key
 from storage.sqlite.connection import prepare_library
 from storage.sqlite.errors import translated, translation
-from storage.sqlite.imports import opened_for_reading, place_unfinished, remove_unfinished, write_to_disk
+from storage.sqlite.imports import (
+    fill_copy,
+    opened_copy,
+    opened_for_reading,
+    place_unfinished,
+    refuse_damage,
+    remove_unfinished,
+    write_to_disk,
+)
 from workers import MethodService, Task, method
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PAGES_A_STEP = 1_000
 _STEPS_BETWEEN_LOOKS = 100_000
 MAX_COMPLAINTS_COUNT = 100
 
@@ -41,6 +49,8 @@ class BackupParams(msgspec.Struct, frozen=True):
 
     source: str
     target: str
+    key: Key | None = None
+    """Of both."""
 
 
 class BackupMade(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +65,7 @@ class VerifyParams(msgspec.Struct, frozen=True):
     """Which file to check."""
 
     path: str
+    key: Key | None = None
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,13 +99,13 @@ class BackupService(MethodService):
         if final.exists():
             raise DatabaseExists(f"there is a file {final.name!r} already")
         unfinished = final.with_name(final.name + _SUFFIX)
-        with translated(), _disk_translated(), _alone_on(unfinished):
+        with translated(), disk_translated(), alone_on(unfinished):
             try:
                 prepare_library()
-                source = opened_for_reading(params.source)
+                source, key = opened_for_reading(params.source, params.key)
                 try:
                     place_unfinished(unfinished)
-                    page_count = _copied(source, unfinished, task)
+                    page_count = _copied(source, unfinished, key, task)
                 finally:
                     source.close()
                 write_to_disk(unfinished)
@@ -116,10 +127,10 @@ class BackupService(MethodService):
         """
         with translated():
             prepare_library()
-            connection = opened_for_reading(params.path)
+            connection, _ = opened_for_reading(params.path, params.key)
             try:
                 connection.execute("BEGIN")
-                with _stopped_with(connection, task):
+                with stopped_with(connection, task):
                     complaints = list(_complaints(connection))
                     counts = {} if complaints else dict(_counts(connection, task))
             finally:
@@ -132,33 +143,32 @@ class BackupService(MethodService):
         )
 
 
-def _copied(source: apsw.Connection, unfinished: Path, task: Task) -> int:
+def _copied(source: apsw.Connection, unfinished: Path, key: Key | None, task: Task) -> int:
     """Copy the state of now and return its number of pages."""
     source.execute("BEGIN")
     source.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # BEGIN alone holds nothing yet
-    copy = apsw.Connection(str(unfinished), flags=apsw.SQLITE_OPEN_READWRITE)
+    page_count = fill_copy(
+        source, unfinished, CopyKeys(source=key, target=key), lambda *far: tell(task, *far)
+    )
+    copy = opened_copy(unfinished, key)
     try:
-        copy.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-        copy.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-        copy.pragma("synchronous", "off")  # the whole file is written to disk at the end
-        with copy.backup("main", source, "main") as backup:
-            while not backup.done:
-                task.check()
-                backup.step(_PAGES_A_STEP)
-                task.progress(backup.page_count - backup.remaining, backup.page_count)
-            page_count = backup.page_count
-        with _stopped_with(copy, task):
-            complaint = copy.execute("PRAGMA quick_check(1)").get
-        if complaint != "ok":
-            raise DatabaseCorrupt(f"the copy is damaged, as its source must be: {complaint}")
+        with stopped_with(copy, task):
+            refuse_damage(copy)
         copy.pragma("journal_mode", "delete")  # so that it is one file
     finally:
         copy.close()
-    return int(page_count)
+    return page_count
+
+
+def tell(task: Task, done_count: int, total_count: int) -> None:
+    """Tell how far a copy is, if that is known; raise if it is no longer wanted."""
+    task.check()
+    if total_count:
+        task.progress(done_count, total_count)
 
 
 @contextmanager
-def _alone_on(unfinished: Path) -> Iterator[None]:
+def alone_on(unfinished: Path) -> Iterator[None]:
     """Keep a second copy to the same place out: each would take the other's half for its own.
 
     Raises:
@@ -187,7 +197,8 @@ def _is_taken(lock: Path, descriptor: int) -> bool:
 
 
 @contextmanager
-def _disk_translated() -> Iterator[None]:
+def disk_translated() -> Iterator[None]:
+    """Turn what the disk says into storage's errors."""
     try:
         yield
     except FileExistsError as error:
@@ -199,7 +210,7 @@ def _disk_translated() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped_with(connection: apsw.Connection, task: Task) -> Iterator[None]:
+def stopped_with(connection: apsw.Connection, task: Task) -> Iterator[None]:
     """Let the task's end be heard while SQLite works on `connection`."""
 
     def look() -> bool:

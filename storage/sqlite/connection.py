@@ -19,12 +19,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import apsw
 
 from storage.errors import UnsupportedSqlite
+from storage.file_keys import FileKeys
+from storage.sqlite.encryption import unlock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +73,7 @@ class ConnectionSettings:
     """Rows that one read may return as rows, 0 for any number; of JSON the bytes are counted."""
     allow_on_loop: bool = False
     """Only the inline pool may say so (`worker_kind` in the options of a service)."""
+    keys: FileKeys = field(default_factory=FileKeys)
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> ConnectionSettings:
@@ -89,6 +92,7 @@ class ConnectionSettings:
             max_query_steps=options.get("max_query_steps", 0),
             max_query_rows=options.get("max_query_rows", 0),
             allow_on_loop=on_loop,
+            keys=FileKeys.from_options(options),
         )
 
 
@@ -223,6 +227,7 @@ def _opened(
     connection = apsw.Connection(path, flags=flags, statementcachesize=settings.statement_cache_count)
     try:
         connection.set_busy_timeout(int(settings.busy_timeout_s * 1000))
+        unlock(connection, settings.keys.of(path))
         for limit, value in _LIMITS.items():
             connection.limit(limit, value)
         connection.limit(apsw.SQLITE_LIMIT_LENGTH, settings.max_value_bytes)

@@ -15,6 +15,7 @@ from storage.errors import (
     ConstraintViolated,
     DatabaseCorrupt,
     DatabaseNotFound,
+    EncryptionUnavailable,
     NotAllowed,
     NotReadOnly,
     ParameterMismatch,
@@ -24,7 +25,9 @@ from storage.errors import (
     StorageBusy,
     StorageError,
     StorageFull,
+    WrongKey,
 )
+from storage.sqlite.encryption import INSTALLING, CannotEncrypt, DoesNotOpen, OpensWithout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,13 +75,23 @@ FROM_SQLITE: dict[type[apsw.Error], Callable[[apsw.Error], StorageError]] = {
     apsw.LockedError: _saying(StorageBusy, "the table is locked by another statement"),
     apsw.MismatchError: lambda error: ConstraintViolated(str(error), kind="datatype"),
     apsw.NoMemError: _saying(ResultTooLarge, "the answer needs more memory than it may"),
-    apsw.NotADBError: _saying(DatabaseCorrupt, "the file is no SQLite database"),
+    apsw.NotADBError: _saying(
+        DatabaseCorrupt, "the file is no SQLite database, or it is encrypted and no key is given for it"
+    ),
     apsw.PermissionsError: _saying(StorageError, "the server may not open the database's file"),
     apsw.ProtocolError: _saying(StorageBusy, "the database's locks are contended"),
     apsw.RangeError: lambda error: ParameterMismatch(str(error)),
     apsw.ReadOnlyError: _saying(NotReadOnly, "the statement writes, and this is for reading"),
     apsw.SQLError: _sql_error,
     apsw.SchemaChangeError: _saying(StorageBusy, "the schema changed meanwhile"),
+    CannotEncrypt: _saying(
+        EncryptionUnavailable,
+        f"the database is to be encrypted, and this build of apsw can't do that; {INSTALLING}",
+    ),
+    DoesNotOpen: _saying(WrongKey, "the key is another one, or the file is no database; nothing was changed"),
+    OpensWithout: _saying(
+        WrongKey, "a key is given, and the file is not encrypted; `dataserver rekey` encrypts it"
+    ),
     apsw.TooBigError: _saying(ResultTooLarge, "the answer, or a value in it, is too large"),
 }
 """What becomes of each error of SQLite."""

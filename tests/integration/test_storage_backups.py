@@ -23,7 +23,7 @@ from storage import (
     open_databases,
     verify,
 )
-from storage.sqlite import backups
+from storage.sqlite import backups, imports
 from workers import Task
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class WritingTask(Task):
 def test_writes_between_its_steps_do_not_make_a_backup_begin_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backups, "_PAGES_A_STEP", 10)
+    monkeypatch.setattr(imports, "_PAGES_A_STEP", 10)
     writer = apsw.Connection(str(tmp_path / "shop.db"))
     for sql in (
         "PRAGMA journal_mode = wal",

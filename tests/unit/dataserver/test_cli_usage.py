@@ -86,6 +86,7 @@ def test_a_delimiter_is_one_character_that_csv_does_not_need(runner: CliRunner, 
         "token",
         "user",
         "doctor",
+        "rekey",
     ],
 )
 def test_every_command_explains_itself(runner: CliRunner, command: str) -> None:

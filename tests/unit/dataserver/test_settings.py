@@ -15,6 +15,7 @@ from dataserver.setting_values import Folder, OneOf, Refused, Seconds, Shares, S
 from dataserver.settings import Settings, SettingsError, load
 
 INTERNAL = {
+    "storage.file_keys",
     "storage.statement_cache_count",
     "storage.max_open_streams",
     "storage.stream_idle_s",

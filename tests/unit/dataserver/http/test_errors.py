@@ -44,6 +44,8 @@ def test_codes_are_public_names_that_mean_one_status() -> None:
 def test_only_a_fault_of_ours_is_logged_as_an_error() -> None:
     assert {how.code for how in ANSWERS.values() if how.level == "error"} == {
         "storage_full",
+        "wrong_key",
+        "encryption_unavailable",
         "database_corrupt",
     }
 
