@@ -95,7 +95,13 @@ ROUTES = (
         answers=UsersAnswer,
         parameters=(
             Parameter(name="after", says="Only users after this name."),
-            Parameter(name="limit", says="At most so many; 200 unless it says otherwise.", type="integer"),
+            Parameter(
+                name="limit",
+                says="At most so many; 200 unless it says otherwise.",
+                type="integer",
+                least=1,
+                most=MAX_PAGE_COUNT,
+            ),
             Parameter(name="having", says="Only users whose name or display name has this in it."),
         ),
         refuses=(InvalidParameter, RouteNotFound),
