@@ -24,12 +24,15 @@ _ORDER = (
     "test_scans",
     "test_neighbours",
     "test_writes",
+    "test_growth",
+    "test_live",
     "test_queue",
     "test_workers",
     "test_files",
     "test_crypto",
     "test_http",
     "test_chat",
+    "test_logs",
 )
 _BENCH = pytest.StashKey[Bench]()
 _MACHINE = pytest.StashKey[dict[str, str]]()
@@ -58,9 +61,7 @@ def bench(pytestconfig: pytest.Config) -> Iterator[Bench]:
         bench = Bench(
             sizes=sizes,
             folder=folder,
-            make_source=partial(
-                rows_file.create, item_count=sizes.item_count, growth_counts=sizes.growth_counts
-            ),
+            make_source=partial(rows_file.create, item_count=sizes.item_count),
             fdatasync_us=machine.fdatasync_us(folder),
         )
         pytestconfig.stash[_BENCH] = bench

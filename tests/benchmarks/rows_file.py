@@ -34,13 +34,12 @@ FROM numbers
 """
 
 
-def create(path: Path, *, item_count: int, growth_counts: tuple[int, ...] = ()) -> None:
-    """Write the file; tables of `growth_counts` rows are named by `growth_table`."""
+def create(path: Path, *, item_count: int) -> None:
+    """Write the file."""
     connection = apsw.Connection(str(path))
     try:
         connection.pragma("journal_mode", "wal")
         tables = {ITEMS: (item_count, "STRICT"), LOOSE_ITEMS: (item_count, "")}
-        tables |= {growth_table(count): (count, "STRICT") for count in growth_counts}
         for table, (count, strict) in tables.items():
             connection.execute(f"CREATE TABLE {table} ({_COLUMNS}) {strict}")
             connection.execute(_FILL.format(table=table), {"count": count})
@@ -50,8 +49,3 @@ def create(path: Path, *, item_count: int, growth_counts: tuple[int, ...] = ()) 
         connection.pragma("wal_checkpoint(truncate)")
     finally:
         connection.close()
-
-
-def growth_table(row_count: int) -> str:
-    """Return the name of the table that holds `row_count` rows."""
-    return f"items_{row_count}"

@@ -16,6 +16,11 @@ class Sizes:
     large_count: int
     """Rows of a large answer."""
     growth_counts: tuple[int, ...]
+    live_listener_count: int
+    live_write_count: int
+    """Changes after each of which all who listen are waited for."""
+    log_line_count: int
+    """Of a chat log that is brought in."""
     lone_count: int
     scan_read_count: int
     scan_read_every_s: float
@@ -52,7 +57,10 @@ FULL = Sizes(
     seconds=0.5,
     item_count=200_000,
     large_count=100_000,
-    growth_counts=(10_000, 100_000, 1_000_000),
+    growth_counts=(10_000, 100_000, 1_000_000, 10_000_000),
+    live_listener_count=1_000,
+    live_write_count=20,
+    log_line_count=30_000,
     lone_count=500,
     scan_read_count=300,
     scan_read_every_s=0.008,
@@ -82,6 +90,9 @@ QUICK = Sizes(
     item_count=4_000,
     large_count=2_000,
     growth_counts=(1_000, 4_000),
+    live_listener_count=20,
+    live_write_count=3,
+    log_line_count=500,
     lone_count=20,
     scan_read_count=20,
     scan_read_every_s=0.002,
@@ -103,5 +114,5 @@ QUICK = Sizes(
     chat_idle_count=20,
     chat_delivery_sizes=((20, 8), (40, 3)),
     installs_peers=False,
-    session_limit_s=90,
+    session_limit_s=110,
 )

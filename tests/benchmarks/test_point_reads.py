@@ -1,4 +1,4 @@
-"""Single rows, by primary key: throughput, latency of a lone one, number of workers, size of the table."""
+"""Single rows, by primary key: throughput, latency of a lone one, number of workers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.bench import compare, interleaved
 from tests.benchmarks.ratios import Bound
-from tests.benchmarks.rows_file import ITEMS, growth_table
+from tests.benchmarks.rows_file import ITEMS
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -139,34 +139,3 @@ def test_throughput_over_one_two_and_four_workers(bench: Bench, benchmark: Bench
                         unit="/s",
                     )
                 )
-
-
-def test_cost_of_a_read_as_the_table_grows(bench: Bench, benchmark: BenchmarkFixture) -> None:
-    smallest, *larger = bench.sizes.growth_counts
-    subjects = bench.candidates("ours:process")
-    figures = interleaved(
-        benchmark,
-        {
-            str(count): partial(
-                subjects["ours:process"].run, "point_reads", table=growth_table(count), row_count=count,
-                seconds=bench.sizes.seconds, in_flight=IN_FLIGHT,
-            )
-            for count in (smallest, *larger)
-        },
-        count=bench.sizes.round_count,
-    )  # fmt: skip
-    for count in larger:
-        bench.add(
-            compare(
-                figures,
-                group="cost growth: point reads",
-                what=f"process, {count:,} rows",
-                ours=str(count),
-                peer=str(smallest),
-                peer_name=f"{smallest:,} rows",
-                key="per_s",
-                unit="/s",
-                floor=Bound(limit=0.8),
-                note="flat is taken to be at least 0.8x",
-            )
-        )

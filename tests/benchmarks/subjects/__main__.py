@@ -14,6 +14,8 @@ from typing import IO, Any
 import msgspec
 import uvloop
 
+from tests.benchmarks.subjects.growth import GROWTH_WORKLOADS
+from tests.benchmarks.subjects.live import LIVE_WORKLOADS
 from tests.benchmarks.subjects.neighbours import NEIGHBOUR_WORKLOADS
 from tests.benchmarks.subjects.queue_workloads import QUEUE_WORKLOADS
 from tests.benchmarks.subjects.worker_workloads import WORKER_WORKLOADS
@@ -24,8 +26,10 @@ _CANDIDATES = {  # imported by name: a candidate's process holds its own SQLite 
     "aiosqlite-fetchall": "aiosqlite_peer:AiosqliteByHelper",
     "apsw.aio": "apsw_peers:ApswAio",
     "apsw-on-loop": "apsw_peers:ApswOnLoop",
+    "growth": "growth:Grown",
     "huey": "queue_peers:HueyPeer",
     "litequeue": "queue_peers:LiteQueuePeer",
+    "live": "live:Live",
     "neighbours": "neighbours:Neighbours",
     "ours": "ours:Ours",
     "persist": "queue_peers:PersistQueuePeer",
@@ -44,7 +48,14 @@ async def _answer(name: str, path: str, answers: IO[bytes]) -> None:
     candidate: Any = make(options) if options else make()
     await candidate.open(path)
     loop = asyncio.get_running_loop()
-    workloads = WORKLOADS | NEIGHBOUR_WORKLOADS | QUEUE_WORKLOADS | WORKER_WORKLOADS
+    workloads = (
+        WORKLOADS
+        | GROWTH_WORKLOADS
+        | LIVE_WORKLOADS
+        | NEIGHBOUR_WORKLOADS
+        | QUEUE_WORKLOADS
+        | WORKER_WORKLOADS
+    )
     _say(answers, {"ready": name})
     try:
         while line := await loop.run_in_executor(None, sys.stdin.buffer.readline):

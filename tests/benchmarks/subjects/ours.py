@@ -19,7 +19,7 @@ class Ours:
     """`storage.open` with the settings that the name says, all else at its default."""
 
     _opening: AbstractAsyncContextManager[storage.Database]
-    _db: storage.Database
+    db: storage.Database
 
     def __init__(self, options: str) -> None:
         kind, _, workers = options.partition(":")
@@ -27,30 +27,30 @@ class Ours:
 
     async def open(self, path: str) -> None:
         self._opening = storage.open(path, self._settings)
-        self._db = await self._opening.__aenter__()
+        self.db = await self._opening.__aenter__()
 
     async def close(self) -> None:
         await self._opening.__aexit__(None, None, None)
 
     async def read_one(self, table: str, key: int) -> object:
-        return await self._db.query_one(protocol.read_one(table), (key,))
+        return await self.db.query_one(protocol.read_one(table), (key,))
 
     async def page_json(self, table: str, after: int) -> bytes:
-        return await self._db.query_json(protocol.page(table), (after,))
+        return await self.db.query_json(protocol.page(table), (after,))
 
     async def rows_json(self, table: str, count: int) -> int:
         walked_bytes = 0
-        with await self._db.query_body(protocol.all_rows(table), (count,), timeout_s=_LONGEST_S) as body:
+        with await self.db.query_body(protocol.all_rows(table), (count,), timeout_s=_LONGEST_S) as body:
             for chunk in body.chunks():
                 walked_bytes += len(chunk)
                 await asyncio.sleep(0)  # as a server does between two sends
         return walked_bytes
 
     async def write_one(self, author: int) -> None:
-        await self._db.execute(protocol.INSERT, (author, protocol.BODY))
+        await self.db.execute(protocol.INSERT, (author, protocol.BODY))
 
     async def scan(self, steps: int) -> None:
-        await self._db.query(protocol.SCAN, (steps,), timeout_s=_LONGEST_S)
+        await self.db.query(protocol.SCAN, (steps,), timeout_s=_LONGEST_S)
 
 
 def _settings(kind: str, worker_count: int) -> storage.StorageSettings:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _TICK_S = 0.001
 _IDLE_S = 0.1
-_STRIDE = 7919  # a prime: keys of a run lie all over the table, the same ones for each candidate
+STRIDE = 7919
+"""A prime: keys of a run lie all over the table, the same ones for each candidate."""
 
 
 class Ticker:
@@ -74,7 +75,7 @@ async def point_reads(
     """Read single rows all over the table."""
     return {
         "per_s": await rate(
-            lambda number: candidate.read_one(table, number * _STRIDE % row_count + 1),
+            lambda number: candidate.read_one(table, number * STRIDE % row_count + 1),
             seconds=seconds,
             in_flight=in_flight,
         )
@@ -87,7 +88,7 @@ async def pages(
     """Make the JSON of 50-row pages all over the table."""
     return {
         "per_s": await rate(
-            lambda number: candidate.page_json(table, number * _STRIDE % (row_count - 50)),
+            lambda number: candidate.page_json(table, number * STRIDE % (row_count - 50)),
             seconds=seconds,
             in_flight=in_flight,
         )
@@ -118,7 +119,7 @@ async def lone(candidate: Candidate, *, table: str, row_count: int, count: int) 
     times: list[float] = []
     for number in range(count):
         begun = time.perf_counter()
-        await candidate.read_one(table, number * _STRIDE % row_count + 1)
+        await candidate.read_one(table, number * STRIDE % row_count + 1)
         times.append((time.perf_counter() - begun) * 1e6)
     return {"us": statistics.median(times), "p99_us": percentile(times, 99)}
 
@@ -149,7 +150,7 @@ async def beside_scans(
     for number in range(count):
         due = first_due + number * every_s
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        reads.append(asyncio.create_task(read(due, number * _STRIDE % row_count + 1)))
+        reads.append(asyncio.create_task(read(due, number * STRIDE % row_count + 1)))
     await asyncio.gather(*reads)
     scans_left = sum(1 for scan in running if not scan.done())
     await asyncio.gather(*running)
