@@ -86,7 +86,8 @@ class LiveAnswer(Generic[T]):
         self._is_due = True
         self._fresh_at = -1
         """How many stirs there had been when it was found to be up to date."""
-        self._lock = anyio.Lock()
+        self._refreshed: anyio.Event | None = None
+        """Set when the refresh under way has ended: all who wait for it go on in one turn, not one a turn as at a lock."""
 
     @property
     def cursor(self) -> Cursor | None:
@@ -99,20 +100,27 @@ class LiveAnswer(Generic[T]):
         Raises:
             StorageError: See `LiveQuery.next_answer`; it is tried again the next time.
         """
-        if self._fresh_at >= stirs:
-            return
-        async with self._lock:
-            if self._fresh_at >= stirs:
-                return
-            now = self.log.stirs
-            await self._catch_up()
-            if self._is_due:
-                value = await self._read()
-                if self.number == 0 or value != self.value:
-                    self.value = value
-                    self.number += 1
-                self._is_due = False
-            self._fresh_at = now
+        while self._fresh_at < stirs:
+            if self._refreshed is not None:
+                await self._refreshed.wait()
+                continue
+            refreshed = self._refreshed = anyio.Event()
+            try:
+                await self._refresh()
+            finally:
+                self._refreshed = None
+                refreshed.set()
+
+    async def _refresh(self) -> None:
+        now = self.log.stirs
+        await self._catch_up()
+        if self._is_due:
+            value = await self._read()
+            if self.number == 0 or value != self.value:
+                self.value = value
+                self.number += 1
+            self._is_due = False
+        self._fresh_at = now
 
     async def _catch_up(self) -> None:
         """Pass over what was changed; after that, the answer is due if it may be another."""
