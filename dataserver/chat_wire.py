@@ -16,6 +16,7 @@ ClientId = Annotated[
     str, msgspec.Meta(min_length=1, max_length=64, extra_json_schema={"pattern": CLIENT_ID_PATTERN})
 ]
 
+DeviceNumber = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
 Content = Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": 32_768})]
 """Told, not checked: the domain counts it in bytes."""
 
@@ -29,7 +30,7 @@ class SendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     mentions: Annotated[list[Id], msgspec.Meta(max_length=50)] = []
     session: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
     """Of the sending device, for sends that are in flight together; then `dev_seq` has to be there too."""
-    dev_seq: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    dev_seq: DeviceNumber | None = None
     """The number of this send to this room within the session, from 1."""
 
 
@@ -37,7 +38,7 @@ class VoidRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A number of a session whose send will not come."""
 
     session: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    dev_seq: Annotated[int, msgspec.Meta(ge=1)]
+    dev_seq: DeviceNumber
 
 
 class EditRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -79,7 +79,7 @@ def description(routes: Sequence[Route]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "dataserver",
-            "version": _version(),
+            "version": _VERSION,
             "description": "SQLite over HTTP. Every answer that is no success has the body `ErrorBody`.",
         },
         "paths": paths,
@@ -95,6 +95,9 @@ def _version() -> str:
         return version("dataserver")
     except PackageNotFoundError:
         return "0"  # run from a checkout that is not installed
+
+
+_VERSION: Final = _version()  # read before there is an event loop
 
 
 def _types(routes: Iterable[Route]) -> list[Any]:

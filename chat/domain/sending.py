@@ -127,7 +127,19 @@ class Sending:
         )
 
     async def void(self, room_id: int, user_id: int, order: Order) -> None:
-        """Take a number for a send that will not come, so that those behind it go on; once taken, again is nothing."""
+        """Take a number for a send that will not come, so that those behind it go on; once taken, again is nothing.
+
+        Raises:
+            NotFound: There is no such room for this user.
+            TooOften: As for a send, which it counts as.
+        """
+        row = await self._tables.one("standing", room_id, user_id)
+        if row is None or row[2] is None:
+            raise NotFound(f"there is no room {room_id}", what="room")
+        self._pace.take(user_id)
+        await self._take_number(room_id, user_id, order)
+
+    async def _take_number(self, room_id: int, user_id: int, order: Order) -> None:
         await self._tables.write("ordered", order.session, room_id, user_id, order.number, self._now_ms())
         self._turns.taken((order.session, room_id, user_id, order.number))
 
@@ -198,7 +210,7 @@ class Sending:
         if ack is None:
             raise NotFound(f"there is no room {message.room_id}", what="room")
         if message.order is not None:
-            await self.void(message.room_id, message.sender_id, message.order)
+            await self._take_number(message.room_id, message.sender_id, message.order)
         return ack
 
     async def _replayed(self, message: NewMessage, digest: bytes) -> Ack | None:

@@ -247,7 +247,7 @@ ROUTES = (
         handle=post_void,
         says="Take the number of a send that will not come.",
         reads=chat_wire.VoidRequest,
-        refuses=(InvalidBody,),
+        refuses=(InvalidBody, NotFound, TooOften),
     ),
     Route(
         method="GET",

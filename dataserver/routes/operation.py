@@ -6,6 +6,7 @@ import base64
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from typing import Final
 
 from dataserver.answers import Answer, AnyAnswer, json_answer
 from dataserver.exchange import Exchange
@@ -47,11 +48,10 @@ async def openapi(exchange: Exchange) -> AnyAnswer:
 
 async def docs(_exchange: Exchange) -> AnyAnswer:
     """Answer the page that shows the description."""
-    page, policy = _page()
+    page, policy = _PAGE
     return Answer(page, content_type=HTML, headers=((b"content-security-policy", policy),))
 
 
-@cache
 def _page() -> tuple[bytes, bytes]:
     """Return the page, and the policy under which a browser runs that one script and nothing else."""
     page = files("dataserver.web").joinpath("docs.html").read_bytes()
@@ -62,6 +62,9 @@ def _page() -> tuple[bytes, bytes]:
         b"frame-ancestors 'none'; script-src 'sha256-%b'" % mark
     )
     return page, policy
+
+
+_PAGE: Final = _page()  # read before there is an event loop
 
 
 @cache

@@ -11,6 +11,7 @@ import pytest
 from chat.domain.permissions import LEAST_RANK, Deed, Rank, may_act_on, may_give
 from chat.domain.refusals import NotFound, NotPermitted
 from chat.domain.rooms import RoomFields
+from chat.domain.sending import Order
 from chat.domain.space_settings import SpaceFields
 from dataserver.routes import ROUTES
 
@@ -71,6 +72,7 @@ WAYS: Final[dict[Deed, list[tuple[str, Callable[[Scene], Awaitable[Any]]]]]] = {
         ("edits", lambda s: s.bench.chat.messages.edits(s.user, s.theirs, after=0, limit=9)),
         ("pins", lambda s: s.bench.chat.messages.pins(s.user, s.bench.room, after=0, limit=9)),
         ("marker", lambda s: s.bench.chat.read_markers.move(s.user, s.bench.room, 1)),
+        ("void", lambda s: s.bench.chat.sending.void(s.bench.room, s.user, Order("s", 1))),
     ],
     "send": [
         ("send", lambda s: s.bench.send(sender=s.user)),
@@ -148,7 +150,7 @@ ROUTE_DEEDS: Final[dict[str, str]] = {
     "PUT /v1/rooms/{id}/read": "read",
     "GET /v1/rooms/{id}/messages": "read",
     "POST /v1/rooms/{id}/messages": "send",
-    "POST /v1/rooms/{id}/void": OF_NO_ROLE,
+    "POST /v1/rooms/{id}/void": "read",
     "GET /v1/rooms/{id}/events": "read",
     "PATCH /v1/rooms/{id}/messages/{message}": "edit_own",
     "DELETE /v1/rooms/{id}/messages/{message}": "delete_others",
