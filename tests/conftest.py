@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -34,6 +35,16 @@ _ANY_TIME: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthC
 settings.register_profile("suite", max_examples=50, **_ANY_TIME)
 settings.register_profile("thorough", max_examples=1_000, **_ANY_TIME)
 settings.load_profile("suite")
+
+
+def pytest_collection_finish() -> None:
+    """Leave thousands of tests and all modules out of each later collection of garbage, and collect less often.
+
+    It took a twelfth of the processor time of tests that start nothing (2026-11).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 anyio_backend = on(BOTH)
