@@ -51,6 +51,8 @@ const users = new Users(place("users"));
 
 let vitals = [];
 let timers = [];
+let state = "";
+const refreshLists = tried(showLists);
 
 async function open() {
   place("refused").textContent = "";
@@ -63,13 +65,14 @@ async function open() {
   }
   place("sign-in").hidden = true;
   place("board").hidden = place("sign-out").hidden = false;
-  timers = [setInterval(tried(showVitals), VITALS_EVERY_MS), setInterval(tried(showLists), LISTS_EVERY_MS)];
+  timers = [setInterval(tried(showVitals), VITALS_EVERY_MS), setInterval(refreshLists, LISTS_EVERY_MS)];
 }
 
 function close() {
   timers.forEach(clearInterval);
   signOut();
   vitals = [];
+  state = "";
   place("board").hidden = place("sign-out").hidden = true;
   place("sign-in").hidden = false;
   place("facts").textContent = "";
@@ -105,14 +108,19 @@ async function showVitals() {
   const span = Math.max(LEAST_SPAN_COUNT, vitals.length);
   for (const chart of charts) chart.show(vitals, span);
   place("span").textContent = `The last ${upFor(span)}`;
-  glance.show(verdict(vitals, {
+  const told = verdict(vitals, {
     isDraining: answer.is_draining,
     isGoingOver: answer.workers.is_draining,
     useWorkers: answer.workers.use_workers,
     walBoundBytes: answer.wal_bound_bytes,
     deadPools: answer.workers.pools.filter((each) => !each.alive_count).map((each) => `${each.storage} ${each.name}`).join(", "),
     longestLog: databases.longestLog,
-  }));
+  });
+  glance.show(told);
+  if (told.state !== state) {
+    state = told.state;
+    refreshLists(); // what explains it may be there
+  }
   place("facts").textContent = `${answer.workers.use_workers ? `${answer.workers.kind} workers` : "workers are off"}, up ${upFor(answer.up_s)}`;
   workers.show(answer.workers);
   databases.showRunning(answer.backups);
