@@ -61,7 +61,7 @@ VALUES = st.one_of(
 )
 NAMES = st.sampled_from(["a", "b", "a_2", "A", "it's", 'say "x"', "é", "$base64", ""])
 
-many = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def seen(value: Any) -> Any:

@@ -20,9 +20,13 @@ from chat.queue.payloads import (
 )
 from chat.testing import Accept, Hold
 from tests.support.chat_queue import message, opened, passing_time
+from tests.support.loops import ASYNCIO, on
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+anyio_backend = on(ASYNCIO)  # rules kept in tables; the queue's own loop is tried on both by its neighbours
 
 
 class Upload(msgspec.Struct):

@@ -11,10 +11,14 @@ from chat.queue.actions import BUILT_IN, ActionType, ActionTypes
 from chat.queue.payloads import React, UpdateProfile
 from chat.testing import Accept, Hold
 from tests.support.chat_queue import message, opened, passing_time
+from tests.support.loops import ASYNCIO, on
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+anyio_backend = on(ASYNCIO)  # rules kept in tables; the queue's own loop is tried on both by its neighbours
 
 
 class Upload(msgspec.Struct):

@@ -13,11 +13,14 @@ from chat.queue.payloads import EditMessage, SaveUserConfig
 from chat.queue.sealing import CannotSeal
 from chat.testing import Hold
 from tests.support.chat_queue import message, opened
+from tests.support.loops import ASYNCIO, on
 from tests.support.seals import KeysSeal
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+anyio_backend = on(ASYNCIO)  # rules kept in tables; the queue's own loop is tried on both by its neighbours
 
 PRIVATE = "nobody is to read this again"
 

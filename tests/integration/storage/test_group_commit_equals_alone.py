@@ -149,7 +149,7 @@ def both(folder: Path) -> Iterator[tuple[WriterBench, apsw.Connection]]:
         bench.close()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.lists(request, min_size=1, max_size=12), min_size=1, max_size=3))
 @example([[("INSERT INTO part (item) VALUES (?)", ["a"]), ("INSERT INTO item (name) VALUES (?)", ["a"])]])
 @example(

@@ -145,7 +145,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(servers, steps, st.data())
 def test_the_server_ends_as_it_would_without_coalescing(
     server: ServerModel, steps: list[tuple[Any, bool, str]], data: st.DataObject

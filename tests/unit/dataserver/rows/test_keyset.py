@@ -159,7 +159,7 @@ def rows_with_ties() -> st.SearchStrategy[list[tuple[Any, Any]]]:
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(
     shape=st.sampled_from(sorted(SHAPES)),
     rows=rows_with_ties(),
