@@ -2,7 +2,8 @@
 
 All of them have one policy: scripts and styles only from files of this server, nothing inline, no frames around it, and
 no text ever taken for HTML (`require-trusted-types-for`). A browser keeps a file and asks by its tag whether it is still
-the same, so that a page never runs with parts of two versions.
+the same, so that a page that opens has all parts of one version; what the chat page fetches later it fetches seconds
+after that.
 """
 
 from __future__ import annotations

@@ -205,6 +205,16 @@ def until_kept(page: Page) -> None:
     )
 
 
+def until_seen(page: Page, room: str, count: int) -> None:
+    """Wait until a room with so many messages, and what else the page begins with, is kept for the next time."""
+    until(
+        page,
+        f"""(async () => {{ const {{ store }} = document.querySelector('chat-app');
+        const [session, kept] = [await store.seen('session'), await store.seen('room:{room}')];
+        return session?.rooms.some((each) => each.id === '{room}') && kept?.messages.length === {count}; }})()""",
+    )
+
+
 def until(page: Page, script: str) -> None:
     """Wait until a script says yes; the page's policy lets no script of ours wait inside it."""
     deadline = time.monotonic() + LIMIT_MS / 1000
@@ -213,12 +223,20 @@ def until(page: Page, script: str) -> None:
         page.wait_for_timeout(20)
 
 
-def held(page: Page, address: str) -> list[Route]:
-    """Hold all requests to an address, and return the list that they are put in."""
+def until_held(page: Page, requests: list[Route], count: int = 1) -> None:
+    """Wait until so many requests are held."""
+    deadline = time.monotonic() + LIMIT_MS / 1000
+    while len(requests) < count:
+        assert time.monotonic() < deadline, f"{len(requests)} of {count} requests came"
+        page.wait_for_timeout(20)
+
+
+def held(page: Page, address: str, times: int | None = None) -> list[Route]:
+    """Hold requests to an address, all or the first ones, and return the list that they are put in."""
     found: list[Route] = []
 
     def hold(route: Route) -> None:
         found.append(route)
 
-    page.route(address, hold)
+    page.route(address, hold, times=times)
     return found

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from websockets.sync.client import connect
 
 from dataserver import web
-from tests.browser.stage import PASSWORD, Stage, shown, until, until_kept, until_sent, write
+from tests.browser.stage import PASSWORD, Stage, User, shown, until, until_kept, until_sent, write
 from tests.support.command_line import RunningServer
 
 MOST_BYTES = 150_000
@@ -96,6 +96,25 @@ def test_nothing_that_a_user_wrote_is_ever_run_or_taken_for_html(stage: Stage) -
     message = [evil.post(f"/v1/rooms/{room}/messages", content=each)["id"] for each in XSS][-1]
     evil.client.put(f"/v1/rooms/{room}/messages/{message}/reactions/%3Cb%3E", json={"client_id": "evil"})
     evil.client.put(f"/v1/rooms/{room}/pins/{message}", json={"client_id": "evil-pin"}).raise_for_status()
+    evil.post(f"/v1/spaces/{space}/groups", name=XSS[5])
+    pictures = [{"name": each[:60], "image": each} for each in XSS]
+    roles = dict.fromkeys(("owner", "member"), XSS[0])
+    fields = {"role_names": roles, "emoji": pictures, "stickers": pictures}
+    evil.client.patch(
+        f"/v1/spaces/{space}", json={"client_id": f"evil-space-{space}", "fields": fields}
+    ).raise_for_status()
+    evil.client.patch(
+        "/v1/me/profile", json={"client_id": f"evil-{evil.id}", "fields": {"about": XSS[0]}}
+    ).raise_for_status()
+    httpx2.post(
+        f"{stage.url}/v1/auth/login", json={"name": evil.name, "password": PASSWORD, "device": XSS[0]}
+    ).raise_for_status()
+    own = stage.page(evil, room)
+    for opener in ("Profile of", "Settings of '", "Members", "Bookmarks"):
+        own.get_by_role("button", name=opener).first.click()
+        own.locator("side-panel .content > *").first.wait_for()
+    assert own.evaluate("window.broken") is None
+    assert own.locator("side-panel img, side-panel script, side-panel svg, side-bar img").count() == 0
     page = stage.page(anna, room)
     expect(page.locator("message-row")).to_have_count(len(XSS))
     for panel in ("Pins", "Members", "Search", "Pending"):
@@ -236,9 +255,12 @@ def test_what_is_sent_is_on_the_screen_before_enter_returns(
         _fill(frail_stage.server, room, anna.id, 1_000)
     page = frail_stage.page(anna, room)
     page.locator("message-row").first.wait_for()
-    for _ in range(9):
-        page.evaluate(f"document.querySelector('chat-app').model.loadMore('{room}', true)")
-    until(page, f"document.querySelector('chat-app').model.logOf('{room}').messages.length === 1000")
+    until(
+        page,
+        f"""(async () => {{ const {{ model }} = document.querySelector('chat-app');
+        await model.loadMore('{room}', true);
+        return model.logOf('{room}').messages.length === 1000; }})()""",
+    )
     times_ms = page.evaluate(
         """async () => { const box = document.querySelector('message-composer textarea'); const times = [];
         for (let n = 0; n < 30; n += 1) {
@@ -302,6 +324,7 @@ def test_two_people_talk_reply_mention_and_see_who_types(stage: Stage) -> None:
     row.hover()
     row.get_by_role("button", name="Reply").click()
     box = his.locator("message-composer textarea")
+    until(his, "document.querySelector('room-view').members.length === 2")
     box.press_sequentially(f"for @{anna.name[:3]}")
     expect(hers.locator(".typing")).to_contain_text("typing")
     box.press("Enter")  # takes the offered name
@@ -376,46 +399,111 @@ def test_spaces_are_moved_into_folders_by_keyboard_and_by_mouse_and_stay_there(s
     page.locator("[data-focus^='space:']", has_text="Three").focus()
     page.keyboard.press("Alt+ArrowUp")
     expect(page.locator("details .space-item h3")).to_have_text(["Three", "Two"])
-    page.wait_for_timeout(200)
+    until(
+        page,
+        """document.querySelector('chat-app').store.seen('order').then((kept) =>
+        JSON.stringify(kept.folders) === JSON.stringify(document.querySelector('chat-app').order.folders))""",
+    )
     page.reload()
     expect(page.locator("details .space-item h3")).to_have_text(["Three", "Two"])
 
 
-def test_the_main_states_are_pictured(stage: Stage) -> None:
-    folder = Path(os.environ.get("SCREENSHOTS", ".screenshots"))
-    anna, carl = stage.user("anna"), stage.user("carl")
+FOLDER = Path(os.environ.get("SCREENSHOTS", ".screenshots"))
+
+
+def _told(stage: Stage) -> tuple[User, User, str]:
+    """Return two users and their room, in which something was said."""
+    anna, carl = (
+        stage.user("anna"),
+        stage.user("carl", display_name="Carl Friedrich von Weizsäcker-Hohenlohe"),
+    )
     room = stage.room(anna, carl)
-    for content in (
-        "Good morning!",
-        "Shall we meet at ten?\nOr later?",
-        "مرحبا بالعالم",
-        "See https://example.org/agenda.",
-    ):
-        carl.post(f"/v1/rooms/{room}/messages", content=content)
+    long = f"See https://example.org/agenda, <@{anna.id}>. " + "And a line that goes on and on, " * 8
+    contents = ("Good morning!", "Shall we meet at ten?\nOr later?\nTell me.", "مرحبا بالعالم", long)
+    *_, message = [carl.post(f"/v1/rooms/{room}/messages", content=each)["id"] for each in contents]
+    for name, emoji in ((anna, "👍"), (carl, "👍"), (anna, "🎉")):
+        name.client.put(
+            f"/v1/rooms/{room}/messages/{message}/reactions/{emoji}",
+            json={"client_id": f"{name.id}-{message}-{emoji == '🎉'}"},
+        ).raise_for_status()
+    carl.client.patch(
+        f"/v1/rooms/{room}/messages/{message}",
+        json={"client_id": f"edit-{message}", "content": "See the agenda."},
+    ).raise_for_status()
+    return anna, carl, room
+
+
+def test_the_main_states_are_pictured(stage: Stage) -> None:
+    anna, _, room = _told(stage)
     asked = stage.context().new_page()
     asked.goto("/")
     asked.locator("sign-in input").first.wait_for()
-    asked.screenshot(path=folder / "sign-in.png")
+    asked.screenshot(path=FOLDER / "sign-in.png")
+    empty = stage.page(stage.user("new"))
+    empty.screenshot(path=FOLDER / "no-space.png")
     page = stage.page(anna, room)
     write(page, "At ten is fine")
     until_sent(page)
     page.get_by_role("button", name="Members", exact=True).click()
-    page.screenshot(path=folder / "room.png")
+    expect(page.locator(".members li")).to_have_count(2)
+    page.screenshot(path=FOLDER / "room.png")
     page.emulate_media(color_scheme="dark")
     page.context.set_offline(True)
     write(page, "This one waits")
     page.locator("status-line.offline").wait_for()
     page.get_by_role("button", name="Pending", exact=True).click()
-    page.screenshot(path=folder / "offline-dark.png")
+    page.locator(".actions li").wait_for()
+    page.screenshot(path=FOLDER / "offline-dark.png")
     page.get_by_role("button", name="Close").click()
     page.set_viewport_size({"width": 380, "height": 700})
     page.wait_for_timeout(300)
-    page.screenshot(path=folder / "narrow.png")
+    page.screenshot(path=FOLDER / "narrow.png")
     page.get_by_role("button", name="Menu").click()
     page.wait_for_timeout(300)
-    page.screenshot(path=folder / "narrow-menu.png")
+    page.screenshot(path=FOLDER / "narrow-menu.png")
     page.evaluate("document.documentElement.dir = 'rtl'")
     page.set_viewport_size({"width": 1000, "height": 700})
-    page.screenshot(path=folder / "right-to-left.png")
+    page.screenshot(path=FOLDER / "right-to-left.png")
     page.context.set_offline(False)
     until_sent(page)
+
+
+def test_panels_and_dialogs_are_pictured(stage: Stage) -> None:
+    anna, _, room = _told(stage)
+    space = anna.client.get("/v1/spaces").json()["spaces"][0]["id"]
+    for name in ("Projects", "A group with a name that is far too long for the side bar"):
+        group = anna.post(f"/v1/spaces/{space}/groups", name=name)["id"]
+        for channel in ("plans", "a-channel-whose-name-does-not-want-to-end-on-any-line"):
+            anna.post(f"/v1/spaces/{space}/rooms", name=f"{channel}-{group}", group=group)
+    anna.post("/v1/spaces", name="A space whose name is much longer than the side bar is wide")
+    page = stage.page(anna, room)
+    expect(page.locator("section.group")).to_have_count(2)
+    for name, opener in (("account", "Profile of"), ("space", f"Settings of Space of {anna.name}")):
+        page.get_by_role("button", name=opener).click()
+        expect(page.locator("side-panel section h3").first).to_be_visible()
+        page.screenshot(path=FOLDER / f"{name}.png")
+        page.locator("side-panel .content").evaluate("(box) => { box.scrollTop = box.scrollHeight; }")
+        page.screenshot(path=FOLDER / f"{name}-end.png")
+    page.emulate_media(color_scheme="dark")
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.get_by_label("Search messages").fill("meet")
+    page.locator(".hit").wait_for()
+    page.screenshot(path=FOLDER / "search-dark.png")
+    page.get_by_role("button", name="(edited)").click()
+    page.locator("dialog .versions li").nth(1).wait_for()
+    page.screenshot(path=FOLDER / "history-dark.png")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Close").click()
+    stage.complaints_allowed("400 (")
+    refusal = '{"error": {"code": "invalid_value", "class": "permanent", "message": "not on a Monday"}}'
+    page.route(
+        "**/messages",
+        lambda route: route.fulfill(status=400, body=refusal, content_type="application/json"),
+    )
+    write(page, "refused")
+    page.locator("message-row.failed").wait_for()
+    page.locator("message-row").first.hover()
+    page.screenshot(path=FOLDER / "failed-dark.png")
+    page.locator("message-row").first.get_by_role("button", name="React").click()
+    page.locator("dialog").wait_for()
+    page.screenshot(path=FOLDER / "emoji-dark.png")

@@ -68,7 +68,7 @@ async function changePicture(app, picture) {
     if (!image || image.size > MAX_PICTURE_BYTES) throw new RangeError(text('account.too_large', { size: Math.ceil(picture.size / 1024), most }));
     await call('PUT', `/v1/me/avatar?client_id=${newId()}`, image);
   }
-  await app.model.load();
+  await app.model.reload();
   await app.use('people', 'refresh');
   if (picture === null) app.model.pictures.delete(me.id);
 }

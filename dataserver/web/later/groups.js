@@ -26,37 +26,44 @@ export async function changeGroup(app, space, group) {
 
 async function readAnew(app, spaceId) {
   app.model.groups.delete(spaceId);
-  await app.model.load();
+  await app.model.reload();
 }
 
 /* One place up or down among the groups. */
-export async function stepGroup(app, space, group, step) {
-  const groups = moved(app.model.groups.get(space.id), group, step);
+export async function stepGroup(app, space, { id }, step) {
+  const groups = moved(app.model.groups.get(space.id), id, step);
   app.model.groups.set(space.id, groups.map((each, place) => ({ ...each, place })));
   app.model.changed();
-  app.side.tell(text('side.moved', { name: group.name, place: groups.indexOf(group) + 1 }));
+  tellPlace(app, groups, id);
   for (const [place, each] of groups.entries()) {
     if (each.place !== place && !(await app.now('PATCH', `/v1/spaces/${space.id}/groups/${each.id}`, { client_id: newId(), place }))) return readAnew(app, space.id);
   }
   return null;
 }
 
-function moved(list, what, step) {
-  const at = list.indexOf(what);
-  const others = list.filter((each) => each !== what);
-  others.splice(Math.max(0, Math.min(others.length, at + step)), 0, what);
+function moved(list, id, step) {
+  const at = list.findIndex((each) => each.id === id);
+  const others = list.filter((each) => each.id !== id);
+  others.splice(Math.max(0, Math.min(others.length, at + step)), 0, list[at]);
   return others;
 }
 
+function tellPlace(app, list, id) {
+  const at = list.findIndex((each) => each.id === id);
+  app.side.tell(text('side.moved', { name: list[at].name, place: at + 1 }));
+}
+
 /* One place up or down in its group. */
-export async function stepRoom(app, room, step) {
-  const rooms = moved(roomsIn(app, room.space, room.group), room, step);
-  app.side.tell(text('side.moved', { name: room.name, place: rooms.indexOf(room) + 1 }));
+export async function stepRoom(app, { id }, step) {
+  const room = app.model.rooms.get(id);
+  const rooms = moved(roomsIn(app, room.space, room.group), id, step);
+  tellPlace(app, rooms, id);
   await arrange(app, room.group, rooms);
 }
 
 /* Into the group above or below. */
-export async function stepRoomGroup(app, room, step) {
+export async function stepRoomGroup(app, { id }, step) {
+  const room = app.model.rooms.get(id);
   const ids = [null, ...(app.model.groups.get(room.space) ?? []).map((each) => each.id)];
   const group = ids[Math.max(0, Math.min(ids.length - 1, ids.indexOf(room.group) + step))];
   if (group === room.group) return;
@@ -76,7 +83,7 @@ export async function dropRoom(app, said, spaceId, group, before) {
 
 function roomsIn(app, spaceId, group) {
   const known = new Set((app.model.groups.get(spaceId) ?? []).map((each) => each.id));
-  const isIn = (each) => (group === null ? !known.has(each.group) : each.group === group);
+  const isIn = (each) => (known.has(group) ? each.group === group : !known.has(each.group));
   return [...app.model.rooms.values()].filter((each) => each.space === spaceId && !each.archived_at_ms && isIn(each)).sort((a, b) => a.place - b.place || Number(a.id) - Number(b.id));
 }
 
@@ -84,13 +91,29 @@ function roomsIn(app, spaceId, group) {
 async function arrange(app, group, rooms) {
   const { model } = app;
   if (!rooms.length || !(RANKS[model.spaces.get(rooms[0].space)?.role] >= RANKS.admin)) return;
-  const changes = rooms.map((room, place) => ({ room, place })).filter(({ room, place }) => room.group !== group || room.place !== place);
-  for (const { room, place } of changes) Object.assign(room, { group, place });
-  model.changed();
-  for (const { room, place } of changes) {
-    if (!(await app.now('PATCH', `/v1/rooms/${room.id}`, { client_id: newId(), fields: { group: group ?? '', place } }))) {
-      await model.load();
-      return;
-    }
+  const changes = rooms.map((room, place) => ({ room, was: { group: room.group, place: room.place }, to: { group, place } })).filter(({ room, to }) => room.group !== group || room.place !== to.place);
+  for (const { room, to } of changes) {
+    Object.assign(room, to);
+    model.moved.set(room.id, to); // what is read meanwhile may not know it yet
   }
+  model.changed();
+  arranging = arranging.then(() => bring(app, changes));
+  await arranging;
+}
+
+let arranging = Promise.resolve();
+
+/* One after the other, in the order in which they were done. */
+async function bring(app, changes) {
+  const { model } = app;
+  let isRefused = false;
+  for (const { room: { id }, was, to } of changes) {
+    const fields = { group: to.group ?? '', place: to.place };
+    isRefused ||= !(await app.now('PATCH', `/v1/rooms/${id}`, { client_id: newId(), fields }));
+    if (model.moved.get(id) !== to) continue;
+    model.moved.delete(id);
+    if (isRefused && model.rooms.has(id)) Object.assign(model.rooms.get(id), was);
+  }
+  model.changed();
+  if (isRefused) await model.reload();
 }

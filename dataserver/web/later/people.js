@@ -18,6 +18,7 @@ export function follow(app) {
   app.addEventListener('entered', soon);
   document.addEventListener('visibilitychange', soon);
   setInterval(soon, EVERY_MS);
+  loadWanted(app);
   if (model.me) refresh(app);
 }
 
@@ -31,18 +32,24 @@ export function refresh(app) {
   return refreshing;
 }
 
-async function tagsOf(app) {
-  app.people ??= await app.store.seen('people') ?? { position: 0, tags: {} };
+/* What is known of them: the tags of their pictures, their names, and up to where it was asked. */
+async function known(app) {
+  if (app.people) return app.people;
+  const people = await app.store.seen('people') ?? { position: 0, tags: {}, names: {} };
+  app.people ??= people;
+  for (const [id, name] of Object.entries(people.names)) if (!app.model.names.has(id)) app.model.names.set(id, name);
+  app.model.changed();
   return app.people;
 }
 
 async function read(app) {
   const { model } = app;
-  const people = await tagsOf(app);
+  const people = await known(app);
   for (;;) {
     const { users, position } = await call('GET', `/v1/users?changed_after=${people.position}&limit=${PAGE_COUNT}`);
     for (const each of users) {
-      model.names.set(each.id, each.display_name || each.name);
+      people.names[each.id] = each.display_name || each.name;
+      model.names.set(each.id, people.names[each.id]);
       if ((people.tags[each.id] ?? null) === (each.avatar ?? null)) continue;
       forget(model, each.id);
       if (each.avatar) people.tags[each.id] = each.avatar;
@@ -70,7 +77,7 @@ async function loadWanted(app) {
   if (!model.wanted.size) return;
   const wanted = [...model.wanted];
   model.wanted.clear();
-  const { tags } = await tagsOf(app);
+  const { tags } = await known(app);
   for (const id of wanted) {
     if (!tags[id] || model.pictures.has(id) || model.pictures.size >= MAX_PICTURES) continue;
     const picture = await kept(app, id, tags[id]);

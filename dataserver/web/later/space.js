@@ -25,6 +25,8 @@ export async function fillSpace(panel) {
   const details = app.model.details.get(spaceId) ?? {};
   parts.append(el('p', { class: 'told' }, text('space.id', { id: spaceId })));
   if (mayChange) parts.append(general(app, space, details), pictures(app, space, 'emoji'), pictures(app, space, 'stickers'));
+  const old = [...app.model.rooms.values()].filter((each) => each.space === spaceId && each.archived_at_ms);
+  if (old.length) parts.append(el('section', {}, el('h3', {}, text('space.archived')), el('div', { class: 'rows' }, ...old.map((each) => button(`# ${each.name}`, () => app.openRoom(each.id))))));
   parts.append(coming(app, space));
   if (mayChange) panel.querySelector('input')?.focus();
 }
@@ -59,7 +61,7 @@ function general(app, space, details) {
   open.querySelector('input').addEventListener('change', async (event) => {
     const wanted = event.target.checked;
     if (!(await app.now('PUT', `/v1/spaces/${space.id}/open`, { client_id: newId(), is_open: wanted }))) event.target.checked = !wanted;
-    await app.model.load();
+    await app.model.reload();
   });
   return el('section', {}, el('h3', {}, text('space.general')), form, open);
 }
@@ -76,7 +78,7 @@ function pictures(app, space, kind) {
     showAll();
   };
   const showAll = () => list.replaceChildren(...present().map((each) => el('li', {}, isPicture(each.image) ? pictureOf(each.name, each.image) : '', el('span', { class: 'who', dir: 'auto' }, each.name),
-    button('✕', () => set(present().filter((other) => other !== each)), { 'aria-label': text('space.remove', { name: each.name }) }))));
+    button('✕', () => set(present().filter((other) => other.name !== each.name)), { 'aria-label': text('space.remove', { name: each.name }) }))));
   const name = el('input', { name: 'picture', required: true, maxLength: 62, pattern: '[^:\\s]+', autocomplete: 'off' });
   const file = el('input', { type: 'file', accept: 'image/png,image/jpeg,image/gif,image/webp', required: true });
   const form = el('form', { onsubmit: async (event) => {
@@ -112,7 +114,7 @@ function coming(app, space) {
     if (!(await sure(text('space.sure_end', { name: space.name }), text('space.end')))) return;
     if (!(await app.now('DELETE', `/v1/spaces/${space.id}?client_id=${newId()}`))) return;
     app.closePanel();
-    await app.model.load();
+    await app.model.reload();
   };
   return el('section', {}, el('h3', {}, text('space.invites')), el('div', { class: 'rows' }, button(text('dialog.invite'), invite), button(text('space.leave'), leave), space.role === 'owner' && button(text('space.end'), end)));
 }

@@ -13,7 +13,7 @@ export async function newSpace(app) {
   const made = said && await app.now('POST', '/v1/spaces', { client_id: newId(), ...said });
   if (!made) return;
   const room = await app.now('POST', `/v1/spaces/${made.id}/rooms`, { client_id: newId(), name: 'general' });
-  await app.model.load();
+  await app.model.reload();
   if (room) app.openRoom(room.id);
 }
 
@@ -21,15 +21,26 @@ export async function newRoom(app, space) {
   const said = await ask(text('side.new_channel', { name: space.name }), { name: NAME, topic: { label: text('dialog.topic') } });
   const made = said && await app.now('POST', `/v1/spaces/${space.id}/rooms`, { client_id: newId(), ...said });
   if (!made) return;
-  await app.model.load();
+  await app.model.reload();
   app.openRoom(made.id);
+}
+
+/* Its name and topic, and whether it is archived: then it is read, and not written to. */
+export async function changeRoom(app, room) {
+  const said = await ask(text('room.settings', { name: room.name }), {
+    name: { ...NAME, value: room.name }, topic: { label: text('dialog.topic'), value: room.topic }, is_archived: { label: text('dialog.archive'), type: 'checkbox', value: Boolean(room.archived_at_ms) },
+  });
+  const before = { name: room.name, topic: room.topic, is_archived: Boolean(room.archived_at_ms) };
+  const fields = Object.fromEntries(Object.entries(said ?? {}).filter(([name, value]) => value !== before[name]));
+  if (!Object.keys(fields).length || !(await app.now('PATCH', `/v1/rooms/${room.id}`, { client_id: newId(), fields }))) return;
+  await app.model.reload();
 }
 
 export async function joinSpace(app) {
   const said = await ask(text('side.join'), { id: { label: text('dialog.space_id'), required: true } });
   if (!said) return;
   if (/^\d+$/.test(said.id)) app.act('join-space', { space_id: said.id, was: false });
-  else if (await app.now('POST', `/v1/invites/${encodeURIComponent(said.id)}/join`, { client_id: newId() })) await app.model.load();
+  else if (await app.now('POST', `/v1/invites/${encodeURIComponent(said.id)}/join`, { client_id: newId() })) await app.model.reload();
 }
 
 export async function newFolder(app) {
@@ -46,6 +57,6 @@ export async function changeRole(app, space, member, role) {
 export async function openDirect(app, user) {
   const made = await app.now('POST', '/v1/direct', { client_id: newId(), user });
   if (!made) return;
-  await app.model.load();
+  await app.model.reload();
   app.openRoom(made.room_id ?? made.room ?? [...app.model.rooms.values()].find((each) => each.space === made.id)?.id);
 }

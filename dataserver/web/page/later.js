@@ -14,15 +14,19 @@ export async function later(name) {
 function styled() {
   styles ??= new Promise((resolve, reject) => {
     const link = document.createElement('link');
-    Object.assign(link, { rel: 'stylesheet', href: '/web/later/later.css', onload: resolve, onerror: reject });
+    Object.assign(link, { rel: 'stylesheet', href: '/web/later/later.css', onload: resolve, onerror: () => reject(new Error('no styles')) });
     document.head.append(link);
+  }).catch((error) => {
+    styles = null; // the next one tries again
+    throw error;
   });
   return styles;
 }
 
 /* Fetch them all, once nothing else is to be done. */
 export async function preload() {
-  await new Promise((then) => { requestIdleCallback(then, { timeout: IDLE_WITHIN_MS }); });
+  const soon = window.requestIdleCallback ?? setTimeout; // Safari has none
+  await new Promise((then) => { soon(then, { timeout: IDLE_WITHIN_MS }); });
   performance.mark('later'); // what is fetched from here on is not what the page began with
   for (const each of NAMES) await later(each);
 }

@@ -16,7 +16,7 @@ export class Model extends EventTarget {
   constructor(store, outbox) {
     super();
     Object.assign(this, { store, outbox, me: null, spaces: new Map(), rooms: new Map(), logs: new Map(), members: new Map(), names: new Map() });
-    Object.assign(this, { groups: new Map(), details: new Map(), pictures: new Map(), wanted: new Set() });
+    Object.assign(this, { groups: new Map(), details: new Map(), moved: new Map(), pictures: new Map(), wanted: new Set() });
     this.present = new Map();
     this.typing = new Map();
     this.live = new Live({
@@ -108,7 +108,7 @@ export class Model extends EventTarget {
     this.names.set(me.id, me.display_name || me.name);
     this.spaces = new Map(spaces.map((each) => [each.id, each]));
     const before = this.rooms;
-    this.rooms = new Map(rooms.map((each) => [each.id, { ...each, unread: unreadOf(each, before.get(each.id)) }]));
+    this.rooms = new Map(rooms.map((each) => [each.id, { ...each, ...this.moved.get(each.id), unread: unreadOf(each, before.get(each.id)) }]));
     this.changed();
   }
 
@@ -305,7 +305,11 @@ export class Model extends EventTarget {
 
   reloadSoon() {
     clearTimeout(this.reloading);
-    this.reloading = setTimeout(() => this.load().catch((error) => console.info('not read anew', error.code)), 100);
+    this.reloading = setTimeout(() => this.reload(), 100);
+  }
+
+  reload() {
+    return this.load().catch((error) => console.info('not read anew', error.code));
   }
 
   /* An answer is as good as its event, and often sooner. */

@@ -18,7 +18,8 @@ export class RoomView extends HTMLElement {
     this.typingLine = el('p', { class: 'typing', role: 'status' });
     this.composer = document.createElement('message-composer');
     this.heard = el('div', { class: 'for-readers', role: 'log', 'aria-live': 'polite' });
-    this.append(el('header', {}, this.menu, el('div', { class: 'names' }, this.name, this.topic), this.panels), this.list, this.typingLine, this.composer, this.heard);
+    this.settings = button('✎', () => this.app.use('spaces', 'changeRoom', this.room), { hidden: true });
+    this.append(el('header', {}, this.menu, el('div', { class: 'names' }, this.name, this.topic), this.settings, this.panels), this.list, this.typingLine, this.composer, this.heard);
   }
 
   begin(app) {
@@ -73,6 +74,8 @@ export class RoomView extends HTMLElement {
     const log = this.model.logOf(this.roomId);
     const name = this.app.nameOfRoom(this.room);
     if (this.name.textContent !== name) this.name.textContent = name;
+    this.settings.hidden = this.space?.kind === 'direct' || !(RANKS[this.space?.role] >= RANKS.admin);
+    this.settings.setAttribute('aria-label', text('room.settings', { name }));
     this.topic.textContent = this.room.archived_at_ms ? text('room.archived') : this.room.topic;
     this.rows = shown(log.messages, this.outbox.listed(), this.me, this.roomId, log.isAtEnd || !log.messages.length);
     this.list.show(this.rows, log, this.room.last_seq, this);

@@ -14,7 +14,7 @@ const WORDS = {
   'side.new_group': 'New group in {name}', 'side.group': 'Group {name}', 'side.change_group': 'Change the group {name}',
   'room.empty': 'Nothing has been said here yet.', 'room.none': 'Choose a channel.', 'room.messages': 'Messages in {name}', 'room.loading': 'Loading…',
   'room.newest': 'To the newest', 'room.typing': '{names} typing…', 'room.new': 'New message from {name}: {content}',
-  'room.archived': 'This channel is archived.',
+  'room.archived': 'This channel is archived.', 'room.settings': 'Change the channel {name}',
   'message.sending': 'Sending…', 'message.failed': 'Failed to send: {reason}', 'message.retry': 'Retry', 'message.delete': 'Delete', 'message.edited': '(edited)',
   'message.deleted': 'This message was deleted.', 'message.pinned': 'Pinned', 'message.reply': 'Reply', 'message.edit': 'Edit', 'message.react': 'React',
   'message.pin': 'Pin', 'message.unpin': 'Unpin', 'message.bookmark': 'Bookmark', 'message.unbookmark': 'Unbookmark',
