@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -99,13 +100,7 @@ async def test_parts_of_words_and_stems_are_found_where_asked_for(db: Database) 
     assert [await found(db, text) for text in ("arter", "reporting")] == [[], [1]]
 
 
-@pytest.mark.parametrize(
-    ("table", "columns"),
-    [("none", ["a"]), ("v", ["a"]), ("k", ["a"]), ("w", ["a"]), ("t", ["b"]), ("t", []), ("t", ["a", "a"])],
-)
-async def test_what_can_not_be_searched_is_refused_and_left(
-    db: Database, table: str, columns: list[str]
-) -> None:
+async def test_what_can_not_be_searched_is_refused_and_left(db: Database) -> None:
     for sql in (
         "CREATE TABLE t (id INTEGER PRIMARY KEY, a)",
         "CREATE TABLE k (a)",
@@ -114,8 +109,22 @@ async def test_what_can_not_be_searched_is_refused_and_left(
     ):
         await db.execute(sql)
     before = await db.query("SELECT * FROM sqlite_schema")
-    with pytest.raises(TableNotSearchable):
-        await make_search_index(db, table, columns)
+    refused: list[tuple[str, list[str]]] = []
+    cases = [
+        ("none", ["a"]),
+        ("v", ["a"]),
+        ("k", ["a"]),
+        ("w", ["a"]),
+        ("t", ["b"]),
+        ("t", []),
+        ("t", ["a", "a"]),
+    ]
+    for table, columns in cases:
+        with suppress(TableNotSearchable):
+            await make_search_index(db, table, columns)
+            continue
+        refused.append((table, columns))
+    assert refused == cases
     assert await db.query("SELECT * FROM sqlite_schema") == before
 
 
