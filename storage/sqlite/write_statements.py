@@ -143,9 +143,13 @@ class WriteStatements:
         self._returns_rows = self._authorizer.is_altering = False
         self._cursor.exec_trace = look
         try:
-            self._cursor.execute(
-                sql, params, can_cache=False
-            )  # one from the cache may have columns of before
+            self._execute_uncached(sql, params)
+        except apsw.SQLError:
+            if found or self._authorizer.refused:
+                raise
+            self._read_schema()  # another writer may have changed it, and not all is looked up anew: that an index is
+            self._cursor.exec_trace = look  # there already, SQLite says by what it read last
+            self._execute_uncached(sql, params)
         finally:
             self._cursor.exec_trace = None
             if not changes_rows_only(sql) or len(self._columns) >= _MAX_KNOWN_COUNT:
@@ -153,6 +157,18 @@ class WriteStatements:
             elif found and len(sql) <= _MAX_KNOWN_CHARS:
                 self._columns[sql] = found[0]
         return found[0]
+
+    def _execute_uncached(self, sql: str, params: Any) -> None:
+        self._cursor.execute(sql, params, can_cache=False)  # one from the cache may have columns of before
+
+    def _read_schema(self) -> None:
+        """Have SQLite read a schema that has changed, which it does for what it runs."""
+        self._cursor.exec_trace = None
+        self._authorizer.is_ours = True
+        try:
+            self._cursor.execute("SELECT count(*) FROM sqlite_schema", can_cache=False).fetchall()
+        finally:
+            self._authorizer.is_ours = False
 
     def _first_statement(self, sql: str) -> str:
         """Return the text of the first statement of `sql`, which is prepared but not run."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from storage import Databases, StorageSaturated, StorageSettings, open_databases
+from storage import Databases, SqlError, StorageSaturated, StorageSettings, open_databases
 from storage.maintenance import MAX_WAITING_COUNT, MaintenanceLane
 from tests.support.waiting import until
 
@@ -58,6 +58,19 @@ async def test_while_an_index_is_built_other_databases_are_written_and_its_own_w
                 await other.execute(ADD)
             order.append("others")
         assert order == ["others", "index", "its own"]
+
+
+async def test_an_index_is_built_again_after_its_table_was_made_anew_by_another_writer(
+    tmp_path: Path, isolated: str
+) -> None:
+    async with opened(tmp_path, isolated) as databases:
+        shop = databases.get("shop")
+        for _ in range(2):
+            await shop.execute("CREATE TABLE fleeting(a)")
+            await shop.execute("CREATE INDEX fleeting_a ON fleeting(a)")  # its writer is another one
+            with pytest.raises(SqlError, match="already exists"):
+                await shop.execute("CREATE INDEX fleeting_a ON fleeting(a)")
+            await shop.execute("DROP TABLE fleeting")
 
 
 async def test_an_export_takes_no_reader_from_others(tmp_path: Path, isolated: str) -> None:
