@@ -131,6 +131,8 @@ class Dispatcher:
             self.dormant_count -= 1
         slot.idle_since = slot.ponged_at = time.monotonic()
         slot.pinged_at, slot.resident_bytes = 0.0, 0
+        if slot.is_maintenance or (self.reserved is not None and slot is not self.reserved):
+            worker.give_way()
         self.plan_refresh(slot)
         self.pump_soon()
 
@@ -147,11 +149,17 @@ class Dispatcher:
         self.dormant_count += 1
 
     def wake_one(self) -> None:
-        """Ask for one more worker, if there may be one and some call has to wait for another."""
+        """Ask for one more worker, if there may be one and some call has to wait for another; for one at a time.
+
+        A start takes longer than a look, and what waits may be done by the one that is on its way.
+        """
+        coming = {slot.is_maintenance for slot in self.slots if slot.is_starting or slot.need == "wake"}
         is_crowded = bool(self.waiting) or any(len(slot.in_flight) > 1 for slot in self.slots)
         for slot in self.slots:
             is_wanted = self.waiting.has_maintenance if slot.is_maintenance else is_crowded
-            if slot.is_dormant and not slot.need and (is_wanted or slot.pinned):
+            if slot.is_maintenance in coming and not slot.pinned:
+                continue
+            if slot.is_dormant and not slot.need and not slot.is_starting and (is_wanted or slot.pinned):
                 slot.ask("wake")
                 return
 

@@ -115,7 +115,9 @@ class Keeper:
                 )
                 await self._replace(slot, failures_count)
             elif need == "wake" and slot.worker is None:
+                slot.is_starting = True
                 await self._replace(slot, 0)
+                slot.is_starting = False
             elif need == "refresh":
                 await self._refresh(slot)
             elif need == "retire":

@@ -50,6 +50,8 @@ class Slot:
         self.death_reason = ""
         self.is_dormant = False
         """It needs no worker until there is more to do."""
+        self.is_starting = False
+        """Its worker is on its way."""
         self.is_draining = False
         """Its worker gets no more calls, since another takes its place."""
         self.drained = anyio.Event()

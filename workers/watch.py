@@ -5,6 +5,12 @@
 interrupted and run again in the scan lane, and its fingerprint starts there next time. Without this, one 2.4 s query
 on two workers delayed 100 of 300 point reads by 2.4 s (2026-11).
 
+**Nor where cores are scarce.** The loop, worker 0 and one that scans want three cores; with two, each had as much as the
+others, and a point read waited for its turn twice. So workers that take scans or maintenance run some steps of niceness
+behind (`Worker.give_way`). The p99 of point reads beside a heavy neighbour, process workers, with and without in turn on
+two cores under a load of 5 to 10: 32, 92, 44, 109 and 313 ms against 99, 261, 66, 406 and 343 (2026-11-23). Ten steps were
+no better than five, and SCHED_BATCH did not tell. A scan that has its core to itself is as quick as before.
+
 **Nothing runs for ever.** A call that was told to stop is told again (an interrupt between two statements is lost),
 then its process gets SIGTERM, then SIGKILL, each after a limit; a thread can only be left behind. A call that may
 have had an effect, a write, is spared that until `max_run_s`, a typed request until `settle_s` after its deadline.

@@ -79,6 +79,9 @@ class Worker(Protocol):
     def ping(self) -> None:
         """Ask it to show that it is there, by `Events.ponged`."""
 
+    def give_way(self) -> None:
+        """Let others have the processor first where there is not enough of it; without effect on a thread."""
+
     def terminate(self) -> None:
         """Stop it now, politely; a thread is told to end after what it runs."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -28,9 +29,11 @@ def isolated(request: pytest.FixtureRequest) -> Kind:
     return chosen
 
 
-def opened(kind: Kind, *, service: str = SERVICE, **numbers: Any) -> AbstractAsyncContextManager[Pool]:
+def opened(
+    kind: Kind, *, service: str = SERVICE, has_lanes: bool = True, **numbers: Any
+) -> AbstractAsyncContextManager[Pool]:
     settings = PoolSettings(kind=kind, **{"worker_count": 1, **numbers})
-    return open_pool(service, {}, settings, name="bench")
+    return open_pool(service, {}, settings, name="bench", has_lanes=has_lanes)
 
 
 async def told(pool: Pool, into: list[Any], tag: Any, method: str, params: Any = None, **how: Any) -> None:
@@ -82,6 +85,21 @@ async def test_maintenance_runs_in_a_worker_that_is_there_for_it_alone_and_only_
                 group.cancel_scope.cancel()
             assert pool.statistics().alive_count == 1
             await until(lambda: slot.worker is None)
+
+
+async def test_workers_that_take_long_calls_stand_back_where_cores_are_scarce() -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    async with (
+        opened("process", worker_count=2, maintenance_count=1) as pool,
+        opened("process", worker_count=2, service=BATCHES, has_lanes=False) as batches,
+    ):
+        assert await pool.call("echo", 5, lane="maintenance", timeout_s=LONG_S) == 5
+        assert [_niceness(slot) - own for slot in pool._dispatcher.slots] == [0, 5, 5]
+        assert [_niceness(slot) - own for slot in batches._dispatcher.slots] == [0, 0]
+
+
+def _niceness(slot: Any) -> int:
+    return os.getpriority(os.PRIO_PROCESS, slot.worker.pid)
 
 
 async def test_a_flood_of_maintenance_takes_no_worker_from_others(isolated: Kind) -> None:

@@ -229,6 +229,27 @@ async def test_workers_are_added_while_calls_wait_and_retired_when_idle(isolated
         assert (now.retired_count, now.restarts_count) == (2, 0)
 
 
+async def test_one_worker_at_a_time_is_added_and_no_second_while_it_starts(isolated: Kind) -> None:
+    async with opened(isolated, worker_count=3, min_worker_count=1, window_count=1) as pool:
+        answers: list[Any] = []
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(called, pool, answers, "wait", 60.0)
+            most = 0
+
+            def both_run() -> bool:
+                nonlocal most
+                slots = pool._dispatcher.slots
+                most = max(
+                    most, sum(slot.is_dormant and (slot.is_starting or bool(slot.need)) for slot in slots)
+                )
+                return pool.statistics().in_flight_count == 2
+
+            await until(both_run)
+            assert (most, pool.statistics().alive_count) == (1, 2)
+            group.cancel_scope.cancel()
+
+
 async def test_a_pool_of_none_starts_its_first_worker_with_its_first_call(isolated: Kind) -> None:
     async with opened(isolated, worker_count=1, min_worker_count=0) as pool:
         assert pool.statistics().alive_count == 0

@@ -26,7 +26,7 @@ _OF_BUDGETS = {
     "[point read over HTTP with a token, N connections]",
     "[N-row page over HTTP with a token, N connections]",
     "[N answers of N rows leave a server at once]",
-    "[cost growth: point reads]",
+    "[cost growth: flat is taken to be at least Nx]",
 }
 """The rows that the budgets of the design ask for, with N for each number."""
 _BESIDES = {"[queue: in", "[queue: out", "[workers: ", "[crypto: ", "[compression"}

@@ -94,6 +94,9 @@ class InlineWorker:
         """See `Worker`; it is there."""
         self._events.ponged(0)
 
+    def give_way(self) -> None:
+        """See `Worker`."""
+
     def terminate(self) -> None:
         """See `Worker`; nothing runs when this is called."""
 

@@ -60,6 +60,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 
 _CONTROL_BYTES = socket.CMSG_SPACE(256 * array.array("i").itemsize) if hasattr(socket, "CMSG_SPACE") else 0
 _READS_A_TURN_COUNT = 8
+_STEPS_BEHIND = 5
+"""Of niceness; each is a fifth less of a core for which there are others."""
+_MOST_NICENESS = 19
 _FULL_READ_BYTES = 64 * 1024
 _CONTROL_LOST = int(socket.MSG_CTRUNC)  # as a number: `&` with the enum costs 2 us
 _LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
@@ -172,6 +175,12 @@ class ProcessWorker:
     def ping(self) -> None:
         """See `Worker`."""
         self._tell(Ping())
+
+    def give_way(self) -> None:
+        """See `Worker`; on Linux it is the main thread, which runs calls: the one that hears the pool stays as it was."""
+        with suppress(OSError):  # it has ended, which is told elsewhere, or nothing may be changed here
+            niceness = os.getpriority(os.PRIO_PROCESS, 0) + _STEPS_BEHIND
+            os.setpriority(os.PRIO_PROCESS, self.pid, min(niceness, _MOST_NICENESS))
 
     def terminate(self) -> None:
         """See `Worker`."""

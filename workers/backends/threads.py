@@ -144,6 +144,9 @@ class ThreadWorker:
         if self.thread.is_alive():
             self._events.ponged(0)
 
+    def give_way(self) -> None:
+        """See `Worker`; threads of one interpreter take turns anyhow."""
+
     def terminate(self) -> None:
         """See `Worker`."""
         self._ending.set()
