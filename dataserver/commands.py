@@ -18,6 +18,7 @@ import msgspec
 
 from chat import ChatRefusal
 from dataserver.auth import Role, TokenStore
+from dataserver.folder import CHAT_FILE, SERVER_FILE
 from dataserver.log_commands import LogCommand, OpenLog, StoreLog, log_command_done
 from dataserver.refusals import Refusal
 from dataserver.user_commands import UserCommand, user_command_done
@@ -172,6 +173,18 @@ class House:
     chat: Chat | None = None
     """There where a server runs, and for commands that are about the chat."""
 
+    def database(self, name: str) -> Database:
+        """Return the database that commands call `name`: one of the users, or one of the server's own by its file's name.
+
+        Raises:
+            InvalidDatabaseName, DatabaseNotFound: There is none.
+        """
+        if name == SERVER_FILE:
+            return self.tokens.database
+        if name == CHAT_FILE and self.chat is not None:
+            return self.chat.tables.database
+        return self.databases.get(name)
+
 
 async def perform(command: Command, house: House) -> AsyncGenerator[Reply]:
     """Carry out `command`, yielding what it answers; `Done` comes last.
@@ -204,7 +217,7 @@ async def perform(command: Command, house: House) -> AsyncGenerator[Reply]:
 
 async def _worked(command: Work, house: House) -> AsyncGenerator[Reply]:
     """Do `command`, telling steps as fast as they are taken and dropping the others."""
-    database = house.databases.get(command.database)
+    database = house.database(command.database)
     send, receive = anyio.create_memory_object_stream[Step](1)
     values: list[Any] = []
     failures: list[Exception] = []

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import msgspec
 
+CHAT_FILE = "chat.db"
+SERVER_FILE = "server.db"
 _MAX_OWNER_BYTES = 4_096
 
 
@@ -67,12 +69,12 @@ class DataFolder:
     @property
     def server_database(self) -> Path:
         """The server's own database: tokens."""
-        return self.root / "server.db"
+        return self.root / SERVER_FILE
 
     @property
     def chat_database(self) -> Path:
         """The chat's own database, which `/v1/databases` does not reach."""
-        return self.root / "chat.db"
+        return self.root / CHAT_FILE
 
     @property
     def own_files(self) -> dict[str, Path]:

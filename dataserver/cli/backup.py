@@ -12,6 +12,7 @@ from dataserver.cli.running import folder_options, quiet_surroundings, run_to_en
 from dataserver.cli.steps import shown
 from dataserver.commands import BackUp
 from dataserver.door import done, open_door
+from dataserver.folder import CHAT_FILE
 
 
 @click.command(name="backup")
@@ -32,7 +33,10 @@ from dataserver.door import done, open_door
 def command(
     *, database: str, target: Path | None, keep_count: int | None, data_dir: Path | None, config: Path | None
 ) -> None:
-    """Copy the database NAME, as it is now, to one file that is checked and on the disk when this ends."""
+    """Copy the database NAME, as it is now, to one file that is checked and on the disk when this ends.
+
+    `chat.db` (users, messages) and `server.db` (tokens) are the server's own.
+    """
     if target is not None and keep_count is not None:
         raise click.UsageError("--keep is for the backups in the data folder; it does not go with --to")
     around = quiet_surroundings(config, {"server.data_dir": data_dir})
@@ -45,7 +49,11 @@ def command(
 
     async def main() -> None:
         async with open_door(
-            around.folder, around.settings.storage, command="backup", waiting=say_waiting
+            around.folder,
+            around.settings.storage,
+            command="backup",
+            waiting=say_waiting,
+            with_chat=database == CHAT_FILE,
         ) as door:
             with shown(f"copying {database}") as show:
                 made.append(await done(door, wanted, on_step=show))

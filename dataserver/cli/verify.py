@@ -20,6 +20,7 @@ from dataserver.cli.running import (
 from dataserver.cli.steps import shown
 from dataserver.commands import Step, Verify
 from dataserver.door import done, open_door
+from dataserver.folder import CHAT_FILE
 from storage import verify
 
 _UNSOUND = 1
@@ -29,12 +30,15 @@ _UNSOUND = 1
 @click.argument("what", metavar="NAME|FILE")
 @folder_options
 def command(*, what: str, data_dir: Path | None, config: Path | None) -> None:
-    """Check all of a database of the data folder, or of any SQLite file: integrity, foreign keys, numbers of rows.
+    """Check all of a database of the data folder, `chat.db`, `server.db`, or any SQLite file.
+
+    Integrity, foreign keys, numbers of rows.
 
     Exit code 1 when it is not sound. Others may write it meanwhile; the check is of one moment.
     """
     around = quiet_surroundings(config, {"server.data_dir": data_dir})
-    path = Path(what).absolute() if "/" in what or Path(what).suffix else None
+    is_file = "/" in what or (Path(what).suffix != "" and what not in around.folder.own_files)
+    path = Path(what).absolute() if is_file else None
     found: list[dict[str, Any]] = []
 
     async def main() -> None:
@@ -47,7 +51,11 @@ def command(*, what: str, data_dir: Path | None, config: Path | None) -> None:
                 found.append(msgspec.to_builtins(await verify(path, around.settings.storage, tell)))
                 return
             async with open_door(
-                around.folder, around.settings.storage, command="verify", waiting=say_waiting
+                around.folder,
+                around.settings.storage,
+                command="verify",
+                waiting=say_waiting,
+                with_chat=what == CHAT_FILE,
             ) as door:
                 found.append(await done(door, Verify(database=what), on_step=show))
 

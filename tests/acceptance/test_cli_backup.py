@@ -72,6 +72,19 @@ def test_a_backup_goes_into_the_folder_and_comes_back_by_its_name(folder: Path, 
     assert names(folder) == ["lamp", "desk"]
 
 
+def test_the_chat_and_the_tokens_are_copied_and_checked_as_databases_are(folder: Path) -> None:
+    for name, table in (("chat.db", "stream"), ("server.db", "token")):
+        made = called("backup", name, "--keep", "1", "--data-dir", folder)
+        assert made.returncode == 0, made.stderr
+        again = json.loads(called("backup", name, "--keep", "1", "--data-dir", folder).stdout)
+        assert again["removed"] == [json.loads(made.stdout)["name"]]
+        for what in (name, folder / "backups" / again["name"]):
+            checked = called("verify", what, "--data-dir", folder)
+            assert (checked.returncode, table in json.loads(checked.stdout)["table_counts"]) == (0, True)
+    refused = called("restore", "chat.db", again["name"], "--replace", "--data-dir", folder)
+    assert (refused.returncode, "'chat.db' can't name a database" in refused.stderr) == (1, True)
+
+
 def test_a_backup_goes_where_it_is_told_and_over_nothing(alone: Path, tmp_path: Path) -> None:
     target = tmp_path / "mine.db"
     assert called("backup", "shop", "--to", target, "--data-dir", alone).returncode == 0
