@@ -81,7 +81,7 @@ def test_the_chat_and_the_tokens_are_copied_and_checked_as_databases_are(folder:
         for what in (name, folder / "backups" / again["name"]):
             checked = called("verify", what, "--data-dir", folder)
             assert (checked.returncode, table in json.loads(checked.stdout)["table_counts"]) == (0, True)
-    refused = called("restore", "chat.db", again["name"], "--replace", "--data-dir", folder)
+    refused = called("restore", "chat.db", "none.db", "--replace", "--data-dir", folder)
     assert (refused.returncode, "'chat.db' can't name a database" in refused.stderr) == (1, True)
 
 
