@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -17,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.stage import Stage
 from tests.support.command_line import RunningServer, serving
 from tests.support.reading_elsewhere import reading_elsewhere
+from tests.support.repeating import repeated
 
 LIMIT_MS = 30_000
 SLOW = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000000) SELECT count(*) FROM n"
@@ -64,26 +64,6 @@ def client_of(server: RunningServer) -> httpx2.Client:
     return httpx2.Client(base_url=server.url, headers=server.headers, timeout=30)
 
 
-@contextmanager
-def repeated(act: Callable[[], object], threads_count: int) -> Iterator[None]:
-    """Have `act` done again and again in threads while this is entered."""
-    is_over = threading.Event()
-
-    def run() -> None:
-        while not is_over.is_set():
-            act()
-
-    threads = [threading.Thread(target=run) for _ in range(threads_count)]
-    for each in threads:
-        each.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        for each in threads:
-            each.join(30)
-
-
 def check(page: Page, state: str, part: str, word: str, *hints: str) -> None:
     """Check that the page tells `state`, that `part` alone cries, and what is to be done about it; take the picture."""
     expect(page.locator("#verdict .state")).to_contain_text(state, timeout=LIMIT_MS)
@@ -104,7 +84,7 @@ def test_a_healthy_server_is_told_so(browser: Browser, tmp_path: Path) -> None:
         refused: list[str] = []
         page.on("response", lambda answer: refused.append(answer.url) if answer.status >= 400 else None)
         enter(page, stage)
-        with repeated(lambda: client.get("/v1/databases/shop").raise_for_status(), 1):
+        with repeated(lambda: client.get("/v1/databases/shop").raise_for_status()):
             check(page, "healthy", "", "")
         assert not refused
         assert page.title().startswith("✓ healthy")
@@ -116,7 +96,7 @@ def test_a_saturated_pool_is_told_with_what_to_do(browser: Browser, tmp_path: Pa
         client.put("/v1/databases/shop").raise_for_status()
         page = opened(stage)
         ask = {"sql": SLOW}
-        with repeated(lambda: client.post("/v1/databases/shop/query", json=ask), 8):
+        with repeated(*[lambda: client.post("/v1/databases/shop/query", json=ask)] * 8):
             check(page, "saturated", "Readers", "refusing", "reads, were refused", "slow queries")
             expect(page.locator("#slow code").first).to_contain_text("RECURSIVE", timeout=LIMIT_MS)
 
@@ -131,7 +111,7 @@ def test_a_log_that_can_not_be_cut_is_told_with_its_database(browser: Browser, t
         add = {"sql": "INSERT INTO item VALUES (hex(randomblob(20000)))"}
         with (
             reading_elsewhere(tmp_path / "data/data/shop.db"),
-            repeated(lambda: client.post(path, json=add), 1),
+            repeated(lambda: client.post(path, json=add)),
         ):
             check(page, "stuck log", "Log", "stuck", "another program", "End that read")
             expect(page.locator("#verdict .says")).to_contain_text("log of shop", timeout=LIMIT_MS)
@@ -145,7 +125,8 @@ def test_workers_that_die_again_and_again_are_told(browser: Browser, tmp_path: P
         state = page.locator("#verdict .state")
         for _ in range(KILLS_COUNT):
             for child in children_of(stage.server.process.pid):
-                os.kill(child, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it has ended by itself since
+                    os.kill(child, signal.SIGKILL)
             page.wait_for_timeout(300)
             if "crashing" in state.inner_text():
                 break
@@ -260,7 +241,7 @@ def test_the_workers_go_off_and_on_by_a_button_that_asks_first(browser: Browser,
         answers: list[int] = []
         ask = {"sql": "SELECT 1"}
         with repeated(
-            lambda: answers.append(client.post("/v1/databases/shop/query", json=ask).status_code), 2
+            *[lambda: answers.append(client.post("/v1/databases/shop/query", json=ask).status_code)] * 2
         ):
             for label, said in (
                 ("Turn the workers off", "workers are off"),

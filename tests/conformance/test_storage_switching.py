@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -332,7 +332,8 @@ async def test_workers_killed_in_the_midst_of_changes_cost_no_acknowledged_write
                     changing.start_soon(partial(change, databases, use_workers=use_workers))
                     await anyio.lowlevel.checkpoint()
                     for child in await anyio.to_thread.run_sync(children):
-                        os.kill(child, signal.SIGKILL)
+                        with suppress(ProcessLookupError):  # it has ended by itself since
+                            os.kill(child, signal.SIGKILL)
             is_over = True
         assert changed
         found = [number for _, number in await shop.query(ALL)]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +13,7 @@ import pytest
 
 from tests.support.command_line import RunningServer, serving
 from tests.support.http import House, error_of
+from tests.support.repeating import repeated
 
 CHANGES = (False, True, False, True)
 
@@ -28,32 +28,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 def client(server: RunningServer) -> Iterator[httpx2.Client]:
     with httpx2.Client(base_url=server.url, headers=server.headers, timeout=30) as client:
         yield client
-
-
-@contextmanager
-def beside(*acts: Callable[[], None]) -> Iterator[None]:
-    """Have each of `acts` done again and again in a thread while this is entered; an error fails the test."""
-    is_over = threading.Event()
-    errors: list[Exception] = []
-
-    def run(act: Callable[[], None]) -> None:
-        while not is_over.is_set():
-            try:
-                act()
-            except (httpx2.HTTPError, AssertionError) as error:
-                errors.append(error)
-                return
-
-    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
-    for each in threads:
-        each.start()
-    try:
-        yield
-    finally:
-        is_over.set()
-        for each in threads:
-            each.join(30)
-    assert not errors, errors
 
 
 def workers_of(client: httpx2.Client) -> dict[str, Any]:
@@ -95,7 +69,7 @@ def test_workers_go_off_and_on_under_load_and_no_request_fails_or_is_lost(
         client.post(f"/v1/rooms/{room}/messages", json=message, headers=theirs).raise_for_status()
         sent.append(message["client_id"])
 
-    with beside(write, read, send):
+    with repeated(write, read, send):
         for wanted in CHANGES:
             answer = client.put("/v1/admin/workers", json={"workers": wanted}).raise_for_status().json()
             assert answer["use_workers"] is wanted
