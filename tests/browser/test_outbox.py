@@ -9,7 +9,17 @@ import time
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.stage import Stage, held, shown, until, until_kept, until_sent, write
+from tests.browser.stage import (
+    Stage,
+    held,
+    shown,
+    until,
+    until_held,
+    until_kept,
+    until_seen,
+    until_sent,
+    write,
+)
 
 
 def test_what_is_sent_offline_survives_a_reload_and_arrives_once_and_in_order(stage: Stage) -> None:
@@ -91,7 +101,7 @@ def test_another_tab_goes_on_when_the_one_that_delivers_is_closed(stage: Stage) 
     for each in contents:
         write(first, each)
     until(second, "document.querySelectorAll('message-row.sending').length === 20")
-    assert requests
+    until_held(first, requests)
     first.close(run_before_unload=False)
     until_sent(second)
     assert anna.contents(room) == contents
@@ -155,21 +165,25 @@ def test_the_element_of_a_message_stays_the_same_when_the_answer_comes(stage: St
     write(page, "mine")
     page.locator("message-row.sending").wait_for()
     page.evaluate("document.querySelector('message-row').marked = true")
+    until_held(page, requests)
     requests[0].continue_()
     until_sent(page)
     assert page.evaluate("document.querySelector('message-row.sent').marked") is True
     assert page.locator("message-row").count() == 1
 
 
-@pytest.mark.parametrize("action", ["edit", "delete", "react", "pin"])
+@pytest.mark.parametrize("action", ["edit", "delete", "react", "pin", "unpin"])
 def test_an_action_done_offline_is_seen_once_by_others_after_a_reload(stage: Stage, action: str) -> None:
     anna, carl = stage.user("anna"), stage.user("carl")
     room = stage.room(anna, carl)
-    anna.post(f"/v1/rooms/{room}/messages", content="first version")
+    message = anna.post(f"/v1/rooms/{room}/messages", content="first version")["id"]
+    if action == "unpin":
+        pinned = anna.client.put(f"/v1/rooms/{room}/pins/{message}", json={"client_id": f"pin-{message}"})
+        pinned.raise_for_status()
+    before = len(anna.client.get(f"/v1/rooms/{room}/events").json()["events"])
     page, other = stage.page(anna, room), stage.page(carl, room)
     until_kept(page)
-    page.locator("message-row").wait_for()
-    page.wait_for_timeout(1_000)  # what is seen is kept a moment after it came
+    until_seen(page, room, 1)
     page.context.set_offline(True)
     _do(page, action)
     until(page, "document.querySelector('chat-app').store.actions().then((all) => all.length === 1)")
@@ -186,10 +200,11 @@ def test_an_action_done_offline_is_seen_once_by_others_after_a_reload(stage: Sta
         "delete": stored["content"] is None,
         "react": [each["emoji"] for each in stored["reactions"]] == ["👍"],
         "pin": stored["is_pinned"],
+        "unpin": not stored["is_pinned"],
     }
     assert told[action]
     events = anna.client.get(f"/v1/rooms/{room}/events").json()["events"]
-    assert len(events) == 2
+    assert len(events) == before + 1
 
 
 def _do(page: Page, action: str) -> None:
@@ -205,11 +220,14 @@ def _do(page: Page, action: str) -> None:
         row.get_by_role("button", name="React").click()
         page.locator("dialog").get_by_role("button", name="👍").click()
     else:
-        row.get_by_role("button", name="Pin").click()
+        row.get_by_role("button", name=action.title(), exact=True).click()
 
 
 def _see(page: Page, action: str) -> None:
     row = page.locator("message-row")
+    if action == "unpin":
+        expect(row.locator(".pinned")).to_have_count(0)
+        return
     words = {"edit": "changed", "delete": "This message was deleted.", "react": "👍 1", "pin": "Pinned"}
     expect(row).to_contain_text(words[action])
 
@@ -355,42 +373,53 @@ def test_every_tab_shows_the_same_and_a_failure_in_one_is_seen_in_all(stage: Sta
 def test_what_is_done_to_spaces_members_and_the_profile_offline_is_done_once_after_a_reload(
     stage: Stage,
 ) -> None:
-    anna, carl, dora = stage.user("anna"), stage.user("carl"), stage.user("dora")
-    room = stage.room(anna, carl, dora)
+    anna, carl, dora, emil = (stage.user(name) for name in ("anna", "carl", "dora", "emil"))
+    room = stage.room(anna, carl, dora, emil)
+    anna.post(f"/v1/rooms/{room}/messages", content="said")
     open_space = dora.post("/v1/spaces", name="Open to all", is_open=True)["id"]
     left = dora.post("/v1/spaces", name="To be left", is_open=True)["id"]
     anna.post(f"/v1/spaces/{left}/join")
-    page = stage.page(anna, room)
-    until_kept(page)
-    page.get_by_role("button", name="Members", exact=True).click()
-    expect(page.locator(".members li")).to_have_count(3)
     space = next(
         each["id"] for each in anna.client.get("/v1/spaces").json()["spaces"] if each["role"] == "owner"
     )
+    anna.client.put(f"/v1/spaces/{space}/members/{emil.id}/mute", json={"client_id": f"mute-{emil.id}"})
+    page, other = stage.page(anna, room), stage.page(carl, room)
+    until_kept(page)
+    for each in (page, other):
+        each.get_by_role("button", name="Members", exact=True).click()
+        expect(each.locator(".members li")).to_have_count(4)
     before = anna.client.get(f"/v1/rooms/{space}/events").json()["events"][-1]["seq"]
-    page.wait_for_timeout(1_000)
+    until_seen(page, room, 1)
     page.context.set_offline(True)
     act = "(said) => document.querySelector('chat-app').act(...said)"
     for type_, payload in (
         ("update-profile", {"fields": {"display_name": "Anna B."}}),
         ("update-space", {"space_id": space, "fields": {"name": "Renamed"}, "base_version": 1}),
         ("mute-user", {"space_id": space, "user_id": carl.id, "was": False}),
+        ("unmute-user", {"space_id": space, "user_id": emil.id, "was": True}),
         ("kick-user", {"space_id": space, "user_id": dora.id}),
         ("join-space", {"space_id": open_space, "was": False}),
         ("leave-space", {"space_id": left, "was": True}),
     ):
         page.evaluate(act, [type_, payload])
-    expect(page.locator("status-line")).to_contain_text("6 actions queued")
+    expect(page.locator("status-line")).to_contain_text("7 actions queued")
+    until(page, "document.querySelector('chat-app').store.actions().then((all) => all.length === 7)")
     page.reload()
-    expect(page.locator("status-line")).to_contain_text("6 actions queued")
+    expect(page.locator("status-line")).to_contain_text("7 actions queued")
     expect(page.locator("side-bar")).to_contain_text("Renamed")
     expect(page.locator("side-bar")).not_to_contain_text("To be left")
     page.context.set_offline(False)
     until_sent(page)
     expect(page.locator("side-bar")).to_contain_text("Open to all")
+    for each in (page, other):  # on a second client too
+        expect(each.locator("side-bar")).to_contain_text("Renamed")
+    expect(other.locator(".members li")).to_have_count(3)
+    expect(other.locator(".members li", has_text=carl.name)).to_contain_text("muted")
+    expect(other.locator(".members li", has_text=emil.name)).not_to_contain_text("muted")
     assert anna.client.get("/v1/me").json()["display_name"] == "Anna B."
     events = anna.client.get(f"/v1/rooms/{space}/events?after_seq={before}").json()["events"]
-    assert sorted(each["kind"] for each in events) == ["member.kicked", "member.muted", "space.updated"]
+    kinds = ["member.kicked", "member.muted", "member.unmuted", "space.updated"]
+    assert sorted(each["kind"] for each in events) == kinds
     names = {each["name"] for each in anna.client.get("/v1/spaces").json()["spaces"]}
     assert names == {"Renamed", "Open to all"}
 
@@ -402,7 +431,10 @@ def test_what_was_sent_is_kept_even_if_the_page_is_reloaded_that_moment(stage: S
     page.route(
         "**/messages", lambda route: route.abort() if route.request.method == "POST" else route.fallback()
     )
-    page.evaluate("document.querySelector('room-view').submit('at the last moment', null); location.reload()")
+    with page.expect_navigation():
+        page.evaluate(
+            "document.querySelector('room-view').submit('at the last moment', null); location.reload()"
+        )
     page.unroute_all()
     page.locator("message-row").wait_for()
     until_sent(page)

@@ -32,8 +32,16 @@ function profile(app, part) {
   const face = el('div', { class: 'picture' });
   const problem = el('p', { class: 'problem', role: 'alert' });
   const file = el('input', { type: 'file', accept: TYPES.join(','), class: 'for-readers', tabIndex: -1, 'aria-label': text('account.picture'), onchange: () => change(file.files[0]) });
-  const showFace = () => face.replaceChildren(avatar(app.model, me.id, app.model.me.display_name || me.name), file, button(text('account.choose'), () => file.click()),
-    app.model.pictures.has(me.id) ? button(text('account.no_picture'), () => change(null)) : '');
+  let shown;
+  const follow = () => {
+    if (!face.isConnected) app.model.removeEventListener('change', follow);
+    else if (shown !== app.model.pictures.get(me.id)) showFace();
+  };
+  const showFace = () => {
+    shown = app.model.pictures.get(me.id);
+    face.replaceChildren(avatar(app.model, me.id, app.model.me.display_name || me.name), file, button(text('account.choose'), () => file.click()),
+      shown ? button(text('account.no_picture'), () => change(null)) : '');
+  };
   const change = async (picture) => {
     problem.textContent = '';
     try {
@@ -53,6 +61,7 @@ function profile(app, part) {
     if (Object.keys(changed).length) app.act('update-profile', { fields: changed });
   } }, ...Object.entries(fields).map(([name, field]) => labelled(name, field)), el('button', { type: 'submit', class: 'primary' }, text('dialog.save')));
   showFace();
+  app.model.addEventListener('change', follow);
   part.append(el('h3', {}, text('account.profile')), face, problem, form);
 }
 

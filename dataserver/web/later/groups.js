@@ -25,7 +25,7 @@ export async function changeGroup(app, space, group) {
 }
 
 async function readAnew(app, spaceId) {
-  app.model.groups.delete(spaceId);
+  app.model.freshGroups.delete(spaceId);
   await app.model.reload();
 }
 

@@ -23,13 +23,25 @@ export function follow(app) {
 }
 
 let refreshing = null;
+let isAgain = false;
 
+/* What has changed by the time of the call is known when this is done. */
 export function refresh(app) {
-  refreshing ??= read(app).catch((error) => {
+  isAgain = true;
+  refreshing ??= readAll(app).finally(() => { refreshing = null; });
+  return refreshing;
+}
+
+async function readAll(app) {
+  try {
+    while (isAgain) {
+      isAgain = false;
+      await read(app);
+    }
+  } catch (error) {
     if (!(error instanceof CallFailed)) throw error;
     console.info('names and pictures were not read', error.code);
-  }).finally(() => { refreshing = null; });
-  return refreshing;
+  }
 }
 
 /* What is known of them: the tags of their pictures, their names, and up to where it was asked. */

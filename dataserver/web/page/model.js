@@ -16,7 +16,7 @@ export class Model extends EventTarget {
   constructor(store, outbox) {
     super();
     Object.assign(this, { store, outbox, me: null, spaces: new Map(), rooms: new Map(), logs: new Map(), members: new Map(), names: new Map() });
-    Object.assign(this, { groups: new Map(), details: new Map(), moved: new Map(), pictures: new Map(), wanted: new Set() });
+    Object.assign(this, { groups: new Map(), freshGroups: new Set(), details: new Map(), moved: new Map(), pictures: new Map(), wanted: new Set() });
     this.present = new Map();
     this.typing = new Map();
     this.live = new Live({
@@ -88,11 +88,16 @@ export class Model extends EventTarget {
   async loadGroups() {
     const inGroups = new Set([...this.rooms.values()].filter((each) => each.group).map((each) => each.space));
     for (const { id, role, kind } of this.spaces.values()) {
-      if (kind === 'direct' || this.groups.has(id) || !(inGroups.has(id) || RANKS[role] >= RANKS.admin)) continue;
+      if (kind === 'direct' || this.freshGroups.has(id)) continue;
+      if (!inGroups.has(id) && RANKS[role] < RANKS.admin) {
+        this.groups.delete(id);
+        continue;
+      }
       const { groups } = await call('GET', `/v1/spaces/${id}/groups`);
       this.groups.set(id, groups);
-      this.changed();
+      this.freshGroups.add(id);
     }
+    this.changed();
     this.keepSoon();
   }
 
@@ -253,13 +258,15 @@ export class Model extends EventTarget {
 
   hearSpace(event) {
     const space = this.spaces.get(event.stream);
-    if (event.kind.startsWith('member.') && this.members.has(space.id)) this.loadMembers(space.id).catch(() => {});
+    const isOver = ['member.left', 'member.kicked'].includes(event.kind) && event.body.user === this.me.id;
+    if (isOver) this.reloadSoon();
+    else if (event.kind.startsWith('member.') && this.members.has(space.id)) this.loadMembers(space.id).catch(() => {});
     if (event.kind === 'space.updated') {
       const { settings, version } = event.body;
       Object.assign(space, settings, { version });
       if (this.details.has(space.id)) this.details.set(space.id, { ...this.details.get(space.id), ...settings });
     }
-    if (event.kind.startsWith('group.')) this.groups.delete(space.id);
+    if (event.kind.startsWith('group.')) this.freshGroups.delete(space.id);
     if (event.kind.startsWith('room.') || event.kind.startsWith('group.') || event.kind === 'space.deleted' || event.kind === 'space.opened') this.reloadSoon();
     if (event.kind === 'member.changed' && event.body.user === this.me.id) this.reloadSoon();
     this.changed();
@@ -295,6 +302,7 @@ export class Model extends EventTarget {
 
   /* What came could not all be told: read it anew. */
   reset(stream) {
+    this.freshGroups.delete(stream);
     const log = this.logs.get(stream);
     if (log) {
       log.isRead = false;
