@@ -141,7 +141,7 @@ class GatheredSends:
     async def _run(self) -> None:
         while not self._is_closed:
             await self._stirred.wait()
-            if not self._is_closed and self._stirred.is_set():  # else another one took note of it
+            if self._stirred.is_set():  # else another one took note of it
                 self._stirred = anyio.Event()
             while self._waiting:
                 together = self._waiting.popleft()
