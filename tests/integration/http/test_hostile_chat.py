@@ -12,19 +12,16 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-import storage
-from dataserver.app import build_application
-from dataserver.auth import MIGRATIONS, TokenStore
 from dataserver.event_streams import EVENT_STREAM
 from dataserver.openapi import description
 from dataserver.refusals import InvalidBody
 from dataserver.routes import ROUTES
 from dataserver.socket import ops
 from tests.support.asgi import Call
-from tests.support.chat_domain import ChatBench, open_bench
+from tests.support.chat_application import open_application
+from tests.support.chat_domain import ChatBench
 from tests.support.http import checked_error
 from tests.support.socket_peer import SocketBench, open_sockets
-from workers import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
 
 HOSTILE: Final = "x'); DROP TABLE message; --<script>alert(1)</script>\u202e\\{}%s$.x"
 PASSWORD: Final = "correct horse battery"  # noqa: S105 - of a user that lives for one test
-SETTINGS = storage.StorageSettings(kind="thread", worker_count=1)
 OPS: Final = {each.__struct_config__.tag: each for each in get_args(ops.Command)}
 FITTING: Final[dict[str, Any]] = {
     "id": 1, "room": "1", "message": "1", "client_id": "c", "content": "x", "reply_to": "1", "mentions": ["1"],
@@ -150,14 +146,7 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with (
-        open_bench(tmp_path / "chat.db") as bench,
-        storage.open_databases(tmp_path / "data", SETTINGS) as databases,
-        storage.open(tmp_path / "server.db", SETTINGS, migrations=MIGRATIONS) as own,
-    ):
-        tokens = await TokenStore.open(own, clock=SystemClock())
-        backups = storage.BackupFolder(tmp_path / "backups")
-        app = build_application(databases, tokens, backups=backups, chat=bench.chat)
+    async with open_application(tmp_path) as (app, bench):
         issued = await bench.chat.accounts.register("queen", PASSWORD)
         await bench.chat.accounts.users.set_role("queen", "admin")
         await bench.member(int(issued.user_id))

@@ -14,16 +14,14 @@ import httpx2
 import msgspec
 import pytest
 
-import storage
 from chat import Client
 from chat.client.api import Api
-from dataserver.app import build_application
-from dataserver.auth import MIGRATIONS, TokenStore
+from tests.support.chat_application import open_application
 from tests.support.chat_client import PASSWORD, QUICK
-from tests.support.chat_domain import ChatBench, into_spaces, open_bench
+from tests.support.chat_domain import ChatBench, into_spaces
 from tests.support.served import running
 from tests.support.statement_counts import counted
-from workers import SigningKey, SystemClock
+from workers import SigningKey
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 
 LIMIT_S = 50.0
 COUNTS = (1, 50, 1_000)
-SETTINGS = storage.StorageSettings(kind="thread", worker_count=1)
 NOT_LIVE = replace(QUICK, is_live=False)
 
 httpx2.Client().close()  # it loads the rest of itself with the first one, which reads files
@@ -42,14 +39,7 @@ httpx2.Client().close()  # it loads the rest of itself with the first one, which
 @asynccontextmanager
 async def served(tmp_path: Path) -> AsyncIterator[tuple[ChatBench, str]]:
     """Serve a chat in this process."""
-    async with (
-        open_bench(tmp_path / "chat.db") as bench,
-        storage.open_databases(tmp_path / "data", SETTINGS) as databases,
-        storage.open(tmp_path / "server.db", SETTINGS, migrations=MIGRATIONS) as own,
-    ):
-        tokens = await TokenStore.open(own, clock=SystemClock())
-        backups = storage.BackupFolder(tmp_path / "backups")
-        app = build_application(databases, tokens, backups=backups, chat=bench.chat)
+    async with open_application(tmp_path) as (app, bench):
 
         async def without_lifespan(scope: Any, receive: Any, send: Any) -> None:
             """Hand requests on; what begins with a server (it measures the process) is of no use here."""
