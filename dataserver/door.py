@@ -73,7 +73,7 @@ async def open_house(
         )
         chat = None
         if with_chat:
-            from chat import open_chat  # noqa: PLC0415 - 70 ms that commands without a chat need not wait for
+            from chat import open_chat  # noqa: PLC0415 - 100 ms that commands without a chat need not wait for
 
             chat = await stack.enter_async_context(
                 open_chat(folder.chat_database, settings, accounts=accounts)

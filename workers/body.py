@@ -151,7 +151,7 @@ def memory_file() -> int:
     """
     if hasattr(os, "memfd_create"):
         return os.memfd_create("body", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    import tempfile  # noqa: PLC0415 - with `random` and `shutil`, 15 of a worker's 110 ms, for other systems alone
+    import tempfile  # noqa: PLC0415 - a worker need not load it with `random` and `shutil`: it is for other systems
 
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

@@ -13,11 +13,7 @@ from dataclasses import dataclass
 
 from workers.protocol import PAGE_BYTES
 
-_BOOT = (
-    "import sys; sys.modules['typing_extensions'] = None; import msgspec; del sys.modules['typing_extensions']; "
-    "from workers.backends.child import main; main({data}, {control}, {page})"
-)
-"""`msgspec` takes `typing` where there is no `typing_extensions`, which is 35 of a worker's 120 ms (2026-11)."""
+_BOOT = "from workers.backends.child import main; main({data}, {control}, {page})"
 
 
 @dataclass(frozen=True, slots=True)
