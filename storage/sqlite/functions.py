@@ -76,6 +76,10 @@ class WriteTransaction:
         rows = self.query(sql, params)
         return rows[0] if rows else None
 
+    def expect_many_rows(self) -> None:
+        """Keep more pages in memory until the transaction ends; for one that writes hundreds of thousands of rows."""
+        self._file.widen_cache()
+
     def execute_each(
         self, sql: str, rows: Sequence[Sequence[Any]], on_refused: Callable[[int, StorageError], None]
     ) -> int:

@@ -74,3 +74,12 @@ def add_each(held: WriteTransaction, names: list[str | None]) -> list[Any]:
         INSERT, [[name] for name in names], lambda place, error: refused.append([place, type(error).__name__])
     )
     return [added, refused]
+
+
+def pages_kept(held: WriteTransaction, fails: int) -> int:
+    """Expect many rows, and return what the connection's cache is then; or fail."""
+    held.expect_many_rows()
+    found: int = held._file.run_own("PRAGMA cache_size")[0][0]
+    if fails:
+        raise RuntimeError
+    return found
