@@ -87,9 +87,7 @@ async def put_read(exchange: Exchange) -> AnyAnswer:
 async def list_edits(exchange: Exchange) -> AnyAnswer:
     """Answer what a message said before."""
     edits = exchange.services.chat.messages.edits
-    return page(
-        await edits(exchange.session.user_id, await named_message(exchange), **wished_page(exchange))
-    )
+    return page(await edits(exchange.session.user_id, await named_message(exchange), **wished_page(exchange)))
 
 
 async def list_groups(exchange: Exchange) -> AnyAnswer:
