@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from chat.domain.refusals import UnknownSession as UnknownSession
     from chat.domain.refusals import VersionConflict as VersionConflict
     from chat.domain.refusals import WrongPassword as WrongPassword
+    from chat.domain.restoring import restore_chat as restore_chat
     from chat.domain.rooms import RoomFields as RoomFields
     from chat.domain.search import SearchQuery as SearchQuery
     from chat.domain.sending import Ack as Ack
@@ -318,6 +319,7 @@ _HOME = {
     "open_queue": "queue.action_queue",
     "parsed_id": "domain.ids",
     "read_queue": "queue.reading",
+    "restore_chat": "domain.restoring",
     "told_line": "domain.texts",
     "told_number": "domain.texts",
 }

@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from storage.rekeying import rekey as rekey
     from storage.reports import LogFacts as LogFacts
     from storage.reports import StorageReport as StorageReport
+    from storage.restoring import restore as restore
     from storage.search_indexes import drop_search_index as drop_search_index
     from storage.search_indexes import make_search_index as make_search_index
     from storage.settings import StorageSettings as StorageSettings
@@ -157,6 +158,7 @@ _HOME = {
     "open": "databases",
     "open_databases": "databases",
     "rekey": "rekeying",
+    "restore": "restoring",
     "search_table": "full_text",
     "verify": "backups",
 }

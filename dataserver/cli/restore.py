@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import click
 
-from dataserver.cli.running import folder_options, quiet_surroundings, run_to_end, say, say_waiting
+from chat import restore_chat
+from dataserver.cli.running import (
+    Surroundings,
+    folder_options,
+    quiet_surroundings,
+    run_to_end,
+    say,
+    say_waiting,
+)
 from dataserver.commands import Restore
 from dataserver.door import done, open_door
+from dataserver.folder import CHAT_FILE, hold
+from storage import restore
 
 
 @click.command(name="restore")
@@ -23,13 +34,21 @@ def command(
 
     With a server on the folder, it goes on; what reads or writes NAME meanwhile ends with the old database or begins
     with the new one. FILE is checked before anything is changed.
+
+    `chat.db` and `server.db` are restored while no server runs. Users and tokens are as they were when the backup was
+    made: who was removed since then is let in again.
     """
     around = quiet_surroundings(config, {"server.data_dir": data_dir})
     in_folder = around.folder.backups / backup
     source = in_folder if "/" not in backup and in_folder.is_file() else Path(backup).absolute()
     wanted = Restore(database=database, source=str(source), replaces=replaces)
+    own = around.folder.own_files.get(database)
 
     async def main() -> None:
+        if own is not None:
+            size_bytes = await _restore_own(around, own, source, replaces=replaces)
+            say(f"{database} has {size_bytes:,} bytes")
+            return
         async with open_door(
             around.folder, around.settings.storage, command="restore", waiting=say_waiting
         ) as door:
@@ -37,3 +56,11 @@ def command(
             say(f"{database} has {size_bytes:,} bytes")
 
     run_to_end(main)
+
+
+async def _restore_own(around: Surroundings, own: Path, source: Path, *, replaces: bool) -> int:
+    with hold(around.folder, command="restore"):
+        if not replaces and await anyio.Path(own).exists():
+            raise click.ClickException(f"{own.name} is there already; --replace gives it up")
+        restored = restore_chat if own.name == CHAT_FILE else restore
+        return await restored(source, own, around.settings.storage)

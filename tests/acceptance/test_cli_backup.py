@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import apsw
 import httpx2
 import pytest
 
@@ -51,6 +53,21 @@ def names(folder: Path) -> list[str]:
     return [row["name"] for row in json.loads(done.stdout)]
 
 
+def users(folder: Path) -> list[str]:
+    done = called("user", "list", "--data-dir", folder)
+    assert done.returncode == 0, done.stderr
+    return [each["name"] for each in json.loads(done.stdout)]
+
+
+def streams(folder: Path) -> dict[Any, Any]:
+    """Return the epochs of the chat's streams."""
+    chat = apsw.Connection(str(folder / "chat.db"))
+    try:
+        return {row[0]: row[1] for row in chat.execute("SELECT id, epoch FROM stream")}
+    finally:
+        chat.close()
+
+
 def test_a_backup_goes_into_the_folder_and_comes_back_by_its_name(folder: Path, tmp_path: Path) -> None:
     made = run("backup", "shop", "--data-dir", folder)
     assert made.returncode == 0, made.stderr
@@ -81,8 +98,42 @@ def test_the_chat_and_the_tokens_are_copied_and_checked_as_databases_are(folder:
         for what in (name, folder / "backups" / again["name"]):
             checked = called("verify", what, "--data-dir", folder)
             assert (checked.returncode, table in json.loads(checked.stdout)["table_counts"]) == (0, True)
-    refused = called("restore", "chat.db", "none.db", "--replace", "--data-dir", folder)
-    assert (refused.returncode, "'chat.db' can't name a database" in refused.stderr) == (1, True)
+
+
+def test_the_chat_comes_back_out_of_its_backup_under_other_epochs(alone: Path) -> None:
+    assert called("user", "create", "ann", "--data-dir", alone).returncode == 0
+    backup = json.loads(called("backup", "chat.db", "--data-dir", alone).stdout)
+    before = streams(alone)
+    assert called("user", "create", "bob", "--data-dir", alone).returncode == 0
+    unasked = called("restore", "chat.db", backup["name"], "--data-dir", alone)
+    assert (unasked.returncode, "--replace" in unasked.stderr) == (1, True)
+    with serving(alone, environment=THREADS):
+        meanwhile = called("restore", "chat.db", backup["name"], "--replace", "--data-dir", alone)
+        assert (meanwhile.returncode, "in use" in meanwhile.stderr) == (1, True)
+    other = called("restore", "chat.db", alone / "server.db", "--replace", "--data-dir", alone)
+    assert (other.returncode, "no such table: stream" in other.stderr) == (1, True)
+    assert users(alone) == ["ann", "bob"]
+    restored = called("restore", "chat.db", backup["name"], "--replace", "--data-dir", alone)
+    assert restored.returncode == 0, restored.stderr
+    assert users(alone) == ["ann"]
+    after = streams(alone)
+    assert after.keys() == before.keys()
+    assert not set(after.values()) & set(before.values())
+    assert [path.name for path in alone.iterdir() if "restoring" in path.name] == []
+
+
+def test_the_tokens_come_back_out_of_their_backup_into_an_empty_folder(alone: Path, tmp_path: Path) -> None:
+    assert called("token", "create", "--role", "read", "--data-dir", alone).returncode == 0
+    backup = json.loads(called("backup", "server.db", "--data-dir", alone).stdout)
+    fresh = tmp_path / "fresh"
+    source = alone / "backups" / backup["name"]
+    restored = called("restore", "server.db", source, "--data-dir", fresh)
+    assert restored.returncode == 0, restored.stderr
+    ids = [
+        [each["id"] for each in json.loads(called("token", "list", "--data-dir", where).stdout)]
+        for where in (alone, fresh)
+    ]
+    assert ids[0] == ids[1] != []
 
 
 def test_a_backup_goes_where_it_is_told_and_over_nothing(alone: Path, tmp_path: Path) -> None:
