@@ -108,6 +108,7 @@ def in_order(
     """
     if not events:
         yield from messages
+        return
     for message in messages:
         if isinstance(message, LogLine):
             yield from events.pop((message.room, None), ())

@@ -43,7 +43,7 @@ def test_only_a_process_of_its_own_bounds_what_sqlite_allocates(
 ) -> None:
     options = settings.service_options()
     assert (options["heap_limit_bytes"] > 0) == is_limited
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(options)) == options
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(options)) == msgspec.to_builtins(options)
 
 
 def test_there_are_at_least_two_readers_by_default() -> None:
