@@ -39,9 +39,11 @@ BAD = next(action for action in ACTIONS if action.kind == "refused" and is_refus
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: Any) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+def folder(tmp_path_factory: Any, monkeypatch: Any) -> Path:
+    """Return where a run has its files; its name is short, since sockets are in it."""
+    place: Path = tmp_path_factory.mktemp("m")
+    monkeypatch.chdir(place)
+    return place
 
 
 class Skies(Weather):

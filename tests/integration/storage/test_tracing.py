@@ -32,7 +32,7 @@ class Kept(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a process has one provider for good
 def kept() -> Kept:
     exporter, provider = Kept(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
