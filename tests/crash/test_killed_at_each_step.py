@@ -36,8 +36,8 @@ WRITES = {
 
 @pytest.fixture
 async def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
-    monkeypatch.setattr("storage.pools._WRITER", dying_services.WRITER)
-    monkeypatch.setattr("storage.pools._READER", dying_services.READER)
+    monkeypatch.setattr("storage.generations._WRITER", dying_services.WRITER)
+    monkeypatch.setattr("storage.generations._READER", dying_services.READER)
     with anyio.fail_after(LIMIT_S):
         async with open_database(tmp_path / "d.db", StorageSettings(worker_count=1)) as opened:
             await opened.execute("CREATE TABLE item (name TEXT UNIQUE)")
