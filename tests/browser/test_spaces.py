@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.stage import Stage, User, until, until_sent, write
+from tests.browser.stage import Stage, User, until, until_kept, until_sent, write
 
 PICTURE = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElFTkSuQmCC"
@@ -252,3 +254,120 @@ def test_moderators_see_who_is_muted_by_whom_and_those_who_have_left_too(stage: 
     until_sent(page)
     muted = anna.client.get(f"/v1/spaces/{space}/muted").json()["muted"]
     assert [each["user"] for each in muted] == [carl.id]
+
+
+def _give_role(owner: User, space: str, user: User, role: str) -> None:
+    body = {"client_id": f"{role}-{user.id}", "role": role}
+    owner.client.patch(f"/v1/spaces/{space}/members/{user.id}", json=body).raise_for_status()
+
+
+def _change_space(user: User, space: str, **fields: Any) -> None:
+    body = {"client_id": f"space-{space}-{uuid4()}", "fields": fields}
+    user.client.patch(f"/v1/spaces/{space}", json=body).raise_for_status()
+
+
+@pytest.mark.parametrize("is_mine_later", [False, True])
+def test_of_settings_that_two_changed_the_later_change_counts_and_the_other_is_told(
+    stage: Stage, is_mine_later: bool
+) -> None:
+    anna, carl = stage.user("anna"), stage.user("carl")
+    room = stage.room(anna, carl)
+    space = space_of(anna)
+    _give_role(anna, space, carl, "admin")
+    page = stage.page(anna, room)
+    until_kept(page)
+    stage.complaints_allowed("412 (")
+    page.get_by_role("button", name="Settings of").click()
+    panel = page.locator("side-panel")
+    panel.get_by_label("What Member is called here").wait_for()
+    page.context.set_offline(True)
+    if is_mine_later:
+        _change_space(carl, space, name="Theirs")
+    panel.get_by_label("Name").first.fill("Mine")
+    panel.get_by_label("Description").fill("warm")
+    panel.get_by_role("button", name="Save").click()
+    expect(page.locator(".space-head h3")).to_have_text("Mine")
+    if not is_mine_later:
+        _change_space(carl, space, name="Theirs")
+    page.context.set_offline(False)
+    kept, told = ("Mine", 'theirs was "Theirs"') if is_mine_later else ("Theirs", 'yours was "Mine"')
+    expect(page.locator("toast-area")).to_contain_text(told)
+    expect(page.locator("toast-area")).not_to_contain_text("saved")
+    until_sent(page)
+    expect(page.locator(".space-head h3")).to_have_text(kept)
+    found = anna.client.get(f"/v1/spaces/{space}").json()["settings"]
+    assert (found["name"], found["description"]) == (kept, "warm")
+
+
+def test_names_of_roles_that_are_given_one_after_the_other_offline_are_all_kept(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    page = stage.page(anna, room)
+    until_kept(page)
+    page.get_by_role("button", name="Settings of").click()
+    panel = page.locator("side-panel")
+    panel.get_by_label("What Member is called here").wait_for()
+    page.context.set_offline(True)
+    for role in ("Owner", "Member"):
+        panel.get_by_label(f"What {role} is called here").fill(f"{role}s")
+        panel.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Members", exact=True).click()
+    expect(page.locator(".members")).to_contain_text("Owners")
+    page.context.set_offline(False)
+    until_sent(page)
+    found = anna.client.get(f"/v1/spaces/{space_of(anna)}").json()["settings"]
+    assert found["role_names"] == {"owner": "Owners", "member": "Members"}
+
+
+def test_an_emoji_that_the_server_refuses_is_taken_back_with_a_reason(stage: Stage, tmp_path: Path) -> None:
+    anna, carl = stage.user("anna"), stage.user("carl")
+    room = stage.room(anna, carl)
+    space = space_of(anna)
+    _give_role(anna, space, carl, "admin")
+    (tmp_path / "red.png").write_bytes(PICTURE)
+    page = stage.page(carl, room)
+    until_kept(page)
+    stage.complaints_allowed("403 (")
+    page.get_by_role("button", name="Settings of").click()
+    part = page.locator("side-panel section.emoji")
+    part.wait_for()
+    page.context.set_offline(True)
+    part.get_by_label("Name").fill("red")
+    part.get_by_label("Picture").set_input_files(tmp_path / "red.png")
+    part.get_by_role("button", name="Add").click()
+    expect(part.locator("li img")).to_have_count(1)
+    write(page, "see :red:")
+    expect(page.locator(".body img.emoji")).to_have_count(1)
+    _give_role(anna, space, carl, "member")
+    page.context.set_offline(False)
+    expect(page.locator("toast-area")).to_contain_text("Failed to save space settings")
+    expect(page.locator(".body img")).to_have_count(0)
+    expect(part.locator("li")).to_have_count(0)
+
+
+def test_emoji_and_stickers_are_chosen_from_a_list_and_stand_where_the_cursor_was(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    image = f"data:image/png;base64,{base64.b64encode(PICTURE).decode()}"
+    _change_space(
+        anna,
+        space_of(anna),
+        emoji=[{"name": "red", "image": image}],
+        stickers=[{"name": "wave", "image": image}, {"name": "foreign", "image": "https://example.org/x.png"}],
+    )
+    page = stage.page(anna, room)
+    box = page.locator("message-composer textarea")
+    box.fill("see")
+    for chosen, value in ((":wave:", "see :wave:"), (":red:", "see :wave: :red:")):
+        page.get_by_role("button", name="Emoji and stickers").click()
+        assert page.locator("dialog").get_by_role("button", name=":foreign:").count() == 0
+        page.locator("dialog").get_by_role("button", name=chosen).click()
+        expect(box).to_have_value(value)
+        expect(box).to_be_focused()
+    page.get_by_role("button", name="Emoji and stickers").click()
+    page.keyboard.press("Escape")
+    expect(box).to_have_value("see :wave: :red:")
+    box.press("Enter")
+    expect(page.locator(".body img.emoji")).to_have_count(2)
+    until_sent(page)
+    assert anna.contents(room) == ["see :wave: :red:"]

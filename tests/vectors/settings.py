@@ -1,6 +1,7 @@
 """What chat/sync makes of settings, for the page to make the same: `python -m tests.vectors.settings` writes it anew.
 
-Documents as bytes, keys from seeds, what is sealed under a given session, what two devices' changes become.
+Documents as bytes, keys from seeds, what is sealed under a given session, what two devices' changes become, and those of
+two people to a space.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from chat.sync import sealing
 from chat.sync.derivation import settings_key
 from chat.sync.document import Bookmark, SettingsDocument, read, written
 from chat.sync.merge import changes, merged
+from chat.sync.space_merge import SpaceSettings, rest_of
 from tests.vectors.queue_rules import lines
 from workers import Secret, SigningKey, keyring_of, row_context
 from workers.keys.sealer import Sealer
@@ -51,6 +53,7 @@ def vectors() -> dict[str, list[Any]]:
         "sealed": list(_sealed()),
         "changes": list(_changes()),
         "merges": list(_merges()),
+        "space_merges": list(_space_merges()),
     }
 
 
@@ -146,6 +149,23 @@ def _merges() -> Iterator[dict[str, Any]]:
             "theirs": _plain(theirs),
             "document": _plain(document),
             "conflicts": msgspec.to_builtins(list(conflicts)),
+        }
+
+
+def _space_merges() -> Iterator[dict[str, Any]]:
+    chance = random.Random(9)  # noqa: S311 - cases, not keys
+    for _ in range(_CASES):
+        base, fields, there = (
+            {name: chance.choice(_VALUES) for name in "abc" if chance.random() < 0.8} for _ in range(3)
+        )
+        theirs = SpaceSettings(version=2, settings={**base, **there}, updated_at_ms=chance.randrange(3))
+        rest = rest_of(fields, base, theirs, at_ms=1)
+        yield {
+            "fields": fields,
+            "base": base,
+            "theirs": msgspec.to_builtins(theirs),
+            "at_ms": 1,
+            "rest": {"fields": rest.fields, "conflicts": msgspec.to_builtins(list(rest.conflicts))},
         }
 
 

@@ -39,12 +39,12 @@ export function show(title, ...children) {
   return opened(title, children, null, () => true);
 }
 
-/* One of several things, each [value, what is shown]; null if it was left. */
+/* One of several things, each [value, what is shown, its class]; null if it was left. */
 export function choose(title, things) {
   return new Promise((resolve) => {
     let chosen = null;
     const dialog = el('dialog', { class: 'emoji', 'aria-label': title, onclose: () => { dialog.remove(); resolve(chosen); } },
-      ...things.map(([value, shown]) => button(shown, () => { chosen = value; dialog.close(); }, { 'aria-label': value })));
+      ...things.map(([value, shown, kind = null]) => button(shown, () => { chosen = value; dialog.close(); }, { 'aria-label': value, class: kind })));
     document.body.append(dialog);
     dialog.showModal();
   });

@@ -11,9 +11,20 @@ const EMOJI = ['👍', '❤️', '😂', '🎉', '😮', '😢', '🙏', '👀',
 const MAX_EDITS = 500;
 
 export async function chooseReaction({ view }, row) {
-  const own = [...view.model.details.get(view.room.space)?.emoji ?? []].filter((each) => view.ownPictures.has(each.name));
-  const chosen = await choose(text('message.react'), [...EMOJI.map((each) => [each, each]), ...own.map((each) => [`:${each.name}:`, pictureOf(each.name, each.image)])]);
+  const chosen = await choose(text('message.react'), [...EMOJI.map((each) => [each, each]), ...ownOf(view, 'emoji')]);
   if (chosen) view.react(row, chosen);
+}
+
+/* An emoji or a sticker is put into what is being written. */
+export async function choosePicture({ view }) {
+  const chosen = await choose(text('composer.pictures'), [...ownOf(view, 'stickers'), ...EMOJI.map((each) => [each, each]), ...ownOf(view, 'emoji')]);
+  if (chosen) view.composer.insert(chosen);
+}
+
+/* The emoji or stickers of the space, as `choose` takes them; of two of one name the one that is shown. */
+function ownOf(view, kind) {
+  const found = (view.details[kind] ?? []).filter((each) => view.ownPictures.get(each.name) === each.image);
+  return found.map((each) => [`:${each.name}:`, pictureOf(each.name, each.image), kind]);
 }
 
 export async function remove({ view }, row) {

@@ -69,14 +69,15 @@ export class SidePanel extends HTMLElement {
     const silent = members.filter((each) => (each.muted_until_ms ?? Infinity) > Date.now()).map((each) => each.user);
     if (this.silent !== String(silent)) this.readMuted();
     this.silent = String(silent);
+    this.called = model.detailsOf(space.id).role_names;
     const pictures = members.map((each) => model.pictures.get(each.user));
-    this.unlessSame([members, present, space.role, model.me.id, this.muted, pictures, model.details.get(space.id)?.role_names], () => [
+    this.unlessSame([members, present, space.role, model.me.id, this.muted, pictures, this.called], () => [
       el('ul', { class: 'members' }, ...members.map((each) => this.memberOf(each, space, present[each.user]))), ...this.mutedList(space)]);
   }
 
   /* As it is called in the space. */
-  roleName(space, role) {
-    return this.app.model.details.get(space.id)?.role_names?.[role] || text(`role.${role}`);
+  roleName(role) {
+    return this.called?.[role] || text(`role.${role}`);
   }
 
   /* For those who may unmute: who is muted, by whom and since when, whether still here or not. */
@@ -119,8 +120,8 @@ export class SidePanel extends HTMLElement {
     const mayGive = RANKS[space.role] >= RANKS.admin && member.user !== me.id && (space.role === 'owner' || RANKS[space.role] > RANKS[member.role]);
     const roles = Object.keys(RANKS).filter((each) => space.role === 'owner' || RANKS[each] < RANKS[space.role]);
     const role = mayGive
-      ? el('select', { 'aria-label': text('member.role', { name }), onchange: (event) => changeRole(app, space, member, event.target.value) }, ...roles.map((each) => el('option', { value: each, selected: each === member.role }, this.roleName(space, each))))
-      : el('span', { class: 'role', dir: 'auto' }, this.roleName(space, member.role));
+      ? el('select', { 'aria-label': text('member.role', { name }), onchange: (event) => changeRole(app, space, member, event.target.value) }, ...roles.map((each) => el('option', { value: each, selected: each === member.role }, this.roleName(each))))
+      : el('span', { class: 'role', dir: 'auto' }, this.roleName(member.role));
     const presence = text(`presence.${status ?? 'offline'}`);
     return el('li', {}, el('span', { class: 'face' }, avatar(app.model, member.user, name), el('span', { class: `dot ${status ?? 'offline'}`, role: 'img', 'aria-label': presence, title: presence })), el('span', { class: 'who', dir: 'auto' }, name, el('small', {}, ` ${member.user === me.id ? text('member.you') : member.name}${isMuted ? ` · ${text('panel.muted')}` : ''}`)), role,
       el('span', { class: 'buttons' }, member.user !== me.id && space.kind !== 'direct' && button(text('member.message'), () => openDirect(app, member.user)),

@@ -3,13 +3,13 @@
 
 import { button, el } from '../page/dom.js';
 import { text } from '../page/texts.js';
+import { summaryOf } from './conflict_words.js';
 import { ask } from './dialogs.js';
-import { SettingsRefused, canonical } from './settings_document.js';
+import { SettingsRefused } from './settings_document.js';
 import { asBytes, asText, isSupported, newSeed } from './settings_seal.js';
 import { allow, apply, change, forbid, forgetLost, nameOfField, stateOf } from './settings_sync.js';
 
 const THEMES = ['system', 'light', 'dark'];
-const SHOWN_CHARACTERS = 200;
 
 export function fillSettings(app, part) {
   const present = document.documentElement.dataset.theme;
@@ -71,10 +71,4 @@ function lostOf(app, one, again) {
   };
   return el('li', {}, el('strong', {}, nameOfField(one.name)), ` ${text(one.was_mine ? 'settings.mine' : 'settings.theirs')}: `, el('span', { dir: 'auto' }, summaryOf(one.lost)),
     el('div', { class: 'rows' }, button(text('settings.restore'), restore), button(text('settings.forget'), forget)));
-}
-
-function summaryOf(value) {
-  if (value === null) return text('settings.gone');
-  if (Array.isArray(value) && value.every((each) => each?.name)) return value.map((each) => each.name).join(', ');
-  return canonical(value).slice(0, SHOWN_CHARACTERS);
 }

@@ -22,40 +22,41 @@ export async function fillSpace(panel) {
   } catch (error) {
     console.info('settings of the space were not read', error.code);
   }
-  const details = app.model.details.get(spaceId) ?? {};
   parts.append(el('p', { class: 'told' }, text('space.id', { id: spaceId })));
-  if (mayChange) parts.append(general(app, space, details), pictures(app, space, 'emoji'), pictures(app, space, 'stickers'));
+  if (mayChange) parts.append(general(app, space));
+  if (mayChange && app.model.details.has(spaceId)) parts.append(pictures(app, space, 'emoji'), pictures(app, space, 'stickers'));
   const old = [...app.model.rooms.values()].filter((each) => each.space === spaceId && each.archived_at_ms);
   if (old.length) parts.append(el('section', {}, el('h3', {}, text('space.archived')), el('div', { class: 'rows' }, ...old.map((each) => button(`# ${each.name}`, () => app.openRoom(each.id))))));
   parts.append(coming(app, space));
   if (mayChange) panel.querySelector('input')?.focus();
 }
 
-function change(app, space, fields) {
-  const { version } = app.model.spaces.get(space.id) ?? space;
-  app.act('update-space', { space_id: space.id, fields, base_version: version });
+/* `base`: what the fields were when the user changed them. */
+function change(app, { id, version }, fields, base) {
+  app.act('update-space', { space_id: id, fields, base_version: version, base });
 }
 
-function general(app, space, details) {
-  const called = details.role_names ?? {};
+function general(app, space) {
+  const details = app.model.detailsOf(space.id);
+  const seen = { id: space.id, version: Math.min(space.version, details.version ?? Infinity) };
+  let called = namesIn(details.role_names);
   const fields = {
     name: { label: text('dialog.name'), value: space.name, required: true, most: 100 },
     description: { label: text('dialog.description'), value: space.description ?? '', type: 'textarea' },
     ...Object.fromEntries(Object.keys(RANKS).map((role) => [role, { label: text('space.role_name', { role: text(`role.${role}`) }), value: called[role] ?? '', most: 50 }])),
   };
   const before = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));
-  let version = space.version; // the one that was read: who changed it meanwhile is not to be overwritten
   const form = el('form', { onsubmit: (event) => {
     event.preventDefault();
     const said = valuesOf(form, fields);
     const changed = Object.entries(said).filter(([name, value]) => value !== before[name]);
-    Object.assign(before, said);
     const plain = Object.fromEntries(changed.filter(([name]) => !(name in RANKS)));
-    const roles = Object.fromEntries(changed.filter(([name]) => name in RANKS).map(([name, value]) => [name, value || null]));
-    if (Object.keys(roles).length) plain.role_names = roles;
+    const roles = Object.fromEntries(Object.keys(RANKS).filter((role) => said[role] || called[role]).map((role) => [role, said[role] || null]));
+    if (changed.some(([name]) => name in RANKS)) plain.role_names = roles; // all of them: of two changes that become one the later is kept
     if (!Object.keys(plain).length) return;
-    app.act('update-space', { space_id: space.id, fields: plain, base_version: version ?? app.model.spaces.get(space.id)?.version });
-    version = null;
+    change(app, seen, plain, Object.fromEntries(Object.keys(plain).map((name) => [name, name === 'role_names' ? called : before[name]])));
+    Object.assign(before, said);
+    called = namesIn(roles);
   } }, ...Object.entries(fields).map(([name, field]) => labelled(name, field)), el('button', { type: 'submit', class: 'primary' }, text('dialog.save')));
   const open = labelled('is_open', { label: text('dialog.open'), type: 'checkbox', value: space.is_open });
   open.querySelector('input').addEventListener('change', async (event) => {
@@ -66,19 +67,30 @@ function general(app, space, details) {
   return el('section', {}, el('h3', {}, text('space.general')), form, open);
 }
 
+function namesIn(roles) {
+  return Object.fromEntries(Object.entries(roles ?? {}).filter(([, name]) => name !== null));
+}
+
 /* The list of emoji or stickers, each a small picture with a name. */
 function pictures(app, space, kind) {
   const list = el('ul', { class: 'pictures' });
   const problem = el('p', { class: 'problem', role: 'alert' });
-  const present = () => app.model.details.get(space.id)?.[kind] ?? [];
+  const present = () => app.model.detailsOf(space.id)[kind] ?? [];
   const set = (found) => {
-    app.model.details.set(space.id, { ...app.model.details.get(space.id), [kind]: found });
-    app.model.changed();
-    change(app, space, { [kind]: found });
+    change(app, app.model.detailsOf(space.id), { [kind]: found }, { [kind]: present() });
     showAll();
   };
-  const showAll = () => list.replaceChildren(...present().map((each) => el('li', {}, isPicture(each.image) ? pictureOf(each.name, each.image) : '', el('span', { class: 'who', dir: 'auto' }, each.name),
-    button('✕', () => set(present().filter((other) => other.name !== each.name)), { 'aria-label': text('space.remove', { name: each.name }) }))));
+  let listed;
+  const showAll = () => {
+    listed = namesOf(present());
+    list.replaceChildren(...present().map((each) => el('li', {}, isPicture(each.image) ? pictureOf(each.name, each.image) : '', el('span', { class: 'who', dir: 'auto' }, each.name),
+      button('✕', () => set(present().filter((other) => other.name !== each.name)), { 'aria-label': text('space.remove', { name: each.name }) }))));
+  };
+  const namesOf = (found) => found.map((each) => each.name).join('\n');
+  const follow = () => {
+    if (!list.isConnected) for (const each of [app.model, app.outbox]) each.removeEventListener('change', follow);
+    else if (listed !== namesOf(present())) showAll();
+  };
   const name = el('input', { name: 'picture', required: true, maxLength: 62, pattern: '[^:\\s]+', autocomplete: 'off' });
   const file = el('input', { type: 'file', accept: 'image/png,image/jpeg,image/gif,image/webp', required: true });
   const form = el('form', { onsubmit: async (event) => {
@@ -97,6 +109,7 @@ function pictures(app, space, kind) {
     form.reset();
   } }, el('label', {}, text('space.picture_name'), name), el('label', {}, text('space.picture_file'), file), el('button', { type: 'submit' }, text('space.add')));
   showAll();
+  for (const each of [app.model, app.outbox]) each.addEventListener('change', follow);
   return el('section', { class: kind }, el('h3', {}, text(`space.${kind}`)), list, form, problem);
 }
 

@@ -26,7 +26,6 @@ const ROUTES = {
   'pin-message': (p, id) => toggled(true, `${room(p)}/pins/${part(p.message_id)}`, id),
   'unpin-message': (p, id) => toggled(false, `${room(p)}/pins/${part(p.message_id)}`, id),
   'update-profile': (p, id) => call('PATCH', '/v1/me/profile', { client_id: id, fields: p.fields }),
-  'update-space': (p, id) => call('PATCH', `/v1/spaces/${part(p.space_id)}`, { client_id: id, fields: p.fields }, { version: p.base_version ?? null }),
   'kick-user': (p, id) => call('DELETE', `${member(p)}?client_id=${part(id)}`),
   'mute-user': (p, id) => call('PUT', `${member(p)}/mute`, { client_id: id }),
   'unmute-user': (p, id) => call('DELETE', `${member(p)}/mute?client_id=${part(id)}`),
@@ -34,7 +33,7 @@ const ROUTES = {
   'leave-space': (p, id) => call('POST', `/v1/spaces/${part(p.space_id)}/leave`, { client_id: id }),
 };
 
-/* Have another way of delivery for a type; `way(payload, client_id)` raises CallFailed. */
+/* Have another way of delivery for a type; `way(payload, client_id, order, created_at_ms)` raises CallFailed. */
 export function delivers(type, way) {
   ROUTES[type] = way;
 }
@@ -45,7 +44,7 @@ export function canDeliver(type) {
 
 /* The server's answer; `order` is the number of a send. Raises CallFailed. */
 export function deliver(action, order = null) {
-  return ROUTES[action.type](action.payload, action.client_id, order);
+  return ROUTES[action.type](action.payload, action.client_id, order, action.created_at_ms);
 }
 
 /* The stored answer to an action, null if the server has never seen it. Raises CallFailed. */

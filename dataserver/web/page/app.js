@@ -29,6 +29,7 @@ export class ChatApp extends HTMLElement {
     this.order = new SpaceOrder(await this.store.seen('order'), (kept, fields) => { this.store.keep('order', kept); this.setting(fields); });
     this.wear(await this.store.seen('theme'));
     delivers('save-user-config', async (_, id) => (await later('settings_sync')).upload(this, id));
+    delivers('update-space', async (payload, id, _, atMs) => (await later('space_changes')).update(this, payload, id, atMs));
     this.build();
     this.model.addEventListener('change', () => this.showSoon());
     this.outbox.addEventListener('change', () => this.showSoon());

@@ -15,8 +15,9 @@ export class MessageComposer extends HTMLElement {
     this.box = el('textarea', { rows: 1, dir: 'auto', autocomplete: 'off', enterKeyHint: 'send', oninput: () => this.typed(), onkeydown: (event) => this.key(event) });
     this.box.setAttribute('aria-controls', 'mention-names');
     this.problem = el('p', { class: 'problem', role: 'alert', hidden: true });
+    this.pictures = button('☺', () => this.view.choosePicture(), { 'aria-label': text('composer.pictures') });
     this.go = el('button', { type: 'submit', class: 'primary' }, text('composer.send'));
-    const form = el('form', { onsubmit: (event) => { event.preventDefault(); this.send(); } }, this.box, this.go);
+    const form = el('form', { onsubmit: (event) => { event.preventDefault(); this.send(); } }, this.box, this.pictures, this.go);
     this.append(this.about, this.names, this.problem, form);
     this.chosen = new Map();
   }
@@ -114,6 +115,14 @@ export class MessageComposer extends HTMLElement {
       this.typedAt = Date.now();
       this.view.typing();
     }
+  }
+
+  /* Where the cursor is, apart from the word before it. */
+  insert(words) {
+    const { selectionStart: from, selectionEnd: to, value } = this.box;
+    this.box.setRangeText(`${/\S$/.test(value.slice(0, from)) ? ' ' : ''}${words}`, from, to, 'end');
+    this.typed();
+    this.focus();
   }
 
   grow() {

@@ -1,7 +1,7 @@
 /* What the first paint and the open room do without: the modules of `later/`. They are fetched when the page has nothing
  * else to do, and are then kept with it for offline; whoever asks for one sooner has it fetched at once. */
 
-const NAMES = ['account', 'dialogs', 'groups', 'messages', 'moves', 'panels', 'people', 'settings_sync', 'space', 'spaces'];
+const NAMES = ['account', 'dialogs', 'groups', 'messages', 'moves', 'panels', 'people', 'settings_sync', 'space', 'space_changes', 'spaces'];
 const IDLE_WITHIN_MS = 5000;
 
 let styles = null;

@@ -9,7 +9,7 @@ async function begin() {
   const app = document.querySelector('chat-app');
   await app.opened;
   await preload();
-  for (const each of ['people', 'settings_sync']) await app.use(each, 'follow');
+  for (const each of ['people', 'settings_sync', 'space_changes']) await app.use(each, 'follow');
   if (!('serviceWorker' in navigator)) return;
   const address = '/service_worker.js';
   const policy = window.trustedTypes?.createPolicy('own-scripts', { createScriptURL: () => address });

@@ -3,7 +3,7 @@
 
 import { CallFailed, call } from '../net/api.js';
 import { Live } from '../net/live.js';
-import { RANKS, changed, nameOf } from './projection.js';
+import { RANKS, changed, nameOf, shownSpace } from './projection.js';
 import { RoomLog } from './room_log.js';
 
 const PAGE_COUNT = 100;
@@ -103,9 +103,14 @@ export class Model extends EventTarget {
 
   /* What the list of spaces leaves out: emoji, stickers, names of roles. */
   async loadDetails(spaceId) {
-    const { settings } = await call('GET', `/v1/spaces/${spaceId}`);
-    this.details.set(spaceId, settings);
+    const { settings, version } = await call('GET', `/v1/spaces/${spaceId}`);
+    this.details.set(spaceId, { ...settings, version });
     this.changed();
+  }
+
+  /* With what is on its way. */
+  detailsOf(id) {
+    return shownSpace({ ...this.details.get(id), id }, this.outbox.listed());
   }
 
   take({ me, spaces, rooms }) {
@@ -264,7 +269,7 @@ export class Model extends EventTarget {
     if (event.kind === 'space.updated') {
       const { settings, version } = event.body;
       Object.assign(space, settings, { version });
-      if (this.details.has(space.id)) this.details.set(space.id, { ...this.details.get(space.id), ...settings });
+      if (this.details.has(space.id)) this.details.set(space.id, { ...this.details.get(space.id), ...settings, version });
     }
     if (event.kind.startsWith('group.')) this.freshGroups.delete(space.id);
     if (event.kind.startsWith('room.') || event.kind.startsWith('group.') || event.kind === 'space.deleted' || event.kind === 'space.opened') this.reloadSoon();
@@ -303,6 +308,7 @@ export class Model extends EventTarget {
   /* What came could not all be told: read it anew. */
   reset(stream) {
     this.freshGroups.delete(stream);
+    if (this.details.has(stream)) this.loadDetails(stream).catch((error) => console.info('not read anew', error.code));
     const log = this.logs.get(stream);
     if (log) {
       log.isRead = false;

@@ -77,6 +77,7 @@ export class RoomView extends HTMLElement {
     this.settings.hidden = this.space?.kind === 'direct' || !(RANKS[this.space?.role] >= RANKS.admin);
     this.settings.setAttribute('aria-label', text('room.settings', { name }));
     this.topic.textContent = this.room.archived_at_ms ? text('room.archived') : this.room.topic;
+    this.details = this.model.detailsOf(this.room.space);
     this.rows = shown(log.messages, this.outbox.listed(), this.me, this.roomId, log.isAtEnd || !log.messages.length);
     this.list.show(this.rows, log, this.room.last_seq, this);
     const typing = this.model.typingIn(this.roomId);
@@ -193,6 +194,10 @@ export class RoomView extends HTMLElement {
     return this.app.use('messages', 'chooseReaction', row);
   }
 
+  choosePicture() {
+    return this.app.use('messages', 'choosePicture');
+  }
+
   history(row) {
     return this.app.use('messages', 'showHistory', row);
   }
@@ -208,11 +213,11 @@ export class RoomView extends HTMLElement {
 
   /* The space's own emoji and stickers: addresses of their pictures by name. */
   get ownPictures() {
-    const { emoji, stickers } = this.model.details.get(this.room?.space) ?? {};
+    const { emoji, stickers } = this.details ?? {};
     if (this.pictured?.emoji !== emoji || this.pictured?.stickers !== stickers) {
       this.pictured = { emoji, stickers, found: new Map([...stickers ?? [], ...emoji ?? []].filter((each) => isPicture(each.image)).map((each) => [each.name, each.image])) };
     }
-    return this.pictured?.found;
+    return this.pictured.found;
   }
 
   markOf({ message }) {

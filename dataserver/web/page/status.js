@@ -46,7 +46,7 @@ export class ToastArea extends HTMLElement {
   begin(app) {
     this.setAttribute('role', 'status');
     app.outbox.addEventListener('ended', ({ detail }) => {
-      const words = detail.action && detail.state === 'done' && TYPES[detail.action.type].success_notice;
+      const words = detail.action && detail.state === 'done' && !detail.result?.conflicts && TYPES[detail.action.type].success_notice;
       if (words && detail.action.account === app.model.me?.id) this.say(words);
     });
     app.outbox.addEventListener('failed', ({ detail }) => {
@@ -55,11 +55,12 @@ export class ToastArea extends HTMLElement {
     });
   }
 
-  say(words, kind = '') {
+  /* `ms` null: until it is closed. */
+  say(words, kind = '', ms = TOAST_MS) {
     const toast = el('div', { class: `toast ${kind}` }, el('span', {}, words), button('✕', () => toast.remove(), { 'aria-label': text('panel.close') }));
     this.append(toast);
     while (this.children.length > MAX_TOASTS) this.firstElementChild.remove();
-    setTimeout(() => toast.remove(), TOAST_MS);
+    if (ms) setTimeout(() => toast.remove(), ms);
   }
 }
 

@@ -21,7 +21,7 @@ const WORDS = {
   'message.answered': 'In answer to {name}: {content}', 'message.answered_unknown': 'In answer to an earlier message', 'message.reaction': '{emoji}: {count}',
   'message.actions': 'What to do with the message', 'message.history': 'What it said before',
   'composer.label': 'Message to {name}', 'composer.send': 'Send', 'composer.replying': 'Replying to {name}', 'composer.editing': 'Editing a message',
-  'composer.too_long': 'The message has {size} bytes; at most {most} are allowed.', 'composer.names': 'Members to mention',
+  'composer.too_long': 'The message has {size} bytes; at most {most} are allowed.', 'composer.names': 'Members to mention', 'composer.pictures': 'Emoji and stickers',
   'outbox.full': 'Too much is waiting to be sent. Your text was kept.',
   'outbox.no_space': 'This browser has no space left to keep what you send. Your text was kept.', 'outbox.unstored': 'What you did could not be kept ({reason}).',
   'status.offline': "You're offline", 'status.offline_queued': "You're offline - {count} actions queued",

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 
 import * as page from '../../../dataserver/web/later/settings_document.js';
 import * as seal from '../../../dataserver/web/later/settings_seal.js';
+import { restOf } from '../../../dataserver/web/later/space_merge.js';
 
 const cases = JSON.parse(readFileSync(new URL('../../vectors/settings.json', import.meta.url)));
 const bytesOf = (hex) => new Uint8Array(Buffer.from(hex, 'hex'));
@@ -81,4 +82,9 @@ test('two devices come to the same settings as in Python, with the same conflict
     assert.deepEqual(page.merged(base, mine, theirs), { document, conflicts });
     assert.deepEqual(page.merged(base, theirs, mine).document, document);
   }
+});
+
+test('of an update of a space that somebody else changed the same is left as in Python, and the same is told', () => {
+  assert.ok(cases.space_merges.some((each) => each.rest.conflicts.some((told) => told.was_mine)));
+  for (const { fields, base, theirs, at_ms: atMs, rest } of cases.space_merges) assert.deepEqual(restOf(fields, base, theirs, atMs), rest);
 });
