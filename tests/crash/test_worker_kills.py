@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.crash.kills.__main__ import outcome_of
+from tests.crash.kills.__main__ import COLUMNS, in_turn, outcome_of
 
 KILLS = {"ours, processes": 100, "ours, threads": 200}
 
@@ -21,3 +21,14 @@ def test_no_call_is_lost_or_doubled_and_nothing_is_left_over_when_workers_are_ki
     assert outcome.after.files <= outcome.before.files + 20  # a worker that is starting holds some
     assert outcome.after.threads <= outcome.before.threads + 4
     assert outcome.after.resident_mb < outcome.before.resident_mb + 20
+
+
+def test_who_runs_it_is_told_which_pool_runs_and_what_became_of_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = in_turn(["ours, threads"], kills=1, limit_s=10.0, every_s=0.01)
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("1 of 1: ours, threads; 1 kills, ")
+    assert told[1].split()[:2] == list(COLUMNS[:2])
+    assert told[2].split()[:2] == rows[0][0].split()
+    assert [len(row) for row in rows] == [len(COLUMNS)]
