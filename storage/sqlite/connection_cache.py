@@ -85,9 +85,9 @@ class ConnectionCache(Generic[C]):
 
 
 def _file_id(path: str) -> tuple[int, int]:
-    """Return what no other file has while this one is open; zeros if there is none."""
+    """Return what no other file has while this one is open; zeros if there is none, or it can't be looked at."""
     try:
         found = os.stat(path)  # noqa: PTH116 - a Path costs more than the question
-    except FileNotFoundError:
+    except OSError:  # whoever opens it is told why, and nobody else
         return 0, 0
     return found.st_dev, found.st_ino

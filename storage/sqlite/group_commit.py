@@ -44,6 +44,8 @@ FUNCTION = "function"
 SHARING = frozenset({EXECUTE, EXECUTE_BATCH, FUNCTION})
 """The methods whose requests may share a transaction."""
 
+_REQUEST = "request"
+"""The savepoint of a request of several statements, or of a function."""
 _LOCAL = (
     apsw.AuthError,
     apsw.BindingsError,
@@ -129,7 +131,9 @@ def _together(file: WriterConnection, calls: Sequence[Call], heavy: HeavyTexts) 
                 if file.watch.is_heavy:
                     heavy.add(call.params[1] if call.method == FUNCTION else file.statements.running)
                 undone = (
-                    file.statements.left_nothing() if call.method == EXECUTE else file.undo_to_savepoint()
+                    file.statements.left_nothing()
+                    if call.method == EXECUTE
+                    else file.undo_to_savepoint(_REQUEST)
                 )
                 if not undone or not isinstance(error, _LOCAL):
                     raise _Broken(place) from error
@@ -153,9 +157,9 @@ def _perform_in_company(file: WriterConnection, call: Call) -> Any:
     file.watch.calls_count = 0
     if call.method == EXECUTE:
         return file.statements.execute(call.params[1], call.params[2])
-    file.set_savepoint()
+    file.set_savepoint(_REQUEST)
     outcome = _perform(file, call)
-    file.release_savepoint()
+    file.release_savepoint(_REQUEST)
     return outcome
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import apsw
-
 from storage.errors import TransactionLost
 from storage.sqlite import functions
 
@@ -73,40 +71,28 @@ class Interactive:
     def _kept_whole(self, call: Call, file: WriterConnection, act: Callable[[], Any]) -> Any:
         """Do `act` inside the transaction on `file`; if it fails, nothing of it is left and the transaction goes on."""
         file.watch.begin(call.deadline)
-        file.run_own("SAVEPOINT statement")
+        file.set_savepoint("statement")
         try:
             result = act()
         except Exception as error:
-            if not self._undone(file, "statement"):
+            if not file.undo_to_savepoint("statement"):
                 self.end(call.params[0])
                 raise TransactionLost(f"{_GONE}: a statement ended it") from error
             raise
-        file.run_own("RELEASE statement")
+        file.release_savepoint("statement")
         return result
-
-    def _undone(self, file: WriterConnection, savepoint: str) -> bool:
-        """Return whether the transaction is as it was at `savepoint`; if not, it is of no more use."""
-        if not file.connection.in_transaction:
-            return False
-        try:
-            file.run_own(f"ROLLBACK TO {savepoint}")
-            file.run_own(f"RELEASE {savepoint}")
-        except apsw.Error:
-            return False
-        file.statements.forget_changes()
-        return True
 
     def _mark(self, call: Call) -> None:
         path, number, depth = call.params
-        self._of(path, number).run_own(f"SAVEPOINT depth_{int(depth)}")
+        self._of(path, number).set_savepoint(_at(depth))
 
     def _keep(self, call: Call) -> None:
         path, number, depth = call.params
-        self._of(path, number).run_own(f"RELEASE depth_{int(depth)}")
+        self._of(path, number).release_savepoint(_at(depth))
 
     def _undo(self, call: Call) -> None:
         path, number, depth = call.params
-        if not self._undone(self._of(path, number), f"depth_{int(depth)}"):
+        if not self._of(path, number).undo_to_savepoint(_at(depth)):
             self.end(path)
             raise TransactionLost(_GONE)
 
@@ -121,11 +107,7 @@ class Interactive:
         file = self._of(path, number)
         file.watch.begin(call.deadline)
         del self._open[path]
-        try:
-            file.commit()
-        except apsw.Error:
-            file.roll_back()
-            raise
+        file.commit()
         return file
 
     def _roll_back(self, call: Call) -> None:
@@ -141,3 +123,8 @@ class Interactive:
                 return file
             del self._open[path]
         raise TransactionLost(_GONE)
+
+
+def _at(depth: int) -> str:
+    """Return the name of the savepoint that a caller set at `depth`."""
+    return f"depth_{int(depth)}"

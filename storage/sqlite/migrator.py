@@ -39,7 +39,9 @@ def migrate(file: WriterConnection, migrations: Sequence[Migration], *, deadline
     Raises:
         MigrationFailed: One broke and left no trace; those before it stay. Or the database does not fit the files.
         apsw.Error: The disk, a lock or the deadline; likewise.
+        WriteOutcomeUnknown: The disk failed during a commit; the next try finds out what came of it.
     """
+    file.ensure_open()
     waiting = _waiting(file, migrations)
     if not waiting:
         return 0
@@ -48,7 +50,8 @@ def migrate(file: WriterConnection, migrations: Sequence[Migration], *, deadline
         for migration in waiting:
             _apply(file, migration, deadline)
     finally:
-        file.run_own("PRAGMA foreign_keys = ON")
+        if not file.is_spoilt:  # one that is opened again enforces them
+            file.run_own("PRAGMA foreign_keys = ON")
     return len(waiting)
 
 

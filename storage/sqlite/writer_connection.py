@@ -59,14 +59,27 @@ class WriterConnection:
         self.watch = Watch(COMPANY_STEPS // self._settings.progress_steps)
         self._open()
 
+    @property
+    def is_spoilt(self) -> bool:
+        """The connection was given up; `ensure_open` opens another."""
+        return self._is_spoilt
+
+    def ensure_open(self) -> None:
+        """Open the file again if its connection was given up; between transactions.
+
+        Raises:
+            apsw.Error: It can't be opened.
+        """
+        if self._is_spoilt:
+            self._open()
+
     def begin(self, *, deadline: float | None = None) -> None:
         """Begin a transaction: of one request if `deadline` (monotonic; 0.0 for none) is given, else of several.
 
         Raises:
             apsw.Error: No lock in time, or the file can't be opened again; there is no transaction.
         """
-        if self._is_spoilt:
-            self._open()
+        self.ensure_open()
         self.watch.begin(deadline)
         self._authorizer.altered.clear()
         self.run_own("BEGIN IMMEDIATE")
@@ -113,21 +126,24 @@ class WriterConnection:
         self._narrow_cache()
         self.statements.forget_changes()
 
-    def set_savepoint(self) -> None:
-        """Begin a request of several statements inside the transaction."""
-        self.run_own("SAVEPOINT request")
+    def set_savepoint(self, name: str) -> None:
+        """Mark the place in the open transaction that can be gone back to."""
+        self.run_own(f"SAVEPOINT {name}")
 
-    def release_savepoint(self) -> None:
-        """End a request of several statements."""
-        self.run_own("RELEASE request")
+    def release_savepoint(self, name: str) -> None:
+        """Forget a place; what was done since stays a part of the transaction."""
+        self.run_own(f"RELEASE {name}")
 
-    def undo_to_savepoint(self) -> bool:
-        """Undo the request of several statements, and return whether the transaction is as it was before it."""
+    def undo_to_savepoint(self, name: str) -> bool:
+        """Undo what was done since, forget the place, and return whether the transaction is as it was there.
+
+        If not, it is of no more use.
+        """
         if not self.connection.in_transaction:
             return False
         try:
-            self.run_own("ROLLBACK TO request")
-            self.run_own("RELEASE request")
+            self.run_own(f"ROLLBACK TO {name}")
+            self.run_own(f"RELEASE {name}")
         except apsw.Error:
             return False
         self.statements.forget_changes()
@@ -157,8 +173,13 @@ class WriterConnection:
             self.governor.tend(self.connection)
 
     def checkpoint(self) -> bool:
-        """Empty the write-ahead log if readers allow it within a limit; return whether it is empty."""
-        return not self._is_spoilt and self.governor.empty(self.connection)
+        """Empty the write-ahead log if readers allow it within a limit; return whether it is empty.
+
+        Raises:
+            apsw.Error: The file can't be opened again.
+        """
+        self.ensure_open()
+        return self.governor.empty(self.connection)
 
     def interrupt(self) -> None:
         """Stop the request that runs, if it runs alone; any thread may call this."""

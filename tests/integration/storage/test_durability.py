@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import apsw
 import pytest
 
+from storage.migrations import Migration
 from tests.support.recording_vfs import Event, Recording, recording
 from tests.support.writing import WriterBench, told
 
@@ -110,6 +111,42 @@ def test_after_a_failed_sync_the_outcome_is_unknown_and_writing_goes_on(
     # unknown means just that: what was written but not synced comes back when the log is read again
     assert set(bench.rows("SELECT name FROM item")) - {"a", "b", "c"} == {"d", "e"}
     assert bench.rows("PRAGMA integrity_check") == ["ok"]
+
+
+def test_a_migration_whose_sync_fails_is_unknown_and_the_next_one_finds_what_came_of_it(
+    bench: WriterBench, disk: Recording
+) -> None:
+    def fail(event: Event) -> None:
+        if event.kind == "sync" and event.file == "-wal":
+            raise apsw.IOError("the sync failed")
+
+    orders = Migration(
+        "shop", 1, "orders", "CREATE TABLE orders (item_id INTEGER REFERENCES item)"
+    ).as_params()
+    disk.on_event = fail
+    assert told(bench.run(bench.call("migrate", [orders]))) == ["WriteOutcomeUnknown"]
+    disk.on_event = lambda _event: None
+
+    assert bench.done(bench.call("migrate", [orders])) in ([0], [1])
+    assert bench.rows("SELECT file_name FROM storage_migrations") == ["0001_orders.sql"]
+    assert told(bench.run(bench.write("INSERT INTO orders VALUES (7)"))) == ["ConstraintViolated"]
+
+
+def test_a_file_whose_connection_was_given_up_can_be_checkpointed_and_replaced(
+    bench: WriterBench, disk: Recording
+) -> None:
+    def fail(event: Event) -> None:
+        if event.kind == "sync" and event.file == "-wal":
+            raise apsw.IOError("the sync failed")
+
+    bench.done(bench.call("create", name="other"), bench.call("close_database", name="other"))
+    disk.on_event = fail
+    assert told(bench.run(bench.write(INSERT, ["a"]))) == ["WriteOutcomeUnknown"]
+    disk.on_event = lambda _event: None
+
+    assert bench.done(bench.call("checkpoint")) == [True]
+    assert told(bench.run(bench.call("replace", bench.path("other")))) == [None]
+    assert bench.rows("SELECT count(*) FROM sqlite_schema") == [0]
 
 
 def test_a_disk_that_fails_during_a_statement_breaks_nobody_elses_write(

@@ -172,6 +172,26 @@ def test_a_checkpoint_on_request_empties_the_log_or_says_that_it_could_not(bench
     assert Path(bench.path() + "-wal").stat().st_size == 0
 
 
+def test_a_path_that_leads_nowhere_costs_those_that_came_with_it_nothing(bench: WriterBench) -> None:
+    bench.schema("CREATE TABLE item (name TEXT)", name=_made(bench, "inside/lost"))
+    (bench.folder / "inside").rename(bench.folder / "moved")
+    (bench.folder / "inside").write_text("a file where the folder was")
+
+    outcomes = bench.run(
+        bench.write("INSERT INTO item VALUES ('a')"),
+        bench.write("INSERT INTO item VALUES ('b')", name="inside/lost"),
+        bench.write("INSERT INTO item VALUES ('c')"),
+    )
+
+    assert told(outcomes) == [[1, 1], "DatabaseNotFound", [1, 2]]
+
+
+def _made(bench: WriterBench, name: str) -> str:
+    Path(bench.path(name)).parent.mkdir()
+    bench.done(bench.call("create", name=name))
+    return name
+
+
 def test_maintenance_past_its_deadline_is_not_begun(bench: WriterBench) -> None:
     assert told(bench.run(bench.call("drop", deadline=PAST))) == ["WriteTimedOut"]
     assert bench.rows("SELECT count(*) FROM item") == [0]
