@@ -81,7 +81,9 @@ async def test_every_write_is_there_once_and_in_order_and_none_fails_while_worke
         while not is_over:
             number += 1
             if writer == 0:
-                async with shop.transaction() as held:
+                async with shop.transaction(
+                    lease_s=LIMIT_S
+                ) as held:  # on a busy machine the usual one is over
                     await held.execute(ADD, [writer, number])
             elif writer == 1:
                 await shop.execute_batch([(ADD, [writer, number])])
