@@ -48,6 +48,12 @@ class Peers:
                 del self._watched[descriptor]
                 self._poll.unregister(descriptor)
 
+    def leave(self) -> None:
+        """Take every other end for closed."""
+        for peer, leave in [*self._young.items(), *((peer, leave) for peer, (_, leave) in self._old.items())]:
+            self.forget(peer)
+            leave()
+
     def close(self) -> None:
         """Stop looking."""
         if self._timer is not None:

@@ -116,11 +116,12 @@ async def serve(
 
 
 class _EmbeddedUvicorn(uvicorn.Server):
-    """uvicorn without its signal handlers, saying when it listens."""
+    """uvicorn without its signal handlers, saying when it listens, and stopping when it is told to, not at its next look."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], stop: Stop) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._stop = stop
 
     @override
     @contextlib.contextmanager
@@ -131,6 +132,13 @@ class _EmbeddedUvicorn(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
+
+    @override
+    async def main_loop(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(super().main_loop)
+            await self._stop.wait()
+            tasks.cancel_scope.cancel()
 
     async def end_life(self) -> None:
         """End what a cancel kept uvicorn from ending: its listeners, and the task of the application's lifespan."""
@@ -168,17 +176,9 @@ async def _serve_uvicorn(
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(drain_s),
     )
-    server = _EmbeddedUvicorn(config, on_ready)
-
-    async def end_at_stop() -> None:
-        await stop.wait()
-        server.should_exit = True
-
+    server = _EmbeddedUvicorn(config, on_ready, stop)
     try:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(end_at_stop)
-            await server.serve(sockets=listeners)
-            tasks.cancel_scope.cancel()
+        await server.serve(sockets=listeners)
     finally:
         with anyio.CancelScope(shield=True):
             await _end_requests(server.server_state)
@@ -267,6 +267,7 @@ async def _serve_h2corn(
     finally:
         if not serving.done():
             server.shutdown()
+            peers.leave()  # it lets requests end for `drain_s`, however it is stopped
             with anyio.CancelScope(shield=True):
-                await asyncio.wait({serving}, timeout=2 * drain_s + _LAST_TASKS_S)
+                await asyncio.wait({serving}, timeout=_LAST_TASKS_S)
         peers.close()

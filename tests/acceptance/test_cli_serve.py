@@ -117,6 +117,7 @@ def test_a_second_signal_stops_what_a_first_one_lets_end(tmp_path: Path, server_
         while "server.stopping" not in server.process.stderr.readline():
             assert server.process.poll() is None
         server.process.send_signal(signal.SIGTERM)
+        assert "what ran was cancelled" in server.process.stderr.read()  # it came to its end by itself
         assert server.wait() == 1
         assert endless.result() != 200
 
