@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,6 +31,8 @@ MAX_PAYLOAD_BYTES = 1024 * 1024
 KEY_UNAVAILABLE, UNKNOWN_VERSION, UPCASTER_FAILED = "key_unavailable", "unknown_version", "upcaster_failed"
 _DIGEST_BYTES = 16
 _MAX_ID_CHARS = 100
+_MAX_ACCOUNT_CHARS = 1_000
+_MOST_NEEDS_COUNT = 1_000
 _MOST_ATTEMPTS = 1_000_000
 _MAX_DELAY_S = 10 * 365 * 86_400.0
 _ODD_CHARS = re.compile("[\x00-\x1f\ud800-\udfff]")
@@ -80,22 +83,23 @@ class Packing:
         at_ms = self._clock.wall_ms()
         if client_id is None:
             client_id = self._ids.at(at_ms)
-        elif not 0 < len(client_id) <= _MAX_ID_CHARS or not _is_plain(client_id):
-            raise InvalidAction(f"a client id has 1 to {_MAX_ID_CHARS} characters, and no control characters")
-        if not _is_plain(account):
-            raise InvalidAction("an account has no control characters, and no halves of characters")
+        else:
+            _check_id(client_id)
+        if len(account) > _MAX_ACCOUNT_CHARS or not _is_plain(account):
+            raise InvalidAction(
+                f"an account has up to {_MAX_ACCOUNT_CHARS} characters, no control characters and no halves of any"
+            )
         if max_attempts is not None and not 1 <= max_attempts <= _MOST_ATTEMPTS:
             raise InvalidAction(f"max_attempts is {max_attempts}; 1 to {_MOST_ATTEMPTS} are allowed")
         if delay_s is not None and not -math.inf < delay_s <= _MAX_DELAY_S:
             raise InvalidAction(f"delay_s is {delay_s}; at most {_MAX_DELAY_S:.0f} is allowed")
-        if isinstance(needs, str):
-            raise InvalidAction("what it comes after is a list of client ids, not one text")
+        needs = _checked_needs(needs)
         lane_key = kind.lane_of(payload, account)
         body = _body(payload)
         key_id, sealed = self.seal.seal(body, context_of(client_id, kind.name, lane_key))
         delay_ms = int(1000 * (kind.debounce_s if delay_s is None else delay_s))
         target_id = None if kind.target is None else getattr(payload, kind.target)
-        needed = (*needs, target_id) if kind.waits_for_target and target_id is not None else tuple(needs)
+        needed = (*needs, target_id) if kind.waits_for_target and target_id is not None else needs
         now_ms = self._clock.boot_ms()
         return NewAction(
             client_id=client_id,
@@ -170,6 +174,23 @@ def _lifted(kind: ActionType, plain: dict[str, Any], version: int) -> dict[str, 
 def context_of(client_id: str, name: str, lane_key: str) -> bytes:
     """Return what names a row to its seal."""
     return "\0".join((client_id, name, lane_key)).encode()
+
+
+def _check_id(client_id: str) -> None:
+    if not 0 < len(client_id) <= _MAX_ID_CHARS or not _is_plain(client_id):
+        raise InvalidAction(f"a client id has 1 to {_MAX_ID_CHARS} characters, and no control characters")
+
+
+def _checked_needs(needs: Iterable[str]) -> tuple[str, ...]:
+    """Return the client ids in `needs`, each once; an odd one would break off what is stored together with it."""
+    if isinstance(needs, str):
+        raise InvalidAction("what it comes after is a list of client ids, not one text")
+    checked = tuple(dict.fromkeys(islice(needs, _MOST_NEEDS_COUNT + 1)))
+    if len(checked) > _MOST_NEEDS_COUNT:
+        raise InvalidAction(f"an action comes after at most {_MOST_NEEDS_COUNT} others")
+    for each in checked:
+        _check_id(each)
+    return checked
 
 
 def _is_plain(text: str) -> bool:

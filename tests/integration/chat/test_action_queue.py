@@ -240,6 +240,9 @@ async def test_the_payload_is_wiped_when_the_action_is_done(tmp_path: Path) -> N
         {"max_attempts": 0},
         {"max_attempts": 10**30},
         {"after": "one text"},
+        {"after": ["half \ud800"]},
+        {"after": [str(number) for number in range(1_001)]},
+        {"account": "x" * 1_001},
     ],
     ids=lambda odd: ascii(odd)[2:24],
 )
