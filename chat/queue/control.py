@@ -150,10 +150,6 @@ class Control:
         if not (await self._tables.write("resume_lane", (key,))).rows:
             raise ActionNotFound(f"there is no lane {key}")
 
-    async def pause_account(self, account: str) -> None:
-        """Let all lanes of an account wait for a login."""
-        await self._tables.write("pause_account", (account, self._clock.wall_ms()))
-
     async def resume_account(self, account: str) -> None:
         """Let the lanes of an account go on that waited for a login; calling again does nothing."""
         await self._tables.write("resume_account", (account,))

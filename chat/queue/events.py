@@ -17,6 +17,7 @@ import anyio
 import msgspec
 
 from chat.errors import ClientIdConflict, Failure, QueueFull
+from chat.queue.storage_troubles import read_patiently
 from chat.queue.tables import failure_of
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class EventLog:
 
     async def page(self, after: int, count: int = PAGE_COUNT) -> list[Event]:
         """Return up to `count` events after the number `after`, in order."""
-        rows = await self._tables.read("events", (after, min(count, PAGE_COUNT)))
+        rows = await self._tables.read_some("events", (after,), min(count, PAGE_COUNT))
         boot_ms, wall_ms = self._clock.boot_ms(), self._clock.wall_ms()
         return [self._event(row, boot_ms, wall_ms) for row in rows]
 
@@ -156,10 +157,6 @@ class EventLog:
     async def move_cursor(self, name: str, seq: int) -> None:
         """Note that the reader `name` has seen all up to `seq`; what none has seen is kept, within a limit."""
         await self._tables.write("move_cursor", (name, seq, self._clock.wall_ms()))
-
-    async def drop_cursor(self, name: str) -> None:
-        """Forget the reader `name`."""
-        await self._tables.write("drop_cursor", (name,))
 
     def follow(self, after: int) -> Followed:
         """Return all events after the number `after`, and then each as it happens, also in other processes."""
@@ -204,7 +201,10 @@ class News:
 
 
 class Followed:
-    """An endless sequence of events, in order; it holds nothing, so it may be left at any time."""
+    """An endless sequence of events, in order; it holds nothing, so it may be left at any time.
+
+    It waits while the file is busy; another `StorageError` ends it, and from `seen` it can be followed again.
+    """
 
     def __init__(self, log: Log, after: int) -> None:
         self._log = log
@@ -229,12 +229,15 @@ class Followed:
         if not self._page:
             refused = self._log.refusals.after(self._refusals_count)
             self._refusals_count = self._log.refusals.count
-            self._page.extend(refused or await self._log.page(self.seen))
+            self._page.extend(refused or await read_patiently(self._next_page, "chat.events_delayed"))
         if not self._page:
             return None
         event = self._page.popleft()
         self.seen = event.seq or self.seen
         return event
+
+    async def _next_page(self) -> list[Event]:
+        return await self._log.page(self.seen)
 
 
 def refusal_of(error: Exception) -> Failure:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, TypeVar
 
 import anyio
 import structlog
 
 from storage import (
+    QueryTimedOut,
     StorageBusy,
     StorageFull,
     StorageSaturated,
@@ -16,7 +18,13 @@ from storage import (
     WriteTimedOut,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+T = TypeVar("T")
+
 MAY_PASS = (
+    QueryTimedOut,
     StorageBusy,
     StorageFull,
     StorageSaturated,
@@ -50,3 +58,17 @@ class Patience:
         await anyio.sleep(self._wait_s)
         self._left_s -= self._wait_s
         self._wait_s = min(2 * self._wait_s, _MOST_S)
+
+
+async def read_patiently(read: Callable[[], Awaitable[T]], event: str) -> T:
+    """Return what `read` does, however long the file is busy; `event` is logged each time that it is.
+
+    Raises:
+        StorageError: What will not pass by itself.
+    """
+    patience = Patience()
+    while True:
+        try:
+            return await read()
+        except MAY_PASS as error:
+            await patience.wait(event, error)

@@ -9,6 +9,7 @@ import msgspec
 from chat.errors import Failure
 from chat.queue.states import State
 from chat.statement_texts import for_rows
+from storage import ResultTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 ROW_COUNTS = (64, 16, 4, 1)
 """For so many rows at once there is an `add_actions`, with the number behind its name: any number is a few of these."""
+BATCH_BYTES = 4 * 1024 * 1024
+"""With so many bytes of payloads a transaction takes no more; the writer refuses what is much larger."""
 STATES = {str(state): state for state in State}
 """By the name that rows have; quicker than asking the enum."""
 
@@ -58,6 +61,22 @@ class Tables:
             StorageError: They can't be read now.
         """
         return await self._database.query(self._sql[name], params)
+
+    async def read_some(self, name: str, params: Params, count: int) -> list[tuple[Any, ...]]:
+        """Return the first rows of a statement that reads; its last parameter, after `params`, is how many at most.
+
+        They are `count`, or fewer where so many are too large to be read together; none only if there are none.
+
+        Raises:
+            StorageError: As `read`.
+        """
+        while True:
+            try:
+                return await self.read(name, (*params, count))
+            except ResultTooLarge:
+                if count == 1:
+                    raise
+                count //= 2
 
 
 def json_text(value: Any) -> str:

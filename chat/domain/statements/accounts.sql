@@ -5,10 +5,6 @@
 SELECT id, name, password_hash, server_role, disabled_at_ms FROM user
 WHERE name IN (?1, ?2) ORDER BY name = ?1 DESC LIMIT 1;
 
--- name: password_of
--- ?1 user
-SELECT password_hash FROM user WHERE id = ?1;
-
 -- name: change_password
 -- ?1 user, ?2 the hash that was checked, ?3 the new one
 UPDATE user SET password_hash = ?3 WHERE id = ?1 AND password_hash = ?2 AND disabled_at_ms IS NULL RETURNING id;

@@ -70,10 +70,6 @@ RETURNING space_id;
 -- Whether there is one besides a user. ?1 space, ?2 user, ?3 the rank of owners
 SELECT 1 FROM member WHERE space_id = ?1 AND user_id <> ?2 AND rank = ?3;
 
--- name: mute_noted
--- ?1 space, ?2 user
-SELECT until_ms FROM mute WHERE space_id = ?1 AND user_id = ?2;
-
 -- name: members
 -- ?1 space, ?2 user who asks, ?3 after this user, ?4 at most so many
 SELECT json_object('members', json_group_array(json(json) ORDER BY user_id))

@@ -50,10 +50,6 @@ WHERE room.archived_at_ms IS NULL AND member.muted_until_ms <= ?2
 ORDER BY asked.place
 RETURNING id, seq, sender_id, client_id;
 
--- name: sent_before
--- What a send of this client id was answered. ?1 sender, ?2 client id
-SELECT payload_hash, id, seq, room_id FROM message WHERE sender_id = ?1 AND client_id = ?2;
-
 -- name: ordered
 -- Let a device's send be the next one of its session. ?1 session, ?2 room, ?3 user, ?4 number, ?5 now
 INSERT INTO send_order (session, room_id, user_id, dev_seq, at_ms)

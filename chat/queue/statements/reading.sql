@@ -53,17 +53,6 @@ SELECT state, count FROM counter WHERE type = ?1;
 -- How many actions have not ended.
 SELECT count FROM counter WHERE type = '' AND state = 'open';
 
--- name: lanes
--- The lanes that hold anything, or are claimed or paused. ?1 how many
-SELECT key, topic, account, priority, due_ms, owner, paused, blocked_by,
-       (SELECT count(*) FROM (SELECT 1 FROM action WHERE lane_id = lane.id AND in_lane = 1 LIMIT 1000))
-FROM lane WHERE due_ms IS NOT NULL OR paused <> 0 OR blocked_by IS NOT NULL
-ORDER BY key LIMIT ?1;
-
--- name: paused_accounts
--- The accounts that have to log in.
-SELECT account, since_at_ms FROM paused_account ORDER BY account;
-
 -- name: events
 -- What happened after a cursor. ?1 cursor, ?2 how many
 SELECT event.seq, event.at_ms, event.kind, event.client_id, event.type, lane.key, coalesce(event.account, lane.account),
@@ -84,7 +73,3 @@ SELECT seq FROM cursor WHERE name = ?1;
 -- Note what a reader has seen. ?1 its name, ?2 the number of the event, ?3 wall time
 INSERT INTO cursor (name, seq, seen_at_ms) VALUES (?1, ?2, ?3)
 ON CONFLICT (name) DO UPDATE SET seq = max(seq, excluded.seq), seen_at_ms = excluded.seen_at_ms;
-
--- name: drop_cursor
--- Forget a reader. ?1 its name
-DELETE FROM cursor WHERE name = ?1;

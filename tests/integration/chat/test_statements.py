@@ -18,7 +18,6 @@ STATEMENTS = load("chat.queue.statements")
 OF_PEOPLE = {
     "some",
     "failed_ids",
-    "lanes",
     "owners",
     "forgotten_topics",
     "cancel_answers",
