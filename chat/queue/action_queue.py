@@ -275,7 +275,10 @@ class ActionQueue:
         after: int = 0,
         count: int = 100,
     ) -> list[ActionView]:
-        """Return up to `count` actions in the order they came, those after the place `after`."""
+        """Return up to `count` actions in the order they came, those after the place `after`; fewer if they are large.
+
+        None are returned only if there are no more.
+        """
         return await self._engine.views.some(
             state=state, type_name=type_name, lane=lane, account=account, after=after, count=count
         )

@@ -30,6 +30,7 @@ from chat.queue.rounds import Rounds
 from chat.queue.runner import Runner
 from chat.queue.states import State
 from chat.queue.statistics_feed import StatisticsFeed
+from chat.queue.storage_troubles import read_patiently
 from chat.queue.traces import trace_of
 from chat.queue.views import Views
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from chat.queue.settings import QueueSettings
     from chat.queue.tables import Tables
     from chat.queue.tickets import Ticket
+
+_END_DELAYED = "chat.end_delayed"
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -171,9 +174,9 @@ class Engine:
             )
 
     async def look_up_stored(self, client_ids: Sequence[str]) -> None:
-        """Likewise, of actions that were stored; those that are not there any more were pruned after they ended."""
-        await self.look_up(client_ids)
-        stored = await self._outbox.digests(client_ids)
+        """Likewise, however long the file is busy, of actions that were stored: one that is not there was pruned since."""
+        await read_patiently(lambda: self.look_up(client_ids), _END_DELAYED)
+        stored = await read_patiently(lambda: self._outbox.digests(client_ids), _END_DELAYED)
         for client_id in client_ids:
             if client_id not in stored:
                 self.ends.broke([client_id], ActionNotFound(f"{client_id} ended, and was cleared away since"))

@@ -17,6 +17,7 @@ from chat.queue.clock import Wake
 from chat.queue.records import Added
 from chat.queue.sealing import SealError
 from chat.queue.storage_troubles import MAY_PASS, Patience
+from chat.queue.tables import BATCH_BYTES
 from chat.queue.tickets import Batch, Ticket
 from storage import StorageError
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 BATCH_COUNT = 200
 """The most actions in one transaction; a caller's wait is at most two of them."""
-BATCH_BYTES = 4 * 1024 * 1024
-"""With so many bytes of payloads a batch takes no more; the writer refuses what is much larger."""
+MAX_UNWRITTEN_BYTES = 64 * 1024 * 1024
+"""Of payloads on their way to the disk; the next one is refused with `QueueFull`."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -66,6 +67,7 @@ class Inbox:
         self._current: Batch | None = None
         self._patience = Patience(patience_s)
         self._unwritten_count = 0
+        self._unwritten_bytes = 0
         self._wake = Wake()
         self._is_closing = False
 
@@ -73,19 +75,22 @@ class Inbox:
         """Take `new`, the action of `payload`, to be written after all that was put before.
 
         Raises:
-            QueueFull: Too many are on their way to the disk; it was not taken.
+            QueueFull: Too many, or too large ones, are on their way to the disk; it was not taken.
             QueueClosed: The queue closes; it was not taken.
         """
         if self._is_closing:
             raise QueueClosed("the queue is closed")
         if self._unwritten_count >= self._max_unwritten_count:
             raise QueueFull(limit=self._max_unwritten_count, size=self._unwritten_count)
+        if self._unwritten_bytes >= MAX_UNWRITTEN_BYTES:
+            raise QueueFull(limit=self._unwritten_count, size=self._unwritten_count)
         batch = self._batches[-1] if self._batches else None
         if batch is None or len(batch.tickets) >= BATCH_COUNT or batch.size_bytes >= BATCH_BYTES:
             batch = Batch()
             self._batches.append(batch)
             self._wake.set()
         batch.size_bytes += len(new.payload)
+        self._unwritten_bytes += len(new.payload)
         ticket = Ticket(new, None if new.subject is None else payload, batch.written)
         batch.tickets.append(ticket)
         self._unwritten_count += 1
@@ -126,6 +131,7 @@ class Inbox:
 
     def _settle(self, batch: Batch) -> None:
         self._unwritten_count -= len(batch.tickets)
+        self._unwritten_bytes -= batch.size_bytes
         self._on_written(batch.tickets)
         batch.written.set()
 

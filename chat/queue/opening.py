@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from chat.queue.tables import Tables
 from chat.statement_texts import load
-from storage import StorageSettings
+from storage import StorageBusy, StorageError, StorageSettings
 from storage import open as open_storage
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from chat.queue.settings import QueueSettings
 
+PATIENCE_S = 60.0
+"""How long to wait for another process that opens the same file, and perhaps brings it to a newer form."""
 _LOCK_SUFFIX = "-open"
 _LOOK_AGAIN_S = 0.02
 _MIGRATIONS = "chat.queue.migrations"
@@ -37,7 +39,7 @@ async def open_tables(path: Path, settings: QueueSettings) -> AsyncIterator[Tabl
     SQLite runs in one thread beside the event loop for reads, and in one for writes.
 
     Raises:
-        StorageError: It can't be opened.
+        StorageError: It can't be opened; `StorageBusy` where another process does not come to an end with that.
     """
     statements = await anyio.to_thread.run_sync(load, "chat.queue.statements")
     storage_settings = StorageSettings(
@@ -64,17 +66,29 @@ async def open_tables(path: Path, settings: QueueSettings) -> AsyncIterator[Tabl
 
 @asynccontextmanager
 async def _alone(lock_path: str) -> AsyncIterator[None]:
+    """Be the only one who opens the queue.
+
+    Raises:
+        StorageBusy: Another process has been opening it for `PATIENCE_S`; it may be stopped. Open it again later.
+        StorageError: There can be no file beside the queue's, as where its folder is not there.
+    """
     descriptor = await anyio.to_thread.run_sync(_lock_file, lock_path)
     try:
-        while not _is_locked(descriptor):  # noqa: ASYNC110 - only the kernel knows when it is free
-            await anyio.sleep(_LOOK_AGAIN_S)
+        with anyio.move_on_after(PATIENCE_S) as limit:
+            while not _is_locked(descriptor):  # noqa: ASYNC110 - only the kernel knows when it is free
+                await anyio.sleep(_LOOK_AGAIN_S)
+        if limit.cancelled_caught:
+            raise StorageBusy("another process is opening the queue")
         yield
     finally:
         os.close(descriptor)
 
 
 def _lock_file(lock_path: str) -> int:
-    return os.open(lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StorageError(f"the queue can't be opened: {error.strerror}") from error
 
 
 def _is_locked(descriptor: int) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chat.queue.records import Added, EndFound
 from chat.queue.tables import ROW_COUNTS, STATES, failure_of, json_text
 from chat.queue.turn_writing import done, statements_of
-from storage import ConstraintViolated
+from storage import ConstraintViolated, ResultTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,13 @@ class Outbox:
 
     async def ends(self, client_ids: Sequence[str]) -> list[EndFound]:
         """Return those of `client_ids` that have ended."""
-        rows = await self._tables.read("ends", (json_text(client_ids),))
+        try:
+            rows = await self._tables.read("ends", (json_text(client_ids),))
+        except ResultTooLarge:
+            half = len(client_ids) // 2
+            if half == 0:
+                raise
+            return await self.ends(client_ids[:half]) + await self.ends(client_ids[half:])
         return [
             EndFound(client_id, STATES[state], result, failure_of(error), carried_by)
             for client_id, state, result, error, carried_by in rows

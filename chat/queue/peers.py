@@ -65,8 +65,12 @@ class Peers:
                 on_hint(kind)
 
     async def look_around(self) -> None:
-        """See who is there."""
-        names = await anyio.to_thread.run_sync(os.listdir, self._folder)
+        """See who is there; where that can't be seen just now, those are told who were there before."""
+        try:
+            names = await anyio.to_thread.run_sync(os.listdir, self._folder)
+        except OSError as error:  # the folder was taken away, or this process has no file descriptor left
+            _log.info("chat.peers_not_seen", reason=str(error))
+            return
         self._others = {name for name in names if name != self.name and name.startswith(_LISTENING)}
 
     def dead(self, owners: Iterable[str]) -> list[str]:
@@ -83,7 +87,10 @@ class Peers:
         """Take the sockets of processes away that are gone."""
         for name in names:
             self._others.discard(name)
-            await anyio.Path(self._folder / name).unlink(missing_ok=True)
+            try:
+                await anyio.Path(self._folder / name).unlink(missing_ok=True)
+            except OSError as error:  # it stays, and is found dead again
+                _log.info("chat.peer_not_buried", reason=str(error))
 
     def bind(self) -> None:
         """Begin to listen, and tell the others.

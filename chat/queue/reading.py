@@ -22,7 +22,7 @@ from chat.queue.events import EventLog
 from chat.queue.packing import Packing
 from chat.queue.states import State
 from chat.queue.tables import STATES, Tables, failure_of
-from chat.queue.views import Views, counted
+from chat.queue.views import MOST_LISTED_COUNT, Views, counted
 from chat.statement_texts import load
 from storage import DatabaseCorrupt, StorageSettings
 from storage import open as open_storage
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from chat.queue.events import Followed
     from chat.queue.views import Statistics, Why
 
-MOST_LISTED_COUNT = 1_000
 _TABLES_COUNT = 7
 _TICK_S = 0.25
 
@@ -97,14 +96,15 @@ class QueueReader:
         after: int = 0,
         count: int = 100,
     ) -> list[ListedAction]:
-        """Return up to `count` actions in the order they came, those after the place `after`.
+        """Return up to `count` actions in the order they came, those after the place `after`; fewer if they are large.
 
         `due_within_s` leaves those that may be delivered within so many seconds: 0 for now.
         """
         now_ms = self._clock.boot_ms()
         due_ms = None if due_within_s is None else now_ms + int(1000 * due_within_s)
-        wanted = (state, type_name, lane, account, after, due_ms, min(count, MOST_LISTED_COUNT))
-        return [_listed(row, now_ms) for row in await self._tables.read("listed", wanted)]
+        wanted = (state, type_name, lane, account, after, due_ms)
+        rows = await self._tables.read_some("listed", wanted, min(count, MOST_LISTED_COUNT))
+        return [_listed(row, now_ms) for row in rows]
 
     async def find(self, client_id: str) -> ListedAction:
         """Return an action.

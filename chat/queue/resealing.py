@@ -15,6 +15,7 @@ import structlog
 from chat.queue.digest_secret import reseal_digest_secret
 from chat.queue.packing import context_of
 from chat.queue.sealing import CannotOpen, SealError
+from chat.queue.tables import BATCH_BYTES
 
 if TYPE_CHECKING:
     from chat.queue.sealing import Seal
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_ROUNDS = 20
 """The rest waits for the next time."""
+_PAGE_COUNT = 100
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -67,7 +69,7 @@ class Resealing:
     async def _seal_anew(self, key_id: str) -> int:
         count = last_id = 0
         for _ in range(_MOST_ROUNDS):
-            rows = await self._tables.read("sealed_with", (key_id, last_id))
+            rows = await self._tables.read_some("sealed_with", (key_id, last_id), _PAGE_COUNT)
             if not rows:
                 break
             last_id = rows[-1][0]
@@ -78,7 +80,7 @@ class Resealing:
         """Seal what was stored before the queue had a seal."""
         count = 0
         for _ in range(_MOST_ROUNDS):
-            rows = await self._tables.read("not_sealed", (self._seen_plain_id,))
+            rows = await self._tables.read_some("not_sealed", (self._seen_plain_id,), _PAGE_COUNT)
             if not rows:
                 break
             self._seen_plain_id = rows[-1][0]
@@ -86,7 +88,9 @@ class Resealing:
         return count
 
     async def _reseal(self, rows: list[tuple[Any, ...]]) -> int:
-        named = []
+        """Seal `rows` anew in transactions that the writer takes, however large the payloads are."""
+        count = size_bytes = 0
+        named: list[tuple[str, Any]] = []
         for id_, client_id, name, lane_key, revision, key_id, sealed in rows:
             context = context_of(client_id, name, lane_key)
             try:
@@ -96,8 +100,15 @@ class Resealing:
                 continue  # it is shown as it is, and waits
             except SealError as error:
                 _log.warning("chat.resealing_delayed", error=str(error))
-                return 0
+                break
             named.append(("reseal", (id_, revision, key_id, new_key_id, again)))
+            size_bytes += len(again)
+            if size_bytes >= BATCH_BYTES:
+                count += await self._written(named)
+                named, size_bytes = [], 0
+        return count + await self._written(named)
+
+    async def _written(self, named: list[tuple[str, Any]]) -> int:
         if not named:
             return 0
         return sum(written.changes for written in await self._tables.write_all(named))

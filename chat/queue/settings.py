@@ -19,7 +19,8 @@ class QueueSettings:
     max_waiting_count: int = 1_000
     """How many unfinished actions the queue holds; the next one is refused with `QueueFull`."""
     max_unwritten_count: int = 10_000
-    """How many actions may be on their way to the disk; the next one is refused with `QueueFull`."""
+    """How many actions may be on their way to the disk; the next one is refused with `QueueFull`, as one is while these
+    are 64 MiB."""
     concurrency: int = 4
     """How many actions are delivered at once by this process, each of another key; 1 is strictly one by one."""
     claim_count: int = 10

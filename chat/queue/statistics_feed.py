@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from chat.queue.clock import Wake
+from chat.queue.storage_troubles import read_patiently
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -25,7 +26,7 @@ class StatisticsFeed:
         *,
         on_told: Callable[[], None] = lambda: None,
     ) -> None:
-        self.read = read
+        self._read = read
         self._debounce_s = debounce_s
         self._on_told = on_told
         self._wake = Wake()
@@ -39,6 +40,10 @@ class StatisticsFeed:
         self._is_stale = True
         if self._waiting_count:
             self._wake.set()
+
+    async def read(self) -> Statistics:
+        """Return the statistics of now, however long the file is busy."""
+        return await read_patiently(self._read, "chat.statistics_delayed")
 
     async def run(self) -> None:
         """Read and tell, at most once in the debounce time, while somebody waits; runs for ever."""

@@ -122,10 +122,10 @@ class Views:
         after: int = 0,
         count: int = 100,
     ) -> list[ActionView]:
-        """Return up to `count` actions in the order they came, those after the place `after`."""
+        """Return up to `count` actions in the order they came, those after the place `after`; fewer if they are large."""
         stored = State.QUEUED if state is State.LEASED else state
-        rows = await self._tables.read(
-            "some", (stored, type_name, lane, account, after, min(count, MOST_LISTED_COUNT))
+        rows = await self._tables.read_some(
+            "some", (stored, type_name, lane, account, after), min(count, MOST_LISTED_COUNT)
         )
         return [self._view(row) for row in rows]
 

@@ -133,10 +133,9 @@ async def _pages(reader: QueueReader, wanted: dict[str, Any]) -> AsyncIterator[l
     after = 0
     while True:
         page = await reader.some(**wanted, after=after, count=_PAGE_COUNT)
-        if page:
-            yield page
-        if len(page) < _PAGE_COUNT:
+        if not page:
             return
+        yield page
         after = page[-1].place
 
 

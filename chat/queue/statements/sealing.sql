@@ -24,18 +24,18 @@ SELECT secret_key_id, secret FROM machine;
 UPDATE machine SET secret_key_id = ?2, secret = ?3 WHERE secret IS ?1;
 
 -- name: sealed_with
--- Payloads that are sealed with a key. ?1 key, ?2 after this id
+-- Payloads that are sealed with a key. ?1 key, ?2 after this id, ?3 how many
 SELECT sealed.id, sealed.client_id, sealed.type, lane.key, sealed.revision, sealed.key_id, sealed.payload
 FROM action AS sealed JOIN lane ON lane.id = sealed.lane_id
 WHERE sealed.key_id = ?1 AND sealed.id > ?2
-ORDER BY sealed.id LIMIT 100;
+ORDER BY sealed.id LIMIT ?3;
 
 -- name: not_sealed
--- Payloads that are not sealed. ?1 after this id
+-- Payloads that are not sealed. ?1 after this id, ?2 how many
 SELECT plain.id, plain.client_id, plain.type, lane.key, plain.revision, plain.key_id, plain.payload
 FROM action AS plain JOIN lane ON lane.id = plain.lane_id
 WHERE plain.id > ?1 AND plain.key_id IS NULL AND plain.payload IS NOT NULL
-ORDER BY plain.id LIMIT 100;
+ORDER BY plain.id LIMIT ?2;
 
 -- name: reseal
 -- Replace a sealed payload by itself under another key, if it is still the same. ?1 id, ?2 revision, ?3 key, ?4 new key,

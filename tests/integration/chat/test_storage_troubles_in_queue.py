@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import pytest
 from chat.errors import QueueFull, Transient
 from chat.queue.payloads import React, SaveUserConfig
 from chat.testing import Hold
-from storage import ResultTooLarge, StorageFull, WriteOutcomeUnknown
+from storage import QueryTimedOut, ResultTooLarge, StorageBusy, StorageError, StorageFull, WriteOutcomeUnknown
 from tests.support.chat_queue import Bench, message, opened, passing_time
 from tests.support.recording_vfs import Event, recording
 from tests.support.waiting import until
@@ -90,6 +91,103 @@ async def test_actions_that_are_too_large_together_are_claimed_one_by_one(tmp_pa
 
         assert refused_count == 1
         assert [name for name in bench.called() if int(name) % 3 == 0] == ["0", "3", "6"]
+
+
+async def test_actions_that_are_too_large_to_be_read_together_are_listed_followed_and_waited_for(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path, handles=False, claim_count=100) as bench:
+        tables = bench.queue._engine._tables
+        read = tables.read
+        refused: set[str] = set()
+
+        async def three_rows(name: str, params: Any = ()) -> list[tuple[Any, ...]]:
+            rows = await read(name, params)
+            if len(rows) > 3:
+                refused.add(name)
+                raise ResultTooLarge("the answer is too large", limit_bytes=1)
+            return rows
+
+        receipts = [await bench.queue.enqueue(message(f"{n}")) for n in range(20)]
+        ids = [receipt.client_id for receipt in receipts]
+        tables.read = three_rows  # type: ignore[method-assign]
+        with anyio.fail_after(20):
+            events = await bench.until("queued", times=20)
+            listed: list[str] = []
+            place = 0
+            while page := await bench.queue.some(after=place):
+                listed += [view.client_id for view in page]
+                place = page[-1].place
+            bench.queue.handle_all(bench.server)
+            for receipt in receipts:
+                await receipt.sent()
+            ended = await bench.queue._engine._outbox.ends(ids)
+
+        assert [each.client_id for each in events] == listed == ids
+        assert sorted(each.client_id for each in ended) == sorted(ids)
+        assert refused == {"events", "some", "ends"}
+
+
+@pytest.mark.parametrize("trouble", [QueryTimedOut, StorageBusy])
+async def test_who_follows_a_queue_waits_while_its_file_can_not_be_read(
+    tmp_path: Path, trouble: type[StorageError]
+) -> None:
+    async with opened(tmp_path) as bench:
+        tables = bench.queue._engine._tables
+        read = tables.read
+        broken: set[str] = set()
+
+        async def broken_once(name: str, params: Any = ()) -> list[tuple[Any, ...]]:
+            if name not in broken:
+                broken.add(name)
+                raise trouble("not now")
+            return await read(name, params)
+
+        tables.read = broken_once  # type: ignore[method-assign]
+        with anyio.fail_after(20):
+            news = bench.queue.follow_news(0)
+            await anext(news)
+            broken.clear()
+            receipt = await bench.queue.enqueue(message("1"))
+            bench.clock.advance(seconds=1)
+            await receipt.sent()
+            kinds = [(await anext(news)).name for _ in range(4)]
+            await until(lambda: {"events", "counters", "owners"} <= broken)
+
+        assert sorted(kinds) == ["action.calling", "action.done", "action.queued", "queue.updated"]
+
+
+async def test_payloads_that_are_too_large_together_wait_no_longer_in_memory_than_they_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.queue.inbox.MAX_UNWRITTEN_BYTES", 1_000)
+    async with opened(tmp_path) as bench:
+        first = bench.queue.put(message("x" * 1_000))
+        with pytest.raises(QueueFull):
+            bench.queue.put(message("x"))
+        await first.durable()
+        await bench.queue.put(message("y")).sent()
+
+        assert bench.called() == ["x" * 1_000, "y"]
+
+
+async def test_a_queue_in_a_folder_that_is_not_there_can_not_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="No such file"):
+        async with opened(tmp_path / "nowhere"):
+            pass
+
+
+async def test_who_opens_a_queue_does_not_wait_for_ever_for_one_who_never_ends_with_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chat.queue.opening.PATIENCE_S", 0.05)
+    with (tmp_path / "queue.db-open").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(StorageBusy, match="another process"):
+            async with opened(tmp_path):
+                pass
+    async with opened(tmp_path) as bench:
+        await bench.queue.put(message("1")).sent()
 
 
 async def test_answers_that_are_too_large_together_are_left_out_of_the_file(
