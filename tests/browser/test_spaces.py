@@ -353,7 +353,10 @@ def test_emoji_and_stickers_are_chosen_from_a_list_and_stand_where_the_cursor_wa
         anna,
         space_of(anna),
         emoji=[{"name": "red", "image": image}],
-        stickers=[{"name": "wave", "image": image}, {"name": "foreign", "image": "https://example.org/x.png"}],
+        stickers=[
+            {"name": "wave", "image": image},
+            {"name": "foreign", "image": "https://example.org/x.png"},
+        ],
     )
     page = stage.page(anna, room)
     box = page.locator("message-composer textarea")
@@ -365,9 +368,19 @@ def test_emoji_and_stickers_are_chosen_from_a_list_and_stand_where_the_cursor_wa
         expect(box).to_have_value(value)
         expect(box).to_be_focused()
     page.get_by_role("button", name="Emoji and stickers").click()
+    page.locator("dialog").wait_for()
     page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
     expect(box).to_have_value("see :wave: :red:")
     box.press("Enter")
     expect(page.locator(".body img.emoji")).to_have_count(2)
     until_sent(page)
     assert anna.contents(room) == ["see :wave: :red:"]
+
+
+def test_a_button_pressed_twice_before_its_question_is_there_asks_once(stage: Stage) -> None:
+    page = stage.page(stage.user("anna"))
+    page.get_by_role("button", name="New space").evaluate("(button) => { button.click(); button.click(); }")
+    page.locator("dialog").first.wait_for()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)

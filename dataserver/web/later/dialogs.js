@@ -41,6 +41,7 @@ export function show(title, ...children) {
 
 /* One of several things, each [value, what is shown, its class]; null if it was left. */
 export function choose(title, things) {
+  if (isAsked()) return Promise.resolve(null);
   return new Promise((resolve) => {
     let chosen = null;
     const dialog = el('dialog', { class: 'emoji', 'aria-label': title, onclose: () => { dialog.remove(); resolve(chosen); } },
@@ -50,9 +51,15 @@ export function choose(title, things) {
   });
 }
 
+/* Who presses a button twice before its question is there is asked once. */
+function isAsked() {
+  return document.querySelector('dialog') !== null;
+}
+
 let count = 0;
 
 function opened(title, children, go, valuesOfForm) {
+  if (isAsked()) return Promise.resolve(null);
   return new Promise((resolve) => {
     let values = null;
     count += 1;

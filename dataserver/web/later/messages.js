@@ -15,10 +15,15 @@ export async function chooseReaction({ view }, row) {
   if (chosen) view.react(row, chosen);
 }
 
-/* An emoji or a sticker is put into what is being written. */
+/* An emoji or a sticker is put where the cursor is in what is being written, apart from the word before it. */
 export async function choosePicture({ view }) {
   const chosen = await choose(text('composer.pictures'), [...ownOf(view, 'stickers'), ...EMOJI.map((each) => [each, each]), ...ownOf(view, 'emoji')]);
-  if (chosen) view.composer.insert(chosen);
+  if (!chosen) return;
+  const { composer, composer: { box } } = view;
+  const gap = /\S$/.test(box.value.slice(0, box.selectionStart)) ? ' ' : '';
+  box.setRangeText(gap + chosen, box.selectionStart, box.selectionEnd, 'end');
+  composer.typed();
+  composer.focus();
 }
 
 /* The emoji or stickers of the space, as `choose` takes them; of two of one name the one that is shown. */

@@ -15,7 +15,7 @@ export class MessageComposer extends HTMLElement {
     this.box = el('textarea', { rows: 1, dir: 'auto', autocomplete: 'off', enterKeyHint: 'send', oninput: () => this.typed(), onkeydown: (event) => this.key(event) });
     this.box.setAttribute('aria-controls', 'mention-names');
     this.problem = el('p', { class: 'problem', role: 'alert', hidden: true });
-    this.pictures = button('☺', () => this.view.choosePicture(), { 'aria-label': text('composer.pictures') });
+    this.pictures = button('☺', () => this.view.app.use('messages', 'choosePicture'), { 'aria-label': text('composer.pictures') });
     this.go = el('button', { type: 'submit', class: 'primary' }, text('composer.send'));
     const form = el('form', { onsubmit: (event) => { event.preventDefault(); this.send(); } }, this.box, this.pictures, this.go);
     this.append(this.about, this.names, this.problem, form);
@@ -115,14 +115,6 @@ export class MessageComposer extends HTMLElement {
       this.typedAt = Date.now();
       this.view.typing();
     }
-  }
-
-  /* Where the cursor is, apart from the word before it. */
-  insert(words) {
-    const { selectionStart: from, selectionEnd: to, value } = this.box;
-    this.box.setRangeText(`${/\S$/.test(value.slice(0, from)) ? ' ' : ''}${words}`, from, to, 'end');
-    this.typed();
-    this.focus();
   }
 
   grow() {

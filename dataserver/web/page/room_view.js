@@ -194,10 +194,6 @@ export class RoomView extends HTMLElement {
     return this.app.use('messages', 'chooseReaction', row);
   }
 
-  choosePicture() {
-    return this.app.use('messages', 'choosePicture');
-  }
-
   history(row) {
     return this.app.use('messages', 'showHistory', row);
   }
@@ -213,11 +209,11 @@ export class RoomView extends HTMLElement {
 
   /* The space's own emoji and stickers: addresses of their pictures by name. */
   get ownPictures() {
-    const { emoji, stickers } = this.details ?? {};
+    const { emoji, stickers } = this.details;
     if (this.pictured?.emoji !== emoji || this.pictured?.stickers !== stickers) {
       this.pictured = { emoji, stickers, found: new Map([...stickers ?? [], ...emoji ?? []].filter((each) => isPicture(each.image)).map((each) => [each.name, each.image])) };
     }
-    return this.pictured.found;
+    return this.pictured?.found;
   }
 
   markOf({ message }) {
