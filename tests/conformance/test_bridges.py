@@ -24,6 +24,7 @@ from workers import (
     close_all,
     open_bridges,
 )
+from workers.bridges.book import MAX_METHODS_COUNT, OTHER_METHODS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -238,3 +239,59 @@ async def test_a_bridge_counts_by_method_and_tells_what_is_out(kind: Kind) -> No
 def test_a_senseless_number_is_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(ValueError, match=name):
         BridgeSettings(**{name: value})  # type: ignore[arg-type]  # that is the point
+
+
+# -- odd requests -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_channel_or_a_service_that_is_not_there_is_refused_by_name() -> None:
+    async with open_bridges() as bridges:
+        with pytest.raises(ValueError, match="no channel 'files'"):
+            await bridges.request("files", "hash", None, Any)  # type: ignore[arg-type]  # that is the point
+        for service in ("no_colon", "no.such.module:Class", "tests.support.method_services:Missing"):
+            with pytest.raises(ServiceUnavailable, match="can't be imported"):
+                await bridges.service(service).request("add", Numbers(1), Sum)
+        with pytest.raises(ServiceUnavailable, match="no MethodService"):
+            await bridges.service("tests.support.services:BenchService").request("echo", 1, int)
+
+
+async def test_one_name_is_that_of_one_bridge() -> None:
+    async with open_bridges() as bridges:
+        bridges.service(SERVICE, name="mine")
+        with pytest.raises(ValueError, match=SERVICE):
+            bridges.service("tests.support.services:BenchService", name="mine")
+        with pytest.raises(ValueError, match="comes with the library"):
+            bridges.service(SERVICE, name="network")
+        assert bridges.network.name == "network"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("timeout_s", 0), ("timeout_s", -1.0), ("timeout_s", float("nan")), ("max_wait_s", float("nan"))],
+)
+async def test_a_time_that_makes_no_sense_is_refused_and_nothing_runs(name: str, value: float) -> None:
+    async with open_bridges(BridgeSettings(kind="inline")) as bridges:
+        bridge = bridges.service(SERVICE)
+        with pytest.raises(ValueError, match=name):
+            await bridge.request("add", Numbers(1), Sum, **{name: value})  # type: ignore[arg-type]
+        assert bridge.stats().pools == ()
+
+
+async def test_methods_that_a_stranger_names_take_no_memory_without_end() -> None:
+    async with open_bridges(BridgeSettings(kind="inline")) as bridges:
+        bridge = bridges.service(SERVICE)
+        for number in range(MAX_METHODS_COUNT + 50):
+            with pytest.raises(UnknownMethod):
+                await bridge.request(f"method {number}", None, Any)
+        methods = bridge.stats().methods
+        assert len(methods) == MAX_METHODS_COUNT + 1
+        assert sum(methods[OTHER_METHODS].counts) == 50
+
+
+async def test_a_request_whose_caller_leaves_is_counted_as_aborted() -> None:
+    async with open_bridges(BridgeSettings(kind="thread")) as bridges:
+        bridge = bridges.service(SERVICE)
+        with anyio.move_on_after(0.01):
+            await bridge.request("obey", 60.0, Any)
+        now = bridge.stats()
+        assert (now.completed_count, now.failed_count, now.aborted_count) == (0, 0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import gzip
 import os
 import tracemalloc
@@ -72,6 +73,13 @@ async def test_twelve_hundred_items_go_in_three_calls(compression: CompressionBr
     assert await compression.decompress_many(packed, "zstd") == items
     assert compression.stats().completed_count - before == 6
     assert await compression.compress_many([], "gzip") == []
+
+
+async def test_a_view_of_numbers_counts_by_its_bytes(compression: CompressionBridge) -> None:
+    numbers = array.array("I", range(100_000))
+    view, plain = memoryview(numbers), numbers.tobytes()
+    packed = [await compression.compress(view), *await compression.compress_many([view, b"other"])]
+    assert await compression.decompress_many(packed) == [plain, plain, b"other"]
 
 
 async def test_the_limit_of_size_is_that_of_all_items_together(compression: CompressionBridge) -> None:

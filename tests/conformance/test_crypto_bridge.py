@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import hashlib
 import os
 import signal
@@ -121,6 +122,25 @@ async def test_many_messages_go_in_few_hops_and_come_back_in_order(crypto: Crypt
     opened = await crypto.decrypt_many(ring, list(zip(sealed, contexts, strict=True)))
     assert opened == [body for body, _ in items]
     assert crypto.stats().completed_count - before < 20
+
+
+@pytest.mark.parametrize("count", [100, 400_000])
+async def test_a_view_of_numbers_counts_by_its_bytes(crypto: CryptoBridge, count: int) -> None:
+    ring, key, numbers = keyring(), SigningKey.generate("ed25519"), array.array("I", range(count))
+    view, plain = memoryview(numbers), numbers.tobytes()
+    assert await crypto.hash(view) == hashlib.sha256(plain).digest()
+    assert await crypto.hash_many([view, b"other"]) == [await crypto.hash(plain), await crypto.hash(b"other")]
+    sealed = [await crypto.encrypt(ring, view), *await crypto.encrypt_many(ring, [(view, b""), (b"x", b"")])]
+    assert [bytes(await crypto.decrypt(ring, each)) for each in sealed] == [plain, plain, b"x"]
+    streamed = b"".join([each async for each in crypto.encrypt_stream(ring, chunks_of(view))])
+    assert b"".join([each async for each in crypto.decrypt_stream(ring, chunks_of(streamed))]) == plain
+    assert await crypto.verify_many("ed25519", key.public, [(await crypto.sign(key, view), plain)]) == [True]
+    with pytest.raises(TypeError, match="contiguous"):
+        await crypto.hash(view[::2])
+
+
+async def chunks_of(data: bytes | memoryview) -> AsyncIterator[bytes | memoryview]:
+    yield data
 
 
 async def test_a_closed_bridge_does_nothing_more(kind: Kind) -> None:

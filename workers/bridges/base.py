@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from workers.pool import Pool
     from workers.settings import Kind
 
-__all__ = ["Bridge", "BridgeSettings", "How", "Placement"]
-
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 
 R = TypeVar("R")
@@ -48,14 +46,14 @@ class How(TypedDict, total=False):
     timeout_s: float | None
     """For the whole on workers, and again for a second try in this process."""
     max_wait_s: float | None
-    """Until it begins; while the pool is full it tries again so long."""
+    """Until it begins; while the pool is full it tries again so long, as far as `retries_count` goes."""
     priority: Priority
     on_progress: Callable[[int, int | None, str], None] | None
     """Called on the loop with what is done, the total if it is known, and a note."""
     idempotent: bool
     """Whether it may run twice."""
     retries_count: int
-    """Further tries on workers, when one died."""
+    """Further tries on workers, when one died or the pool was full."""
     scope: anyio.CancelScope | None
     """Entered around the request; cancelled, it ends the request with `TaskCancelled`."""
     request_id: str | None
@@ -111,6 +109,7 @@ class Bridge:
         Raises:
             PoolSaturated: As many requests as may be are out; try again after `retry_after_s`.
             PoolClosed: The bridge is closed, or was while this ran.
+            ValueError: A time that makes no sense; nothing ran.
             TaskCancelled: It was aborted.
             TaskTimedOut: Neither a worker nor this process answered, each within `timeout_s`.
             InvalidParameters, InvalidResult, UnknownMethod, TaskFailed: See `Pool.request`.
@@ -124,13 +123,12 @@ class Bridge:
         if self._closing.is_set():
             raise PoolClosed(f"the bridge {self.name} is closed")
         kind = self._place(method, how.get("size_bytes", 0) + size_of(how.get("buffers", ())))
-        timeout_s = how.get("timeout_s")
-        limit_s = self._settings.timeout_s if timeout_s is None else timeout_s
+        limit_s = self._limit_s(how)
         answer: Answer[R] | None = None
         with self._book.entered(method, how.get("request_id"), how.get("scope")) as entry:
             self._trace("workers.request_began", entry, kind=kind)
             try:
-                answer = await self._tried(entry, kind, params, result, {**how, "timeout_s": limit_s})
+                answer = await self._tried(entry, kind, params, result, how, limit_s=limit_s)
             except Exception as error:
                 self._trace("workers.request_failed", entry, kind=kind, reason=type(error).__name__)
                 raise
@@ -139,8 +137,9 @@ class Bridge:
             raise AssertionError("a request that was not aborted has an answer")
         return answer
 
-    async def _tried(self, entry: Entry, kind: Kind, params: Any, result: type[R], how: How) -> Answer[R]:
-        limit_s = how.get("timeout_s") or self._settings.timeout_s
+    async def _tried(
+        self, entry: Entry, kind: Kind, params: Any, result: type[R], how: How, *, limit_s: float
+    ) -> Answer[R]:
         idempotent = how.get("idempotent", True)
         max_wait_s = how.get("max_wait_s")
         retries_left = how.get("retries_count", 0)
@@ -184,6 +183,16 @@ class Bridge:
             _log.warning("workers.request_redone", bridge=self.name, method=entry.method, reason=reason)
             kind, begin_by = "thread", float("inf")
             deadline, max_wait_s, retries_left = time.monotonic() + limit_s, None, 0
+
+    def _limit_s(self, how: How) -> float:
+        """Return the time a request has in all; a time of no sense is refused, for nothing would end at it."""
+        given_s, max_wait_s = how.get("timeout_s"), how.get("max_wait_s")
+        limit_s = self._settings.timeout_s if given_s is None else given_s
+        if not 0 < limit_s < float("inf"):
+            raise ValueError(f"timeout_s is {limit_s!r}; a finite number of seconds above 0 is allowed")
+        if max_wait_s is not None and not max_wait_s >= 0:
+            raise ValueError(f"max_wait_s is {max_wait_s!r}; a number of seconds from 0 on is allowed")
+        return limit_s
 
     def _trace(self, event: str, entry: Entry, **facts: Any) -> None:
         if self._settings.debug:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from workers.statistics import Durations, PoolStatistics
 
 MIN_RETRY_AFTER_S = 0.01
+MAX_METHODS_COUNT = 200
+OTHER_METHODS = "(others)"
+"""What all methods beyond `MAX_METHODS_COUNT` are counted as: their names may be whatever a stranger sent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +35,7 @@ class PendingRequest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BridgeStatistics:
-    """A bridge as it stood; counts are since it was made."""
+    """A bridge as it stood; counts are since it was made, without what was done at once, being shorter than a hop."""
 
     name: str
     pending_count: int
@@ -41,6 +44,7 @@ class BridgeStatistics:
     completed_count: int
     failed_count: int
     aborted_count: int
+    """Requests that were aborted, or whose callers were cancelled."""
     refused_count: int
     retried_count: int
     """Tries after the first on workers."""
@@ -107,10 +111,13 @@ class RequestBook:
         except Exception:
             self.failed_count += 1
             raise
+        except BaseException:
+            self.aborted_count += 1
+            raise
         finally:
             del self._entries[number]
             elapsed_us = int((time.monotonic() - entry.began) * 1e6)
-            self._methods.setdefault(method, Histogram()).add(elapsed_us)
+            self._histogram_of(method).add(elapsed_us)
         if entry.scope.cancelled_caught:
             self.aborted_count += 1
             raise TaskCancelled(f"the request {number} was aborted")
@@ -154,6 +161,11 @@ class RequestBook:
             methods={name: each.frozen() for name, each in self._methods.items()},
             pools=pools,
         )
+
+    def _histogram_of(self, method: str) -> Histogram:
+        if method not in self._methods and len(self._methods) >= MAX_METHODS_COUNT:
+            method = OTHER_METHODS
+        return self._methods.setdefault(method, Histogram())
 
     def _retry_after_s(self) -> float:
         """Return how long the youngest has been out: by then one of the older ones should be back."""

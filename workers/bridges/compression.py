@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from workers.body import SLICE_BYTES
-from workers.bridges.base import Bridge, Placement
+from workers.bridges.base import Bridge
 from workers.bridges.compression_effort import (
     ENDLESS,
     LOOP_BYTES,
@@ -24,11 +24,12 @@ from workers.bridges.compression_effort import (
     decompressing,
 )
 from workers.bridges.compression_streams import compressed_stream, decompressed_stream
+from workers.bridges.settings import Placement
 from workers.errors import PoolClosed
+from workers.services.batches import flat, grouped, joined, lengths_of, parted, picked
 from workers.services.compression import service
 from workers.services.compression.limits import OutputLimits
 from workers.services.compression.whole import BLOCK_BYTES
-from workers.services.crypto.batches import grouped, joined, parted
 from workers.services.files.roots import anchored
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class CompressionBridge(Bridge):
         Raises:
             CodecRefused: There is no such level, or the codec takes no dictionary (only zstd does).
         """
+        data = flat(data)
         params = service.CompressParams(codec=codec, level=level, lengths=(len(data),))
         return (await self._sent(params, [data], dictionary, timeout_s=timeout_s, on_progress=on_progress))[0]
 
@@ -93,9 +95,10 @@ class CompressionBridge(Bridge):
     ) -> list[Octets]:
         """Return each item compressed by itself, with few hops for many; `timeout_s` is for each hop."""
         made: list[Octets] = []
+        items = [flat(each) for each in items]
         for group in grouped(items):
-            part = items[group.start : group.stop]
-            params = service.CompressParams(codec=codec, level=level, lengths=tuple(map(len, part)))
+            part = picked(items, group)
+            params = service.CompressParams(codec=codec, level=level, lengths=lengths_of(part))
             made += await self._sent(params, part, dictionary, timeout_s=timeout_s)
         return made
 
@@ -115,6 +118,7 @@ class CompressionBridge(Bridge):
             DataDamaged: It is no such stream, ends early, or something follows it.
             OutputTooLarge: More would come out than allowed.
         """
+        data = flat(data)
         params = service.DecompressParams(codec=codec, limits=limits or OutputLimits(), lengths=(len(data),))
         return (await self._sent(params, [data], dictionary, timeout_s=timeout_s, on_progress=on_progress))[0]
 
@@ -130,9 +134,10 @@ class CompressionBridge(Bridge):
         """Return what each item was made of; the limit of size is that of all together, and one bad item fails all."""
         left = limits or OutputLimits()
         made: list[Octets] = []
+        items = [flat(each) for each in items]
         for group in grouped(items):
-            part = items[group.start : group.stop]
-            params = service.DecompressParams(codec=codec, limits=left, lengths=tuple(map(len, part)))
+            part = picked(items, group)
+            params = service.DecompressParams(codec=codec, limits=left, lengths=lengths_of(part))
             came = await self._sent(params, part, dictionary, timeout_s=timeout_s)
             left = msgspec.structs.replace(left, max_output_bytes=left.max_output_bytes - sum(map(len, came)))
             made += came
@@ -146,7 +151,8 @@ class CompressionBridge(Bridge):
         Raises:
             CodecRefused: The samples are too few or too small; take some hundred times the size of the dictionary.
         """
-        params = service.TrainParams(size_bytes=size_bytes, lengths=tuple(map(len, samples)))
+        samples = [flat(each) for each in samples]
+        params = service.TrainParams(size_bytes=size_bytes, lengths=lengths_of(samples))
         with await self._answer(
             "train", params, list[int], buffers=[b"".join(samples)], timeout_s=timeout_s
         ) as answer:

@@ -25,13 +25,12 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from workers.bridges.base import Placement
 from workers.bridges.crypto_files import FileSealingBridge
-from workers.bridges.crypto_sealing import lengths_of, picked
+from workers.bridges.settings import Placement
 from workers.keys.secrets import Secret
 from workers.keys.signing import SigningKey
+from workers.services.batches import flat, grouped, joined, lengths_of, picked
 from workers.services.crypto import service
-from workers.services.crypto.batches import grouped, joined
 from workers.services.crypto.digests import digest
 from workers.services.crypto.errors import SignatureInvalid
 
@@ -72,6 +71,7 @@ class CryptoBridge(FileSealingBridge):
         on_progress: OnProgress | None = None,
     ) -> bytes:
         """Return the digest of `data`: SHA-256, SHA-512 or BLAKE3 (five times as fast as SHA-256)."""
+        data = flat(data)
         if self._is_here("hash", len(data)):
             return digest(data, algorithm)
         params = service.HashParams(algorithm=algorithm, lengths=(len(data),))
@@ -85,6 +85,7 @@ class CryptoBridge(FileSealingBridge):
     ) -> list[bytes]:
         """Return the digest of each item, in order."""
         found: list[bytes] = []
+        items = [flat(each) for each in items]
         for group in grouped(items):
             part = picked(items, group)
             params = service.HashParams(algorithm=algorithm, lengths=lengths_of(part))
@@ -123,6 +124,7 @@ class CryptoBridge(FileSealingBridge):
     ) -> list[bytes]:
         """Return the signature of each message, in order."""
         made: list[bytes] = []
+        messages = [flat(each) for each in messages]
         for group in grouped(messages):
             part = picked(messages, group)
             made += await self._request(
@@ -161,7 +163,7 @@ class CryptoBridge(FileSealingBridge):
         timeout_s: float | None = None,
     ) -> list[bool]:
         """Tell for each `(signature, message)` whether it is genuine."""
-        messages = [message for _, message in items]
+        messages = [flat(message) for _, message in items]
         told: list[bool] = []
         for group in grouped(messages):
             part = picked(messages, group)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from typing_extensions import override
@@ -20,8 +20,8 @@ from workers.keys.envelopes import MAX_MESSAGE_BYTES, Head
 from workers.keys.errors import DecryptError, MessageTooLarge
 from workers.keys.handover import HandedSecret
 from workers.keys.secrets import Secret
+from workers.services.batches import flat, grouped, joined, lengths_of, parted, picked
 from workers.services.crypto import service
-from workers.services.crypto.batches import grouped, joined, parted
 from workers.services.crypto.messages import opened_length
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from workers.keys.sealer import Ticket
     from workers.settings import Kind
 
-T = TypeVar("T")
 Octets = bytes | memoryview
 """`bytes`, or from `VIEW_FROM_BYTES` on a read-only view: making `bytes` of 64 MiB would hold up the loop for 20 ms."""
 
@@ -56,6 +55,7 @@ class SealingBridge(Bridge):
             MessageTooLarge: More than about 2 GiB; encrypt a file or a stream.
             Exception: As every bridge; see `Bridge._request`.
         """
+        body = flat(body)
         if self._is_here("seal", len(body)):
             await keyring.prepare()
             return keyring.seal(body, context)[1]
@@ -69,6 +69,7 @@ class SealingBridge(Bridge):
         Raises:
             DecryptError: Its key is not here, the context is another one, or it was changed.
         """
+        sealed = flat(sealed)
         if self._is_here("open", len(sealed)):
             return keyring.open(None, sealed, context)
         body = (await self._opened(keyring, [sealed], [context], timeout_s))[0]
@@ -84,7 +85,7 @@ class SealingBridge(Bridge):
         timeout_s: float | None = None,
     ) -> list[Octets]:
         """Return each `(body, context)` sealed, in order, with few hops for many; `timeout_s` is for each hop."""
-        bodies, contexts = [body for body, _ in items], [context for _, context in items]
+        bodies, contexts = [flat(body) for body, _ in items], [context for _, context in items]
         return [
             sealed
             for group in grouped(bodies)
@@ -101,7 +102,7 @@ class SealingBridge(Bridge):
         timeout_s: float | None = None,
     ) -> list[Octets | None]:
         """Return the body of each `(sealed, context)` in order, None for what does not open."""
-        messages, contexts = [sealed for sealed, _ in items], [context for _, context in items]
+        messages, contexts = [flat(sealed) for sealed, _ in items], [context for _, context in items]
         return [
             body
             for group in grouped(messages)
@@ -227,16 +228,6 @@ def _subkeys(keyring: Keyring, messages: Sequence[Bytes]) -> _Subkeys:
         with ticket.key as key:
             whole.buffer[index * len(key) : (index + 1) * len(key)] = key.buffer
     return _Subkeys(which, whole)
-
-
-def lengths_of(items: Sequence[Bytes]) -> tuple[int, ...]:
-    """Return how long each item is."""
-    return tuple(map(len, items))
-
-
-def picked(items: Sequence[T], group: range) -> Sequence[T]:
-    """Return those of `items` that one request takes."""
-    return items[group.start : group.stop]
 
 
 def _octets(view: memoryview) -> Octets:

@@ -8,6 +8,7 @@ from anyio.lowlevel import checkpoint
 
 from workers.keys.envelopes import STREAM_HEAD_BYTES, Head
 from workers.keys.errors import DecryptError
+from workers.services.batches import flat
 from workers.services.crypto.streams import SLICE_BYTES, Opener, Sealer
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ async def opened_stream(
     opener: Opener | None = None
     async for chunk in chunks:
         if opener is None:
-            begun += chunk
+            begun += flat(chunk)
             if len(begun) < STREAM_HEAD_BYTES:
                 continue
             opener = _opener(keyring, begun, context)
@@ -67,7 +68,7 @@ def _opener(keyring: Keyring, begun: bytearray, context: bytes) -> Opener:
 
 
 def _turned(turner: Turner, chunk: Bytes) -> Iterator[bytes]:
-    view = memoryview(chunk)
+    view = memoryview(flat(chunk))
     for start in range(0, len(view), SLICE_BYTES):
         if piece := bytes(turner.turn(view[start : start + SLICE_BYTES])):
             yield piece

@@ -10,7 +10,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from workers.bridges.base import Bridge, Placement
+from workers.bridges.base import Bridge
+from workers.bridges.settings import Placement
 from workers.services.files import service
 from workers.services.files.roots import anchored
 from workers.services.files.types import FileType, Metadata

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, cast, get_args
 
 import anyio
 from anyio.lowlevel import RunVar
@@ -80,8 +80,13 @@ class Bridges:
         """Return the bridge to an own `MethodService`, named as `module:Class`; the same again for the same name.
 
         Without `placements` its methods run in a thread, or in the kind that the settings name.
+
+        Raises:
+            ValueError: The name is that of a bridge of the library, or of one to another service.
         """
         key = name or service
+        if key in _FACES:
+            raise ValueError(f"{key!r} is the name of a bridge that comes with the library")
         bridge = self._made.get(key)
         if bridge is None:
             self._refuse_when_closed(key)
@@ -94,8 +99,8 @@ class Bridges:
                 placements=placements or {},
             )
             self._made[key] = bridge
-        if not isinstance(bridge, ServiceBridge):
-            raise TypeError(f"{key!r} is the name of a bridge that comes with the library")
+        if not isinstance(bridge, ServiceBridge) or bridge.service != service:
+            raise ValueError(f"the bridge {key!r} is one to {bridge.service}")
         return bridge
 
     async def request(
@@ -108,8 +113,11 @@ class Bridges:
         `Pool.request`; beside it `PoolSaturated` when 100 requests are out, and `TaskCancelled` when it is aborted.
 
         Raises:
-            ValueError: The channel `custom` has no service; name one in the settings.
+            ValueError: There is no such channel, or `custom` has no service; name one in the settings.
+            ServiceUnavailable: There is no such service.
         """
+        if channel not in get_args(Channel):
+            raise ValueError(f"there is no channel {channel!r}; there are {', '.join(get_args(Channel))}")
         if channel == "custom":
             if self._settings.custom_service is None:
                 raise ValueError("the channel custom has no service; set custom_service")

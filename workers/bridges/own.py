@@ -8,6 +8,8 @@ import anyio.to_thread
 
 from workers.backends.building import found_service
 from workers.bridges.base import Bridge, How
+from workers.errors import ServiceUnavailable
+from workers.methods import MethodService
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,4 +66,10 @@ async def requested(
 
 
 def _idempotent_methods(service: str) -> frozenset[str]:
-    return frozenset(name for name, is_so in found_service(service).method_names().items() if is_so)
+    try:
+        found = found_service(service)
+    except Exception as error:  # the border: a module may raise anything while it is imported
+        raise ServiceUnavailable(f"{service} can't be imported: {type(error).__name__}") from error
+    if not isinstance(found, type) or not issubclass(found, MethodService):
+        raise ServiceUnavailable(f"{service} is no MethodService")
+    return frozenset(name for name, is_so in found.method_names().items() if is_so)

@@ -16,8 +16,8 @@ from workers.errors import TaskCancelled
 from workers.keys.envelopes import Head
 from workers.keys.signing import SigningKey
 from workers.methods import Reporter, Task
+from workers.services.batches import GROUP_BYTES, GROUP_COUNT, grouped, joined, parted
 from workers.services.crypto import service
-from workers.services.crypto.batches import GROUP_BYTES, GROUP_COUNT, grouped, joined, parted
 from workers.services.crypto.errors import KeyNotHere
 from workers.services.crypto.service import CryptoService
 

@@ -10,11 +10,11 @@ import msgspec
 from workers.body import SLICE_BYTES, Body
 from workers.errors import InvalidParameters
 from workers.methods import MethodService, Task, method
+from workers.services.batches import parted
 from workers.services.compression.codecs import CodecName
 from workers.services.compression.limits import OutputLimits
 from workers.services.compression.stored import compress_file, decompress_file
 from workers.services.compression.whole import compress, decompress
-from workers.services.crypto.batches import parted
 
 
 class CompressParams(msgspec.Struct, frozen=True, kw_only=True):

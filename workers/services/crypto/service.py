@@ -18,7 +18,7 @@ from workers.keys.envelopes import KEY_BYTES, Head
 from workers.keys.errors import DecryptError
 from workers.keys.signing import Signature, held, is_genuine
 from workers.methods import MethodService, Task, method
-from workers.services.crypto.batches import parted
+from workers.services.batches import parted
 from workers.services.crypto.derivation import Derivation, KeyLength, derived
 from workers.services.crypto.digests import Digest, digest
 from workers.services.crypto.errors import KeyNotHere
