@@ -11,11 +11,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
+import pytest
 
 from tests.support.command_line import RunningServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Way = tuple[str, str]
+
+WAYS: Final[dict[str, Way]] = {
+    "uvicorn-process": ("uvicorn", "process"),
+    "uvicorn-off": ("uvicorn", "off"),
+    "h2corn-process": ("h2corn", "process"),
+}
+"""The servers, and where SQLite runs: all that either can make a difference to is asked of each.
+
+Threads, and h2corn without workers, add no way of their own: pools have a conformance suite.
+"""
+ONE_WAY: Final = {"uvicorn-process": WAYS["uvicorn-process"]}
+"""For what the routes alone decide; a module that says so marks with `in_every_way` what else it has."""
+in_every_way: Final = pytest.mark.parametrize("house", list(WAYS.values()), ids=list(WAYS), indirect=True)
 
 LIMIT_S = 20.0
 FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -89,6 +108,16 @@ class House:
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
             f"{'Connection: close' if close else 'Connection: keep-alive'}\r\n\r\n"
         ).encode() + body
+
+
+def house_of(ways: Mapping[str, Way]) -> Any:
+    """Return the fixture `house`, a server that runs in each of the ways, for the folder or module that names it."""
+
+    @pytest.fixture(params=list(ways.values()), ids=list(ways), name="house")
+    def chosen(request: pytest.FixtureRequest, houses: Callable[[str, str], House]) -> House:
+        return houses(*request.param)
+
+    return chosen
 
 
 def _received(connection: socket.socket) -> bytes:

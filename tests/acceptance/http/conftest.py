@@ -11,15 +11,14 @@ import httpx2
 import pytest
 
 from tests.support.command_line import serving
-from tests.support.http import LIMIT_S, Base, House
+from tests.support.http import LIMIT_S, WAYS, Base, House, house_of
 
-WAYS = [("uvicorn", "process"), ("uvicorn", "off"), ("h2corn", "process")]
-"""Threads, and h2corn without workers, add no way of their own here: pools have a conformance suite."""
+house = house_of(WAYS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, str], House]]:
-    """All servers that were asked for, each started once; they stop cleanly at the end."""
+    """All servers that were asked for, each started once; they stop cleanly at the end of the folder."""
     with ExitStack() as stack:
 
         @cache
@@ -43,12 +42,6 @@ def _running(data_dir: Path, asgi_server: str, workers: str) -> Iterator[House]:
         assert server.stop() == 0
 
 
-@pytest.fixture(params=WAYS, ids=["-".join(way) for way in WAYS])
-def house(request: pytest.FixtureRequest, houses: Callable[[str, str], House]) -> House:
-    """A server that runs in each of the ways."""
-    return houses(*request.param)
-
-
 @pytest.fixture
 def base(house: House) -> Iterator[Base]:
     """A database of one test's own, with a table `t` of three rows."""
@@ -57,7 +50,7 @@ def base(house: House) -> Iterator[Base]:
     house.client.delete(base.path).raise_for_status()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kept_bases() -> dict[str, Base]:
     return {}
 
@@ -74,8 +67,10 @@ def kept(house: House, kept_bases: dict[str, Base]) -> Base:
 
 def _filled(house: House) -> Base:
     base = house.database()
-    base.execute(
-        "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, age INTEGER CHECK (age >= 0))"
-    )
-    base.execute("INSERT INTO t VALUES (1, 'Ann', 30), (2, 'Bob', NULL), (3, 'Cid', 20)")
+    statements = [
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, age INTEGER CHECK (age >= 0))",
+        "INSERT INTO t VALUES (1, 'Ann', 30), (2, 'Bob', NULL), (3, 'Cid', 20)",
+    ]
+    batch = {"statements": [{"sql": sql} for sql in statements]}
+    house.client.post(f"{base.path}/execute", json=batch).raise_for_status()
     return base

@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from tests.support.command_line import RunningServer, serving
+from tests.support.command_line import THREADS, RunningServer, serving
 from tests.support.http import House, error_of
 from tests.support.repeating import repeated
 
@@ -99,7 +99,7 @@ def test_workers_go_off_and_on_under_load_and_no_request_fails_or_is_lost(
 
 
 def test_a_change_of_workers_is_in_the_log_with_who_asked(tmp_path: Path) -> None:
-    with serving(tmp_path / "data") as own:
+    with serving(tmp_path / "data", environment=THREADS) as own:
         answer = httpx2.put(
             f"{own.url}/v1/admin/workers", json={"workers": False}, headers=own.headers, timeout=30
         )

@@ -15,7 +15,7 @@ SMALL = {"SQLITE_MAX_QUEUE_SIZE": "2", "SQLITE_WORKER_COUNT": "2"}
 
 
 def house_of(server: object, client: httpx2.Client, asgi_server: str) -> House:
-    return House(server, asgi_server, "process", client)  # type: ignore[arg-type]
+    return House(server, asgi_server, "thread", client)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("asgi_server", ["uvicorn", "h2corn"])
@@ -23,7 +23,7 @@ def test_a_full_queue_refuses_the_next_one_and_says_when_to_come_back(
     tmp_path: Path, asgi_server: str
 ) -> None:
     with (
-        serving(tmp_path, "--server", asgi_server, "--workers", "process", environment=SMALL) as server,
+        serving(tmp_path, "--server", asgi_server, "--workers", "thread", environment=SMALL) as server,
         httpx2.Client(base_url=server.url, headers=server.headers, timeout=LIMIT_S) as client,
         ThreadPoolExecutor(40) as callers,
     ):
@@ -48,14 +48,14 @@ def test_a_full_queue_refuses_the_next_one_and_says_when_to_come_back(
 @pytest.mark.parametrize("asgi_server", ["uvicorn", "h2corn"])
 def test_a_stop_lets_a_running_request_end(tmp_path: Path, asgi_server: str) -> None:
     # with workers, whatever the flag says: without them nothing can be asked while a statement runs
-    with serving(tmp_path, "--server", asgi_server, "--workers", "process") as server:
+    with serving(tmp_path, "--server", asgi_server, "--workers", "thread") as server:
         with (
             httpx2.Client(base_url=server.url, headers=server.headers, timeout=LIMIT_S) as client,
             ThreadPoolExecutor(1) as caller,
         ):
             house = house_of(server, client, asgi_server)
             base: Base = house.database()
-            asked = caller.submit(client.post, f"{base.path}/query?timeout_ms=1500", json={"sql": FOREVER})
+            asked = caller.submit(client.post, f"{base.path}/query?timeout_ms=700", json={"sql": FOREVER})
             house.until("dataserver_http_open_requests", 2)
             server.process.terminate()
             assert asked.result().status_code == 504

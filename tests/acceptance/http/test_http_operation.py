@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dataserver.routes import ROUTES
-from tests.support.http import FOREVER, LIMIT_S, Base, House, error_of
+from tests.support.http import FOREVER, LIMIT_S, WAYS, Base, House, error_of
 
 
 def test_health_is_told_to_everybody_with_kind_and_number_of_workers(house: House) -> None:
@@ -92,6 +92,7 @@ def test_an_unknown_page_is_an_error_like_any_other(house: House) -> None:
     assert error_of(house.client.get("/favicon.ico"))["code"] == "route_not_found"
 
 
+@pytest.mark.parametrize("house", [WAYS["uvicorn-process"], WAYS["uvicorn-off"]], ids=str, indirect=True)
 def test_the_operator_is_told_how_storage_stands_and_what_was_slow(base: Base) -> None:
     base.execute("UPDATE t SET age = 5")
     slow = "SELECT count(*) FROM t a, (WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT i FROM n)"

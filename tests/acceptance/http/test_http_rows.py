@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.http import Base, error_of
+from tests.support.http import ONE_WAY, Base, error_of, house_of, in_every_way
+
+house = house_of(ONE_WAY)  # but for what a server makes of an address, and what a worker holds or bounds
 
 
 def pages(base: Base, table: str, **parameters: Any) -> list[list[dict[str, Any]]]:
@@ -87,6 +89,7 @@ def test_a_value_that_no_column_holds_is_refused(value: Any, kept: Base) -> None
     assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_body")
 
 
+@in_every_way
 @pytest.mark.parametrize(
     "key",
     ["plain", "a,b", "a/b", "a%2Fb", "../..", "q?x=1#f", "日本", 'quo"te', "it's", " ", "%", "base64:eA"],
@@ -123,6 +126,7 @@ def test_rows_without_a_key_of_their_own_show_and_take_the_rowid(base: Base) -> 
     assert base.get("/tables/n").json()["key"] == ["rowid"]
 
 
+@in_every_way
 def test_a_name_of_any_text_is_a_table_and_a_column(base: Base) -> None:
     base.execute('CREATE TABLE "a/b ""c"" 日" (id INTEGER PRIMARY KEY, "x__y z""" TEXT)')
     table = quote('a/b "c" 日', safe="")
@@ -180,6 +184,7 @@ def test_a_view_is_read_in_pages_and_by_filters(base: Base) -> None:
     assert error_of(base.get("/tables/v/rows/1"))["code"] == "invalid_parameter"
 
 
+@in_every_way
 def test_a_changed_schema_is_seen_by_the_next_request(base: Base) -> None:
     assert base.get("/tables/t/rows/1").json() == {"id": 1, "name": "Ann", "age": 30}
     base.execute("ALTER TABLE t ADD COLUMN mood TEXT DEFAULT 'fine'")
@@ -193,6 +198,7 @@ def test_a_changed_schema_is_seen_by_the_next_request(base: Base) -> None:
     assert base.get("/tables/t/rows/1").status_code == 404
 
 
+@in_every_way
 def test_a_page_past_its_bound_in_bytes_is_refused_with_advice(base: Base) -> None:
     base.execute("CREATE TABLE w (id INTEGER PRIMARY KEY, x TEXT)")
     base.execute(
@@ -215,6 +221,7 @@ def test_tables_are_described_with_their_columns_and_keys(base: Base) -> None:
     ]
 
 
+@in_every_way
 def test_pages_of_a_snapshot_show_one_state_while_others_write(base: Base) -> None:
     rows = f"{base.path}/tables/t/rows"
     first = base.get("/tables/t/rows", params={"limit": 2, "snapshot": "new"}).json()
@@ -229,6 +236,7 @@ def test_pages_of_a_snapshot_show_one_state_while_others_write(base: Base) -> No
     assert [row["id"] for row in base.get("/tables/t/rows").json()["rows"]] == [1, 2, 4]
 
 
+@in_every_way
 def test_a_snapshot_belongs_to_its_database(base: Base) -> None:
     token = base.get("/tables/t/rows", params={"limit": 1, "snapshot": "new"}).json()["snapshot"]
     client = base.house.client
@@ -243,6 +251,7 @@ def test_a_snapshot_belongs_to_its_database(base: Base) -> None:
         client.delete("/v1/databases/another")
 
 
+@in_every_way
 def test_snapshots_are_bounded_and_the_last_page_makes_room(base: Base) -> None:
     answers = [base.get("/tables/t/rows", params={"limit": 1, "snapshot": "new"}) for _ in range(40)]
     held = [answer.json()["snapshot"] for answer in answers if answer.status_code == 200]
@@ -255,6 +264,7 @@ def test_snapshots_are_bounded_and_the_last_page_makes_room(base: Base) -> None:
     assert one.status_code == 200
 
 
+@in_every_way
 def test_a_queued_write_of_rows_is_answered_before_it_is_done_and_says_so(base: Base) -> None:
     client, rows = base.house.client, f"{base.path}/tables/t/rows"
     for answer in (
@@ -273,6 +283,7 @@ def test_a_queued_write_of_rows_is_answered_before_it_is_done_and_says_so(base: 
     assert (refused.status_code, error_of(refused)["code"]) == (400, "invalid_parameter")
 
 
+@in_every_way
 def test_a_queued_statement_is_answered_before_it_is_done_and_only_rows_can_be(base: Base) -> None:
     client, execute = base.house.client, f"{base.path}/execute"
     asked = {"sql": "INSERT INTO t VALUES (20, 'X', 1)", "ack": "queued"}

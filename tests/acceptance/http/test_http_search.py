@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.http import Base, error_of
+from tests.support.http import ONE_WAY, Base, error_of, house_of
+
+house = house_of(ONE_WAY)  # an index is SQL, which storage's own tests try without workers too
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.http import Base, House, error_of
+from tests.support.http import ONE_WAY, Base, House, error_of, house_of, in_every_way
+
+house = house_of(ONE_WAY)  # but for sizes, and for databases, which every kind of worker opens and closes
 
 
 def test_a_query_answers_columns_and_rows_as_objects_or_lists(base: Base) -> None:
@@ -42,6 +44,7 @@ def test_an_answer_of_no_rows_still_has_its_columns(base: Base) -> None:
     assert base.query("SELECT id, name FROM t WHERE 0") == {"columns": ["id", "name"], "rows": []}
 
 
+@in_every_way
 def test_a_large_answer_arrives_whole(base: Base) -> None:
     answer = base.house.client.post(
         f"{base.path}/query",
@@ -55,6 +58,7 @@ def test_a_large_answer_arrives_whole(base: Base) -> None:
     assert json.loads(answer.content)["rows"] == [[i, f"text of {i}"] for i in range(1, 100_001)]
 
 
+@in_every_way
 def test_an_answer_past_its_bound_is_refused(base: Base) -> None:
     answer = base.house.client.post(
         f"{base.path}/query",
@@ -82,6 +86,7 @@ def test_a_write_answers_what_it_returns(base: Base) -> None:
     )
 
 
+@in_every_way
 def test_several_statements_take_effect_together_or_not_at_all(base: Base) -> None:
     insert = {"sql": "INSERT INTO t (name) VALUES (?)", "params": ["Dee"]}
     both = base.house.client.post(f"{base.path}/execute", json={"statements": [insert, insert]})
@@ -99,6 +104,7 @@ def test_too_many_statements_are_refused(base: Base) -> None:
     assert (answer.status_code, error_of(answer)["code"]) == (400, "invalid_body")
 
 
+@in_every_way
 def test_a_database_is_made_described_listed_and_dropped(house: House) -> None:
     made = house.client.put("/v1/databases/brief")
     assert (made.status_code, made.json()["name"]) == (201, "brief")
@@ -145,6 +151,7 @@ def test_a_wrong_reference_is_refused_and_says_how(
     assert base.query("SELECT name FROM t WHERE name LIKE 'Eve%'")["rows"] == []
 
 
+@in_every_way
 def test_a_statement_is_explained_and_not_run(base: Base) -> None:
     def explained(sql: str) -> Any:
         answer = base.house.client.post(f"{base.path}/explain", json={"sql": sql})
@@ -163,6 +170,7 @@ def test_a_statement_is_explained_and_not_run(base: Base) -> None:
     assert (refused.status_code, error_of(refused)["code"]) == (400, "sql_error")
 
 
+@in_every_way
 def test_a_read_is_measured_by_where_its_time_goes_and_what_it_touches(base: Base) -> None:
     answer = base.house.client.post(f"{base.path}/measure", json={"sql": "SELECT * FROM t ORDER BY age"})
     assert answer.status_code == 200, answer.text

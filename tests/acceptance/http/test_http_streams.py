@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from tests.support.http import FOREVER, Base
+from tests.support.http import FOREVER, Base, House
 
 ROWS = 20_000
 FILL = (
@@ -17,10 +17,19 @@ FILL = (
 )
 
 
+@pytest.fixture(scope="module")
+def big_bases() -> dict[str, Base]:
+    return {}
+
+
 @pytest.fixture
-def big(base: Base) -> Base:
-    base.execute("CREATE TABLE big (id INTEGER PRIMARY KEY, name TEXT, kind INTEGER)")
-    base.execute(FILL.format(count=ROWS))
+def big(house: House, big_bases: dict[str, Base]) -> Base:
+    """A database with a table `big`, for all tests that only read it."""
+    base = big_bases.get(house.server.url)
+    if base is None:
+        base = big_bases[house.server.url] = house.database()
+        base.execute("CREATE TABLE big (id INTEGER PRIMARY KEY, name TEXT, kind INTEGER)")
+        base.execute(FILL.format(count=ROWS))
     return base
 
 
