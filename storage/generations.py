@@ -9,6 +9,7 @@ died.
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
@@ -136,22 +137,20 @@ class Generation:
             if folder is None
             else {str(folder / f"{name}.db"): one for name, one in settings.weights.items()}
         )
-        readers = PoolSettings(
+        both = PoolSettings(
             kind=kind,
-            worker_count=settings.worker_count,
             maintenance_count=settings.maintenance_count,
             max_waiting_count=settings.max_queue_size,
             weights=weights,
+        )
+        readers = replace(
+            both,
+            worker_count=settings.worker_count,
             default_timeout_s=settings.query_timeout_s,
             max_run_s=settings.reader_age_s + _AGE_GRACE_S,
         )
-        writers = PoolSettings(
-            kind=kind,
-            worker_count=settings.writer_count,
-            maintenance_count=settings.maintenance_count,
-            max_waiting_count=settings.max_queue_size,
-            weights=weights,
-            default_timeout_s=settings.write_timeout_s,
+        writers = replace(
+            both, worker_count=settings.writer_count, default_timeout_s=settings.write_timeout_s
         )
         return readers, writers
 

@@ -103,6 +103,7 @@ class WorkerSwitch:
             raise StorageClosed("the storage closes")
         if self._asked_count >= MAX_ASKED_COUNT:
             raise StorageSaturated("too many ask for workers to change", retry_after_s=PLACE_S)
+        self._asked_count += 1
         change = _Change(use_workers, anyio.Event())
         self._changing.start_soon(self._change, change)
         await change.done.wait()
@@ -120,7 +121,6 @@ class WorkerSwitch:
         self._changing = None
 
     async def _change(self, change: _Change) -> None:
-        self._asked_count += 1
         change.error = StorageClosed("the storage closes")  # what it is when this is cancelled
         try:
             async with self._turn:

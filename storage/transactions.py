@@ -142,8 +142,8 @@ class Transaction:
     async def begin(self, session: Session, timeout_s: float) -> None:
         """Begin it on the worker of `session`, within `timeout_s`."""
         self._session = session
+        self._is_open = True  # it may be, from here on: who leaves before that is known rolls it back as well
         await self._call("begin", [], timeout_s)
-        self._is_open = True
         self.lease_until = time.monotonic() + self._lease_s
         self._gate.stir()
 
@@ -161,7 +161,10 @@ class Transaction:
 
     async def leave(self) -> None:
         """Roll back what was not committed, and let others write."""
-        if self._is_open and not self._lost:
+        if self._lost:  # somebody has it rolled back already, and has `_END_S` for that
+            with anyio.CancelScope(shield=True):
+                await self._ended.wait()
+        elif self._is_open:
             self._lost = "it was left"
             await self._give_up()
         self._gate.given_back(self)
@@ -169,13 +172,17 @@ class Transaction:
     async def _give_up(self) -> None:
         """Have the worker roll it back, and let others write."""
         self._is_open = False
-        with (
-            anyio.CancelScope(shield=True),
-            suppress(WorkersError, StorageError),
-        ):  # a dead worker has done so
-            await self._session.call("transaction_roll_back", [self._path, self._number], timeout_s=_END_S)
-        self._ended.set()
-        self._gate.given_back(self)
+        try:
+            with (
+                anyio.CancelScope(shield=True),
+                suppress(WorkersError, StorageError),  # a dead worker has done so
+            ):
+                await self._session.call(
+                    "transaction_roll_back", [self._path, self._number], timeout_s=_END_S
+                )
+        finally:
+            self._ended.set()
+            self._gate.given_back(self)
 
     async def _call(self, step: str, more: list[Any], timeout_s: float | None) -> Any:
         self._require()

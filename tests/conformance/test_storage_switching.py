@@ -25,7 +25,7 @@ from storage import (
     WriteOutcomeUnknown,
     open_databases,
 )
-from storage.switching import MAX_DRAINING_COUNT
+from storage.switching import MAX_ASKED_COUNT, MAX_DRAINING_COUNT
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -138,6 +138,28 @@ async def test_what_is_asked_at_once_is_done_one_after_the_other_and_what_is_so_
         told = databases.statistics()
         assert told.changes_count in {1, 2, 3, 4}  # trio has an order of its own
         assert told.use_workers is (told.changes_count % 2 == 0)
+
+
+async def test_of_many_who_ask_at_once_for_workers_to_change_a_bounded_number_is_let_in(
+    tmp_path: Path,
+) -> None:
+    told: list[str] = []
+
+    async def ask(databases: Databases) -> None:
+        try:
+            await databases.use_workers(False)
+        except StorageSaturated:
+            told.append("saturated")
+        else:
+            told.append("changed")
+
+    async with opened(tmp_path) as databases:
+        async with anyio.create_task_group() as group:
+            for _ in range(MAX_ASKED_COUNT + 5):
+                group.start_soon(ask, databases)
+        assert sorted(told) == ["changed"] * MAX_ASKED_COUNT + ["saturated"] * 5
+        assert databases.statistics().changes_count == 1
+        await databases.use_workers(True)  # the places are free again
 
 
 async def test_a_stream_a_snapshot_and_queued_writes_end_where_they_began(tmp_path: Path) -> None:

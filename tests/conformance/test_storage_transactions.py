@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
+import apsw
 import msgspec
 import pytest
 
@@ -29,6 +30,7 @@ from storage import (
 from storage import open as open_storage
 from tests.support import sent_functions as functions
 from tests.support.waiting import until
+from workers.protocol import FIRST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -315,6 +317,32 @@ async def test_a_cancelled_transaction_is_rolled_back_and_the_next_write_goes_on
         await hold()
     await add(db, "desk")
     assert await names(db) == ["desk"]
+
+
+async def test_a_transaction_whose_caller_leaves_while_it_begins_stays_open_for_nobody(
+    tmp_path: Path,
+) -> None:
+    async def hold() -> None:
+        async with shop.transaction():
+            pass
+
+    async with opened(tmp_path, "process") as shop:
+        other = apsw.Connection(str(tmp_path / "shop.db"))
+        other.execute("BEGIN IMMEDIATE")  # the worker waits for it, where no interrupt is heard
+        async with anyio.create_task_group() as group:
+            group.start_soon(hold)
+            await until(lambda: runs_something(shop))
+            group.cancel_scope.cancel()
+            other.execute("ROLLBACK")
+        await until(lambda: not shop.statistics().writer.in_flight_count)
+        other.execute("BEGIN IMMEDIATE")
+        other.close()
+
+
+def runs_something(db: Database) -> bool:
+    """Return whether the writer has begun with a call."""
+    worker = db._writers._dispatcher.slots[0].worker
+    return worker is not None and worker.page[FIRST] > 0
 
 
 async def test_a_transaction_may_change_the_schema_and_undo_that(db: Database) -> None:
