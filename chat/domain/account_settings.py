@@ -39,7 +39,8 @@ class AccountSettings:
     send_burst_count: int = 1_000
     """Messages that a user may send at once."""
     changes_per_s: int = 100
-    """What each user does beside messages, in the long run: edits, reactions, profiles, rooms, settings."""
+    """What each user does beside messages, in the long run: edits, reactions, profiles, rooms, settings. Read markers
+    are counted by themselves, with the same numbers."""
     change_burst_count: int = 5_000
     """As much of that as a user may do at once."""
     creations_per_minute: int = 1_000

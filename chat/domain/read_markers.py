@@ -11,22 +11,26 @@ from storage import Earlier, NothingEarlier
 
 if TYPE_CHECKING:
     from chat.domain.acting import Acting
+    from chat.domain.rates import RateLimit
     from chat.domain.tables import Tables
 
 
 class ReadMarkers:
     """Moves read markers."""
 
-    def __init__(self, tables: Tables, acting: Acting) -> None:
+    def __init__(self, tables: Tables, acting: Acting, pace: RateLimit) -> None:
         self._tables = tables
         self._acting = acting
+        self._pace = pace
 
     async def move(self, user_id: int, room_id: int, seq: int) -> dict[str, Any]:
         """Say that the user has read a room up to a seq; return how far they have. Doing it again is nothing.
 
         Raises:
             NotFound: There is no such room for this user.
+            TooOften: The user moved too many in too short a time; the next one says all that this one would.
         """
+        self._pace.take(user_id)
         now_ms = self._acting.now_ms()
         body = msgspec.json.encode({"room": str(room_id)}).decode()
         try:

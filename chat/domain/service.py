@@ -70,7 +70,7 @@ class Chat:
         self.profiles = Profiles(tables, self.acting, limits, bridges)
         self.sending = Sending(tables, limits, clock, self.paces.sends)
         self.messages = Messages(tables, self.acting, limits)
-        self.read_markers = ReadMarkers(tables, self.acting)
+        self.read_markers = ReadMarkers(tables, self.acting, self.paces.read_markers)
         self.search = Search(tables, limits, self.paces.searches)
         self.spaces = Spaces(tables, self.acting, limits)
         self.members = Members(tables, self.acting, limits, self.spaces)

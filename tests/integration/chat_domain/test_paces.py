@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import pytest
 
 from chat.domain.paces import CREATIONS
@@ -63,6 +64,23 @@ async def test_who_makes_too_much_has_to_wait_and_nobody_else(tmp_path: Path, ki
         await bench.chat.spaces.create(bench.eve, "e", name="hers")
         clock.advance(30.1)
         await MAKING[kind](bench, bench.ann, "late")
+
+
+async def test_who_moves_read_markers_too_often_has_to_wait_and_still_can_edit(tmp_path: Path) -> None:
+    async with paced(tmp_path, changes_per_s=1, change_burst_count=3) as (bench, clock):
+        sent = [await bench.send() for _ in range(4)]
+        move = bench.chat.read_markers.move
+        for message in sent[:3]:
+            await move(bench.bob, bench.room, message.seq)
+        with pytest.raises(TooOften, match="read markers"):
+            await move(bench.bob, bench.room, sent[3].seq)
+        await bench.chat.messages.react(bench.bob, "r", sent[0].id, "+1", is_on=True)
+        await move(bench.ann, bench.room, sent[3].seq)
+        listed = msgspec.json.decode(await bench.chat.rooms.of_user(bench.bob))["rooms"]
+        clock.advance(1.1)
+
+        assert [each["read_seq"] for each in listed] == [sent[2].seq]
+        assert (await move(bench.bob, bench.room, sent[3].seq))["seq"] == sent[3].seq
 
 
 async def test_who_changes_too_much_has_to_wait_and_nobody_else(tmp_path: Path) -> None:
