@@ -13,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from chat.errors import ActionNotFound, NotPossible
+from chat.queue import states
 from chat.queue.states import WAITING, State
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ class MemoryLanes:
             ActionNotFound: There is none.
         """
         action = self.find(client_id)
+        if states.may_be_done(_entry(action)):
+            return False
         if action.state in WAITING | {State.FAILED} and not _is_claimed(action):
             self.move(action, State.CANCELLED, in_lane=False, is_finished=True)
             self._unblock(action)
@@ -155,9 +158,9 @@ class MemoryLanes:
         action, now_ms = self.find(client_id), self._clock.boot_ms()
         if action.state not in _RETRIED or _is_claimed(action):
             raise NotPossible(f"{client_id} is {action.state}", state=action.state)
+        state = states.retried(_entry(action)).state
         action.attempts, action.failure, action.due_ms = 0, None, now_ms
         action.cancel_asked = action.is_too_late = False
-        state = State.UNCERTAIN if action.state is State.UNCERTAIN else State.QUEUED
         self.move(action, state, in_lane=True, is_finished=False)
         self._unblock(action)
         if not action.lane.is_claimed and action.lane.blocked_by is None:
@@ -234,6 +237,10 @@ class MemoryLanes:
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
+
+
+def _entry(action: Action) -> states.Entry:
+    return states.Entry(state=action.state, failure=action.failure)
 
 
 def _is_claimed(action: Action) -> bool:

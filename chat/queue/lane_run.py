@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
 HANDLER_FAILED = "handler_failed"
-OUTCOME_UNKNOWN = "outcome_unknown"
 TIMED_OUT = "timed_out"
 
 
@@ -206,7 +205,7 @@ class LaneRun:
     ) -> tuple[Any, Verdict | None]:
         """Return the answer to an uncertain action and what it means; None if the action may be called."""
         if rules.on_uncertain == "hold":
-            failure = Failure("answer_lost", OUTCOME_UNKNOWN)
+            failure = Failure("answer_lost", states.OUTCOME_UNKNOWN)
             return None, states.given_up(Entry(state=entry.state, was_called=True, failure=failure), rules)
         if rules.on_uncertain == "ask" and route.ask is not None:
             answer = await route.ask(delivery)

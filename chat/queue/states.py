@@ -71,6 +71,9 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 OUTCOME_NOT_TOLD = "outcome_not_told"
 """The code of what is given up because the server does not say whether it was done; asked again if it is tried again."""
+OUTCOME_UNKNOWN = "outcome_unknown"
+"""The code of what is given up because nobody is to ask the server (`on_uncertain="hold"`)."""
+_UNTOLD = frozenset({OUTCOME_NOT_TOLD, OUTCOME_UNKNOWN})
 MORE_QUESTIONS_COUNT = 10
 """So many questions more than tries may fail."""
 
@@ -200,6 +203,11 @@ def retried(entry: Entry) -> Entry:
     was_told = entry.failure is None or entry.failure.code != OUTCOME_NOT_TOLD
     state = State.QUEUED if entry.state is not State.UNCERTAIN and was_told else State.UNCERTAIN
     return replace(entry, state=state, attempts=0, in_lane=True)
+
+
+def may_be_done(entry: Entry) -> bool:
+    """Return whether the server may have done an action that was given up, so that it can't be taken back unseen."""
+    return entry.state is State.FAILED and entry.failure is not None and entry.failure.code in _UNTOLD
 
 
 def cancelled(entry: Entry) -> Entry:

@@ -224,6 +224,12 @@ async def test_a_closed_queue_takes_nothing_and_says_so_to_who_waits(store: Stor
         bench.messages.send("room", "too late")
 
 
+async def _let_days_pass(clock: ManualClock) -> None:
+    while True:
+        await anyio.wait_all_tasks_blocked()
+        clock.advance(seconds=300)
+
+
 async def _let_time_pass(clock: ManualClock, _: object) -> None:
     async with passing_time(clock):
         await anyio.sleep_forever()
@@ -394,6 +400,28 @@ async def test_what_is_sent_or_unknown_can_neither_be_tried_again_nor_taken_back
                 await call("nonsense")
 
     assert caught.value.state == "done"
+    assert answer == "too_late"
+    assert bench.called() == ["hello"]
+
+
+async def test_a_message_that_may_be_at_the_server_is_not_said_to_be_taken_back_and_is_asked_for_again(
+    queued_store: Store, tmp_path: Path
+) -> None:
+    patient = {"lease_s": 1e6, "call_timeout_s": 1e6}
+    async with opened(queued_store, tmp_path, **patient) as bench:
+        bench.server.script(LoseAnswer())
+        bench.server.ask_steps.extend(Transient(status=500) for _ in range(20))
+        receipt = bench.messages.send("room", "hello")
+        async with anyio.create_task_group() as group:
+            group.start_soon(_let_days_pass, bench.clock)
+            with pytest.raises(ActionFailed, match="outcome_not_told"):
+                await receipt.sent()
+            group.cancel_scope.cancel()
+        bench.server.ask_steps.clear()
+        answer = await bench.messages.cancel(receipt.client_id, redact=False)
+        await bench.messages.retry(receipt.client_id)
+        await bench.until("chat.message.sent")
+
     assert answer == "too_late"
     assert bench.called() == ["hello"]
 
