@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("workers")
 
 FIRST_DELAY_S = 0.05
+_DIED_EARLY = "died before its first call"
 
 
 def restart_delay_s(failures_count: int, cap_s: float) -> float:
@@ -61,8 +62,8 @@ class Keeper:
 
     @property
     def spares_count(self) -> int:
-        """The number of workers that wait for a place."""
-        return len(self._spares)
+        """The number of workers that wait for a place and live."""
+        return sum(not events.has_died for _, events in self._spares)
 
     async def start_all(self) -> None:
         """Start the first worker of each slot, side by side; what started before an error is left to `stop_all`.
@@ -184,6 +185,12 @@ class Keeper:
         finally:
             slot.is_draining = False
         old = slot.worker
+        if events.has_died:
+            _log.warning("workers.start_failed", pool=self._name, worker=slot.index, reason=_DIED_EARLY)
+            if old is not None:
+                self._dispatcher.plan_refresh(slot)
+                self._dispatcher.pump_soon()  # what came meanwhile waits for the old one again
+            return  # and if the old one died too, its death is what the slot needs help with next
         if old is None:
             slot.need = ""  # it died meanwhile: this is its replacement
         else:
@@ -220,5 +227,5 @@ class Keeper:
 
     def _install(self, slot: Slot, worker: Worker, events: SlotEvents) -> None:
         if events.has_died:
-            raise ServiceUnavailable(f"a worker of {self._name} died before its first call")
+            raise ServiceUnavailable(f"a worker of {self._name} {_DIED_EARLY}")
         self._dispatcher.install(slot, worker, events)

@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 
 from tests.support.waiting import until
-from workers import Kind, Pool, PoolSettings, ServiceUnavailable, TaskTimedOut, open_pool
+from workers import Kind, Pool, PoolSettings, ServiceUnavailable, TaskTimedOut, WorkerDied, open_pool
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -201,6 +201,33 @@ async def test_more_restarts_than_may_be_pause_the_pool_and_calls_are_told() -> 
         assert "died" in str(refusal[0])
 
 
+@pytest.mark.parametrize("dies_too", [False, True])
+async def test_a_successor_that_dies_before_its_turn_harms_nobody(*, dies_too: bool) -> None:
+    others = await anyio.to_thread.run_sync(children_of, os.getpid())
+    outcomes: list[Any] = []
+
+    async def wait(pool: Pool) -> None:
+        try:
+            outcomes.append(await pool.call("wait", 60.0, idempotent=True))
+        except WorkerDied:
+            outcomes.append("died")
+
+    async with opened("process", recycle_after_count=2) as pool:
+        first = await pool.call("pid")
+        async with anyio.create_task_group() as group:
+            group.start_soon(wait, pool)
+            await until(lambda: pool._dispatcher.slots[0].is_draining)
+            (successor,) = await anyio.to_thread.run_sync(children_of, os.getpid()) - {first} - others
+            os.kill(successor, signal.SIGKILL)
+            await until(lambda: is_reaped(successor))
+            if dies_too:
+                os.kill(first, signal.SIGKILL)
+                await until(lambda: bool(outcomes))
+            group.cancel_scope.cancel()
+        assert await pool.call("echo", 1) == 1
+        assert outcomes == (["died"] if dies_too else [])
+
+
 async def test_a_worker_that_runs_is_not_replaced_before_it_has_answered(isolated: Kind) -> None:
     answers: list[Any] = []
     async with opened(isolated, recycle_after_count=1) as pool, anyio.create_task_group() as group:
@@ -280,6 +307,14 @@ async def test_a_spare_that_died_meanwhile_is_not_used() -> None:
             os.kill(pid, signal.SIGKILL)
         os.kill(first, signal.SIGKILL)
         assert await pool.call("pid", idempotent=True) != first
+
+
+def is_reaped(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
 
 
 def children_of(pid: int) -> set[int]:
