@@ -69,6 +69,7 @@ class Attachments:
             OSError: No memory or descriptor is to be had.
         """
         large: list[memoryview] = []
+        places: list[int] = []
         for each in buffers:
             if isinstance(each, Body) and each.fd is not None and is_sealed(each.fd):
                 self.fds.append(os.dup(each.fd))
@@ -78,23 +79,20 @@ class Attachments:
             if view.nbytes <= FILE_FROM_BYTES:
                 self.items.append(view)
             else:
-                self.fds.append(-len(large) - 1)
+                places.append(len(self.fds) + len(large))
                 self.items.append(view.nbytes)
                 large.append(view)
         if not large:
             return
-        try:
-            if sum(view.nbytes for view in large) <= SLICE_BYTES:
-                files = _files(large)
-            else:
-                from anyio import CancelScope, to_thread  # noqa: PLC0415 - a worker process must not import anyio
+        if sum(view.nbytes for view in large) <= SLICE_BYTES:
+            files = _files(large)
+        else:
+            from anyio import CancelScope, to_thread  # noqa: PLC0415 - a worker process must not import anyio
 
-                with CancelScope(shield=True):  # files that were made must not be lost; it takes milliseconds
-                    files = await to_thread.run_sync(_files, large)
-        except BaseException:
-            self.fds = [fd for fd in self.fds if fd >= 0]
-            raise
-        self.fds = [files[-fd - 1] if fd < 0 else fd for fd in self.fds]
+            with CancelScope(shield=True):  # files that were made must not be lost; it takes milliseconds
+                files = await to_thread.run_sync(_files, large)
+        for place, fd in zip(places, files, strict=True):
+            self.fds.insert(place, fd)
 
 
 def _view(buffer: Input) -> memoryview:

@@ -8,8 +8,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from anyio import to_thread
 
 from workers import Body, body
+from workers.body import spilled
 from workers.buffers import Attachments, Output, attach, mapped, size_of
 
 if TYPE_CHECKING:
@@ -93,6 +95,33 @@ async def test_when_a_file_cannot_be_made_none_is_left_open(monkeypatch: pytest.
     for fd in made:
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(fd)
+
+
+async def test_when_a_later_buffer_is_refused_none_of_the_files_is_left_open() -> None:
+    let_go: list[int] = []
+    with Body.from_file(spilled(Body((BIG,))), len(BIG)) as body_in_a_file:
+        attachments = Attachments(3, let_go.append)
+        before = await to_thread.run_sync(os.listdir, "/proc/self/fd")
+        with pytest.raises(TypeError, match="contiguous"):
+            await attachments.pack([BIG, body_in_a_file, BIG, memoryview(BIG)[::2]])
+        attachments.close()
+        assert await to_thread.run_sync(os.listdir, "/proc/self/fd") == before
+    assert let_go == [3]
+
+
+async def test_files_keep_the_order_of_their_buffers_whichever_were_files_before() -> None:
+    other = BIG[::-1]
+    with Body.from_file(spilled(Body((other,))), len(other)) as body_in_a_file:
+        attachments = Attachments(0, lambda _: None)
+        await attachments.pack([BIG, body_in_a_file, b"small", other, body_in_a_file, BIG])
+        assert [bytes(mapped(os.dup(fd), len(BIG))) for fd in attachments.fds] == [
+            BIG,
+            other,
+            other,
+            other,
+            BIG,
+        ]
+        attachments.close()
 
 
 def test_a_file_that_can_shrink_is_read_and_not_mapped() -> None:
