@@ -15,11 +15,11 @@ import stat
 from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from typing_extensions import override
 
 from workers.keys.errors import KeySourceRefused
 from workers.keys.secrets import Secret
+from workers.services.crypto.derivation import Argon2id, derived
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -173,15 +173,13 @@ class PassphraseKeySource:
         """See `KeySource`; takes some 100 ms and `hardening.memory_kib`, without holding the interpreter."""
         if not len(self._passphrase):
             raise KeySourceRefused("the passphrase is empty")
-        key = Secret.of_length(KEY_BYTES)
-        Argon2id(
+        how = Argon2id(
             salt=hardening.salt,
-            length=KEY_BYTES,
-            iterations=hardening.passes,
+            memory_kib=hardening.memory_kib,
+            passes=hardening.passes,
             lanes=hardening.lanes,
-            memory_cost=hardening.memory_kib,
-        ).derive_into(bytes(self._passphrase.buffer), key.buffer)
-        return key
+        )
+        return derived(how, self._passphrase.buffer, KEY_BYTES)
 
     @override
     def __repr__(self) -> str:
