@@ -136,6 +136,17 @@ def test_a_sum_of_more_than_64_bits_is_refused_and_changes_nothing(backing: Back
         assert counter.add(far) == far
 
 
+@pytest.mark.parametrize("number", [2**63, 2**64 + 5, -(2**63) - 1])
+def test_a_number_of_more_than_64_bits_is_nowhere_taken_for_another(backing: Backing, number: int) -> None:
+    with pytest.raises(OverflowError, match="64 bits"):
+        SharedCounter(number, backing=backing)
+    with SharedCounter(5, backing=backing) as counter:
+        assert not counter.compare_and_swap(number, 7)
+        with pytest.raises(OverflowError, match="64 bits"):
+            counter.compare_and_swap(5, number)
+        assert counter.value == 5
+
+
 def test_of_several_that_set_or_clear_a_flag_one_did(backing: Backing) -> None:
     with SharedFlag(backing=backing) as flag:
         assert at_once(3, flag.set).count(True) == 1

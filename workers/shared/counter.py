@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from workers.shared.cells import MIN_INTERVAL_S, changes_of
+from workers.shared.cells import HIGHEST, LOWEST, MIN_INTERVAL_S, changes_of
 from workers.shared.shared_object import SharedObject
 
 if TYPE_CHECKING:
@@ -24,8 +24,11 @@ class SharedCounter(SharedObject):
         """Make one that others can be given.
 
         Raises:
+            OverflowError: `value` has more than 64 bits.
             SharedRefused: This `backing` is not to be had here.
         """
+        if not LOWEST <= value <= HIGHEST:
+            raise OverflowError(f"{value} has more than 64 bits")
         super().__init__([value], backing)
 
     @property
@@ -47,7 +50,16 @@ class SharedCounter(SharedObject):
         return self._cells.add(_VALUE, -amount)
 
     def compare_and_swap(self, expected: int, new: int) -> bool:
-        """Make it `new` if it is `expected`, and return whether it was."""
+        """Make it `new` if it is `expected`, and return whether it was.
+
+        Raises:
+            OverflowError: `new` has more than 64 bits; nothing was changed.
+            SharedClosed, OwnerLost: It is not there any more.
+        """
+        if not LOWEST <= new <= HIGHEST:
+            raise OverflowError(f"{new} has more than 64 bits")
+        if not LOWEST <= expected <= HIGHEST:
+            return False
         return self._cells.compare_and_swap(_VALUE, expected, new)
 
     def subscribe(
