@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import structlog
 from anyio.lowlevel import checkpoint
+from msgspec.structs import replace
 
 from chat.errors import (
     ActionNotFound,
@@ -23,7 +24,6 @@ from chat.errors import (
     ClientIdConflict,
     DeliveryError,
     Failure,
-    InvalidAction,
     NotPossible,
     QueueClosed,
     QueueFull,
@@ -33,9 +33,10 @@ from chat.messages.memory_log import MemoryLog
 from chat.messages.recent import RecentMessages
 from chat.own_tasks import own_tasks
 from chat.queue.actions import ActionTypes
-from chat.queue.client_ids import ClientIds
 from chat.queue.control import Cancelled
 from chat.queue.handlers import Delivery, Transport
+from chat.queue.lane_run import HANDLER_FAILED, TIMED_OUT
+from chat.queue.packing import Packing
 from chat.queue.payloads import DeleteMessage, SendMessage
 from chat.queue.receipts import End
 from chat.queue.settings import QueueSettings
@@ -46,12 +47,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from chat.queue.clock import QueueClock
+    from chat.queue.records import NewAction
 
 MAX_REMEMBERED_COUNT = 1_000
 """So many of those that ended can be tried again, or are known when they come again."""
-MAX_ID_CHARS = 100
-_TIMED_OUT = "timed_out"
-_HANDLER_FAILED = "handler_failed"
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -60,10 +59,9 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 class _Sending:
     """A message, or the deletion of one."""
 
-    client_id: str
+    new: NewAction
     room: str
     payload: SendMessage | DeleteMessage
-    created_at_ms: int
     end: End
     state: State = State.QUEUED
     attempts: int = 0
@@ -85,8 +83,7 @@ class DirectMessages:
         self._account = account
         self._clock = clock
         self._log = MemoryLog(clock)
-        self._ids = ClientIds()
-        self._types = ActionTypes()
+        self._packing = Packing(ActionTypes(), clock)
         self._recent = RecentMessages()
         self._by_id: dict[str, _Sending] = {}
         self._ended: deque[_Sending] = deque()
@@ -106,14 +103,13 @@ class DirectMessages:
     ) -> MessageReceipt:
         """See `ChatMessageQueue`."""
         message = SendMessage(room_id=room, content=content, reply_to_id=reply_to)
-        if draft_id is not None and not 0 < len(draft_id) <= MAX_ID_CHARS:
-            raise InvalidAction(f"a client id has 1 to {MAX_ID_CHARS} characters")
-        client_id = draft_id or self._ids.at(self._clock.wall_ms())
+        new = self._packing.packed(message, account=self._account, client_id=draft_id)
+        client_id = new.client_id
         known = self._by_id.get(client_id)
         if known is not None:
-            error = None if known.payload == message else ClientIdConflict(client_id)
+            error = None if known.new.digest == new.digest else ClientIdConflict(client_id)
             return MessageReceipt(client_id, room, _Promised(known, error))
-        sending = self._begun(client_id, room, message)
+        sending = self._begun(new, room, message)
         self._recent.add(client_id, message)
         return MessageReceipt(client_id, room, _Promised(sending, None))
 
@@ -121,6 +117,8 @@ class DirectMessages:
         """See `ChatMessageQueue`; it goes to the end of its room."""
         await checkpoint()
         sending = self._found(client_id)
+        if sending.state is State.QUEUED:
+            return
         if sending.state is not State.FAILED:
             raise NotPossible(f"{client_id} is {sending.state}", state=sending.state)
         self._ended.remove(sending)
@@ -133,8 +131,8 @@ class DirectMessages:
         sending = self._found(client_id)
         if sending.state is State.QUEUED:
             self._rooms[sending.room].remove(sending)
-            self._ended.append(sending)
             self._move(sending, State.CANCELLED)
+            self._remember(sending)
         elif sending.state is State.FAILED:
             self._move(sending, State.CANCELLED)
         if sending.state is State.CANCELLED:
@@ -142,7 +140,7 @@ class DirectMessages:
         if not redact or sending.state is State.DONE:
             return Cancelled.TOO_LATE
         deletion = DeleteMessage(room_id=sending.room, message_id=client_id)
-        self._begun(self._ids.at(self._clock.wall_ms()), sending.room, deletion)
+        self._begun(self._packing.packed(deletion, account=self._account), sending.room, deletion)
         return Cancelled.WILL_REDACT
 
     async def resume(self) -> None:
@@ -169,18 +167,18 @@ class DirectMessages:
 
     # -- sending --------------------------------------------------------------------------------------------------
 
-    def _begun(self, client_id: str, room: str, payload: SendMessage | DeleteMessage) -> _Sending:
+    def _begun(self, new: NewAction, room: str, payload: SendMessage | DeleteMessage) -> _Sending:
         limit, size = self._settings.max_waiting_count, len(self._by_id) - len(self._ended)
         if size >= limit:
             raise QueueFull(limit=limit, size=size)
-        sending = _Sending(client_id, room, payload, self._clock.wall_ms(), End(client_id))
+        sending = _Sending(replace(new, payload=b""), room, payload, End(new.client_id))
         self._start(sending, None)
         return sending
 
     def _start(self, sending: _Sending, was: State | None) -> None:
         if self._group is None:
             raise QueueClosed("the queue is closed")
-        self._by_id[sending.client_id] = sending
+        self._by_id[sending.new.client_id] = sending
         sending.state = State.QUEUED
         self._tell(sending, was)
         room = self._rooms.get(sending.room)
@@ -210,27 +208,27 @@ class DirectMessages:
             with anyio.fail_after(self._settings.call_timeout_s):
                 answer = await self._transport.deliver(self._delivery(sending))
         except TimeoutError:
-            failure = Failure.of(AnswerLost("the server took too long", code=_TIMED_OUT))
+            failure = Failure.of(AnswerLost("the server took too long", code=TIMED_OUT))
         except DeliveryError as error:
             failure = Failure.of(error)
             if isinstance(error, AuthExpired):
                 self._log.add("session.expired", account=self._account)
         except Exception as error:  # noqa: BLE001 - a transport may raise anything, and the next message goes on
-            _log.error("chat.handler_failed", client_id=sending.client_id, trace=trace_of(error))
-            failure = Failure("transient", _HANDLER_FAILED, type(error).__name__)
-        self._ended.append(sending)
+            _log.error("chat.handler_failed", client_id=sending.new.client_id, trace=trace_of(error))
+            failure = Failure("transient", HANDLER_FAILED, type(error).__name__)
         self._move(sending, State.FAILED if failure else State.DONE, failure, answer)
+        self._remember(sending)
+
+    def _remember(self, sending: _Sending) -> None:
+        """Keep one that ended for a while, and forget the oldest ones."""
+        self._ended.append(sending)
         while len(self._ended) > MAX_REMEMBERED_COUNT:
-            del self._by_id[self._ended.popleft().client_id]
+            del self._by_id[self._ended.popleft().new.client_id]
 
     def _delivery(self, sending: _Sending) -> Delivery:
+        new = sending.new
         return Delivery(
-            sending.client_id,
-            self._types.of(sending.payload).name,
-            sending.payload,
-            self._account,
-            sending.attempts,
-            sending.created_at_ms,
+            new.client_id, new.type, sending.payload, self._account, sending.attempts, new.created_at_ms
         )
 
     def _move(
@@ -244,14 +242,14 @@ class DirectMessages:
     def _tell(
         self, sending: _Sending, was: State | None, failure: Failure | None = None, answer: Any = None
     ) -> None:
-        kind = self._types.of(sending.payload)
+        new = sending.new
         self._log.add(
             sending.state,
             was=was,
-            client_id=sending.client_id,
-            type=kind.name,
-            lane=kind.lane_of(sending.payload, self._account),
-            account=self._account,
+            client_id=new.client_id,
+            type=new.type,
+            lane=new.lane_key,
+            account=new.account,
             attempts=sending.attempts,
             failure=failure,
             result=answer,

@@ -57,6 +57,13 @@ def store(request: pytest.FixtureRequest) -> Store:
     return chosen
 
 
+@pytest.fixture(params=["memory", "direct"])
+def unkept_store(request: pytest.FixtureRequest) -> Store:
+    """The stores that forget by themselves what ended long ago."""
+    chosen: Store = request.param
+    return chosen
+
+
 @pytest.fixture(params=["durable", "memory"])
 def queued_store(request: pytest.FixtureRequest) -> Store:
     """The stores that are queues."""
@@ -269,13 +276,25 @@ async def test_the_same_draft_with_another_text_is_refused_and_the_first_one_is_
     assert "chat.message.failed" not in names
 
 
-@pytest.mark.parametrize("draft_id", ["", "x" * 101])
+@pytest.mark.parametrize("draft_id", ["", "x" * 101, "nul \0", "half \ud800"])
 async def test_a_draft_id_that_can_be_none_is_refused_by_the_call_itself(
     store: Store, tmp_path: Path, draft_id: str
 ) -> None:
     async with opened(store, tmp_path) as bench:
         with pytest.raises(InvalidAction, match="1 to 100"):
             bench.messages.send("room", "hello", draft_id=draft_id)
+
+
+@pytest.mark.parametrize("content", ["half \ud800", "x" * 1_100_000], ids=["half a character", "a megabyte"])
+async def test_a_text_that_can_not_be_sent_is_refused_by_the_call_itself(
+    store: Store, tmp_path: Path, content: str
+) -> None:
+    async with opened(store, tmp_path) as bench:
+        with pytest.raises(InvalidAction):
+            bench.messages.send("room", content)
+        await bench.messages.send("room", "next").sent()
+
+    assert bench.called() == ["next"]
 
 
 # -- order and rooms --------------------------------------------------------------------------------------------------
@@ -447,6 +466,43 @@ async def test_a_waiting_message_that_is_taken_back_is_never_sent(store: Store, 
     assert answers == ["cancelled", "cancelled"]
     assert bench.called() == ["first", "third"]
     assert names == ["chat.message.queued"]
+
+
+async def test_a_message_that_waits_for_its_turn_can_be_tried_now_without_losing_its_place(
+    store: Store, tmp_path: Path
+) -> None:
+    async with opened(store, tmp_path) as bench:
+        release = anyio.Event()
+        bench.server.script(Hold(release))
+        receipts = [bench.messages.send("room", str(number)) for number in range(30)]
+        await bench.server.until_called()
+        if store != "direct":  # there, durable means sent
+            await receipts[-1].durable()
+        await bench.messages.retry(receipts[-2].client_id)
+        release.set()
+        for receipt in receipts:
+            await receipt.sent()
+
+    assert bench.called() == [str(number) for number in range(30)]
+
+
+async def test_any_number_of_messages_that_are_taken_back_while_one_is_sent_is_forgotten(
+    tmp_path: Path, unkept_store: Store
+) -> None:
+    async with opened(unkept_store, tmp_path) as bench:
+        release = anyio.Event()
+        bench.server.script(Hold(release))
+        first = bench.messages.send("room", "first")
+        await bench.server.until_called()
+        for number in range(1_002):
+            assert await bench.messages.cancel(
+                bench.messages.send("room", "x", draft_id=f"{number}").client_id
+            )
+        with pytest.raises(ActionNotFound):
+            await bench.messages.cancel("0")
+        assert await bench.messages.cancel("1001") == "cancelled"
+        release.set()
+        await first.sent()
 
 
 @pytest.mark.parametrize("redact", [True, False])
