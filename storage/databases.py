@@ -94,16 +94,22 @@ class Databases:
     async def create(self, name: str) -> Database:
         """Make an empty database and return it; its file is on disk when this returns.
 
+        Cancelled, it is made all the same, or was not begun.
+
         Raises:
             InvalidDatabaseName: It can be no name.
-            DatabaseExists: There is one of that name, or one is being made.
+            DatabaseExists: There is one of that name, or one is being made; a file that came from elsewhere is known from
+                then on.
             StorageError: As `Database.execute`.
         """
         self._reserve(name)
         try:
             database = self._database(name)
-            await database.maintain("create")
-            self._held[name] = database
+            with anyio.CancelScope(shield=True):  # or there would be a file that nobody knows
+                try:
+                    await database.maintain("create")
+                finally:
+                    await self._know(database)
         finally:
             self._reserved.discard(name)
         return database
@@ -121,8 +127,11 @@ class Databases:
         self._reserve(name)
         try:
             database = self._database(name)
-            await copy_database(source, self._path(name), self._settings, key=self._key(name))
-            self._held[name] = database
+            try:
+                await copy_database(source, self._path(name), self._settings, key=self._key(name))
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._know(database)
         finally:
             self._reserved.discard(name)
         return database
@@ -160,26 +169,33 @@ class Databases:
     async def drop(self, name: str) -> None:
         """Delete the database `name` with its files; reads under way end on what they have begun with.
 
+        Cancelled, it is deleted all the same.
+
         Raises:
-            InvalidDatabaseName, DatabaseNotFound: As `get`.
+            InvalidDatabaseName, DatabaseNotFound: As `get`; or somebody removed the file by hand.
             StorageError: As `Database.execute`; the database is still there.
+            WriteOutcomeUnknown: It is there still if `names` tells it.
         """
         database = self.get(name)
         self._reserve(name, is_there=True)
         try:
             database.is_dropped = True  # first, or a call that comes meanwhile would open the file again
-            try:
-                await database.maintain("drop")
-            except DatabaseNotFound:
-                del self._held[name]  # somebody removed the file by hand
-                raise
-            except BaseException:
-                database.is_dropped = False
-                raise
-            del self._held[name]
-            database.change_log.stir()  # whoever follows it is told
+            with anyio.CancelScope(shield=True):  # or readers would stay with a file that is gone
+                try:
+                    await database.maintain("drop")
+                finally:
+                    await self._know(database)
         finally:
             self._reserved.discard(name)
+
+    async def _know(self, database: Database) -> None:
+        """Hold a database that was to be made or dropped if its file is there, and not if it is not."""
+        if await anyio.Path(self._path(database.name)).exists():
+            database.is_dropped = False
+            self._held[database.name] = database
+        elif self._held.pop(database.name, None) is not None:
+            database.is_dropped = True
+            database.change_log.stir()  # whoever follows it is told
 
     def wake_followers(self) -> None:
         """Have whoever waits for changes look up, in whichever database; a server that stops does so."""
