@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterator
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
@@ -46,6 +47,8 @@ REQUEST_BUCKETS_S: Final = (
 
 
 FAILED_STATUS: Final = 500
+MEMORY_AGE_S: Final = 1.0
+"""The memory of all processes is read at most so often: it takes some 10 ms, 50 on a busy machine."""
 """From here on an answer says that the server failed."""
 
 
@@ -72,6 +75,7 @@ class Metrics(Collector):
         self._departed_count: Callable[[], int] = lambda: 0
         self._hub: Hub | None = None
         self._memory: TreeMemory | None = None
+        self._memory_read_at = -MEMORY_AGE_S
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -109,7 +113,10 @@ class Metrics(Collector):
         """Return everything in Prometheus's text format."""
         if self._report_of is not None:
             self._report = await self._report_of()
-        self._memory = await anyio.to_thread.run_sync(tree_memory, os.getpid())
+        now = monotonic()
+        if now - self._memory_read_at >= MEMORY_AGE_S:
+            self._memory_read_at = now
+            self._memory = await anyio.to_thread.run_sync(tree_memory, os.getpid())
         return generate_latest(self._registry)
 
     def describe(self) -> list[Metric]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from anyio.lowlevel import checkpoint
 from prometheus_client.parser import text_string_to_metric_families
 
 from dataserver.loop_lag import BUCKETS_S, WINDOW_S, LoopLag
-from dataserver.memory import tree_memory
-from dataserver.metrics import Metrics
+from dataserver.memory import TreeMemory, tree_memory
+from dataserver.metrics import MEMORY_AGE_S, Metrics
 from tests.support.waiting import until
 
 
@@ -73,6 +74,26 @@ async def test_the_timer_counts_the_turns_of_the_loop() -> None:
     counted = sum(lag.counts)
     await checkpoint()
     assert sum(lag.counts) == counted
+
+
+async def test_scrapes_within_a_second_read_the_memory_of_the_processes_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, read_at = 100.0, list[float]()
+
+    def read(pid: int) -> TreeMemory | None:
+        read_at.append(now)
+        return tree_memory(pid)
+
+    monkeypatch.setattr("dataserver.metrics.monotonic", lambda: now)
+    monkeypatch.setattr("dataserver.metrics.tree_memory", read)
+    metrics = Metrics(LoopLag())
+    first = await samples(metrics)
+    now += 0.5 * MEMORY_AGE_S
+    assert (await samples(metrics))["dataserver_processes[]"] == first["dataserver_processes[]"]
+    now += 0.5 * MEMORY_AGE_S
+    await samples(metrics)
+    assert read_at == [100.0, 100.0 + MEMORY_AGE_S]
 
 
 def test_the_memory_of_the_tree_holds_files_without_a_name_once() -> None:
