@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 import anyio
 import pytest
 
+from tests.support.loops import one_loop
 from workers import BridgeSettings, InvalidParameters, Kind, PoolClosed, open_bridges
 from workers.services.compression.codecs import CodecName
 from workers.services.compression.errors import CodecRefused, DataDamaged, OutputTooLarge
@@ -58,6 +59,7 @@ async def gathered(stream: AsyncIterable[bytes]) -> bytes:
     return bytes(out)
 
 
+@one_loop
 async def test_what_was_compressed_is_decompressed(compression: CompressionBridge) -> None:
     for codec in CODECS:
         for data in (b"", b"short", TEXT):
@@ -66,6 +68,7 @@ async def test_what_was_compressed_is_decompressed(compression: CompressionBridg
             assert await compression.decompress(packed, codec) == data
 
 
+@one_loop
 async def test_twelve_hundred_items_go_in_three_calls(compression: CompressionBridge) -> None:
     items = [b"item %d " % number * (number % 90) for number in range(1200)]
     before = compression.stats().completed_count
@@ -82,6 +85,7 @@ async def test_a_view_of_numbers_counts_by_its_bytes(compression: CompressionBri
     assert await compression.decompress_many(packed) == [plain, plain, b"other"]
 
 
+@one_loop
 async def test_the_limit_of_size_is_that_of_all_items_together(compression: CompressionBridge) -> None:
     packed = [gzip.compress(bytes(1000))] * 600
     assert (
@@ -92,6 +96,7 @@ async def test_the_limit_of_size_is_that_of_all_items_together(compression: Comp
         await compression.decompress_many(packed, "gzip", limits=OutputLimits(max_output_bytes=599_999))
 
 
+@one_loop
 async def test_a_dictionary_is_trained_and_used(compression: CompressionBridge) -> None:
     samples = [b'{"id": %d, "author": "someone", "room": "room-%d"}' % (n, n % 7) for n in range(2000)]
     dictionary = await compression.train(samples, size_bytes=4096)
@@ -102,6 +107,7 @@ async def test_a_dictionary_is_trained_and_used(compression: CompressionBridge) 
         await compression.train([b""] * 20)
 
 
+@one_loop
 async def test_errors_are_the_same_everywhere(compression: CompressionBridge) -> None:
     bomb = await compression.compress(bytes(20_000_000), "zstd")
     with pytest.raises(OutputTooLarge) as caught:
@@ -118,6 +124,7 @@ async def test_errors_are_the_same_everywhere(compression: CompressionBridge) ->
         await compression.decompress(b"x", "gzip", limits=OutputLimits(max_ratio=-1))
 
 
+@one_loop
 async def test_files_are_compressed_and_decompressed(compression: CompressionBridge, tmp_path: Path) -> None:
     await anyio.Path(tmp_path / "a").write_bytes(TEXT)
     sizes = await compression.compress_file("a", "out/a.gz", root=tmp_path, codec="gzip")
@@ -136,6 +143,7 @@ async def test_files_are_compressed_and_decompressed(compression: CompressionBri
         await compression.compress_file("a", "../a.gz", root=tmp_path, codec="gzip")
 
 
+@one_loop
 async def test_a_bomb_in_a_file_leaves_no_file(compression: CompressionBridge, tmp_path: Path) -> None:
     await anyio.Path(tmp_path / "bomb.gz").write_bytes(BOMB)
     with pytest.raises(OutputTooLarge):
@@ -213,6 +221,7 @@ async def test_a_closed_bridge_starts_no_stream() -> None:
             bridge.decompress_stream(pieces(b"", 1))
 
 
+@one_loop
 async def test_what_a_thread_could_not_stop_runs_in_a_process(tmp_path: Path) -> None:
     await anyio.Path(tmp_path / "a").write_bytes(TEXT[:50_000])
     async with open_bridges() as bridges:
@@ -225,6 +234,7 @@ async def test_what_a_thread_could_not_stop_runs_in_a_process(tmp_path: Path) ->
         assert await bridge.decompress(slow, "brotli") == TEXT[:50_000]
 
 
+@one_loop
 async def test_what_may_become_large_leaves_the_loop() -> None:
     async with open_bridges() as bridges:
         bridge: CompressionBridge = bridges.compression

@@ -15,6 +15,7 @@ import anyio.to_thread
 import pytest
 
 from tests.support.keys import MemoryBlocks, keyring
+from tests.support.loops import one_loop
 from tests.support.waiting import until
 from workers import (
     Argon2id,
@@ -72,6 +73,7 @@ async def fresh(kind: Kind | None = None, **numbers: Any) -> AsyncIterator[Crypt
             yield bridges.crypto
 
 
+@one_loop
 async def test_what_is_encrypted_anywhere_is_decrypted_anywhere(crypto: CryptoBridge) -> None:
     ring = keyring()
     for size in SIZES:
@@ -83,6 +85,7 @@ async def test_what_is_encrypted_anywhere_is_decrypted_anywhere(crypto: CryptoBr
         assert await crypto.decrypt(ring, ring.seal(body, CONTEXT)[1], context=CONTEXT) == body
 
 
+@one_loop
 async def test_what_is_encrypted_twice_never_looks_alike(crypto: CryptoBridge) -> None:
     ring = keyring()
     sealed = [bytes(await crypto.encrypt(ring, bytes(300_000))) for _ in range(5)]
@@ -91,6 +94,7 @@ async def test_what_is_encrypted_twice_never_looks_alike(crypto: CryptoBridge) -
     assert len({hashlib.sha256(each[43:]).digest() for each in sealed}) == 5
 
 
+@one_loop
 async def test_wrong_key_wrong_context_and_damage_are_one_error(crypto: CryptoBridge) -> None:
     ring, told = keyring(), set()
     sealed = bytes(await crypto.encrypt(ring, bytes(300_000), context=CONTEXT))
@@ -110,6 +114,7 @@ async def test_wrong_key_wrong_context_and_damage_are_one_error(crypto: CryptoBr
     assert len(told) == 1
 
 
+@one_loop
 async def test_many_messages_go_in_few_hops_and_come_back_in_order(crypto: CryptoBridge) -> None:
     ring = keyring()
     items = [(os.urandom(number * 7 % 3_000), b"%d" % number) for number in range(700)]
@@ -143,6 +148,7 @@ async def chunks_of(data: bytes | memoryview) -> AsyncIterator[bytes | memoryvie
     yield data
 
 
+@one_loop
 async def test_a_closed_bridge_does_nothing_more(kind: Kind) -> None:
     ring = keyring()
     async with fresh(kind) as crypto:
@@ -152,6 +158,7 @@ async def test_a_closed_bridge_does_nothing_more(kind: Kind) -> None:
                 await call(b"data")
 
 
+@one_loop
 async def test_more_than_a_message_holds_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.bridges.crypto_sealing.MAX_MESSAGE_BYTES", 300_000)
     async with fresh("thread") as crypto:
@@ -160,6 +167,7 @@ async def test_more_than_a_message_holds_is_refused(monkeypatch: pytest.MonkeyPa
             await crypto.encrypt(keyring(), bytes(300_001))
 
 
+@one_loop
 async def test_of_many_messages_those_that_do_not_open_are_none(crypto: CryptoBridge) -> None:
     ring = keyring()
     sealed = await crypto.encrypt_many(ring, [(b"one", b"1"), (b"two", b"2"), (b"three", b"3")])
@@ -170,6 +178,7 @@ async def test_of_many_messages_those_that_do_not_open_are_none(crypto: CryptoBr
     assert await crypto.decrypt_many(ring, []) == await crypto.encrypt_many(ring, []) == []
 
 
+@one_loop
 async def test_hashes_are_those_of_the_standard_library(crypto: CryptoBridge) -> None:
     for size in SIZES:
         data = os.urandom(size)
@@ -181,11 +190,13 @@ async def test_hashes_are_those_of_the_standard_library(crypto: CryptoBridge) ->
     assert await crypto.hash_many(many[:3], "blake3") == blake3
 
 
+@one_loop
 async def test_an_algorithm_that_is_not_known_is_refused(crypto: CryptoBridge) -> None:
     with pytest.raises(InvalidParameters):
         await crypto.hash(b"data", "md5")  # type: ignore[arg-type]  # what is tested
 
 
+@one_loop
 async def test_keys_are_derived_alike_and_never_in_another_process(kind: Kind) -> None:
     async with fresh(kind) as crypto:
         await derive_alike(crypto)
@@ -219,6 +230,7 @@ def test_costs_that_make_no_sense_are_refused(how: Any) -> None:
         how()
 
 
+@one_loop
 async def test_a_salt_that_is_too_short_and_a_key_that_is_too_long_are_refused() -> None:
     async with fresh() as crypto:
         with pytest.raises(InvalidParameters):
@@ -228,6 +240,7 @@ async def test_a_salt_that_is_too_short_and_a_key_that_is_too_long_are_refused()
 
 
 @pytest.mark.parametrize("algorithm", ["ed448", "ed25519"])
+@one_loop
 async def test_signatures_are_made_in_this_process_and_verified_anywhere(
     crypto: CryptoBridge, kind: Kind, algorithm: Any
 ) -> None:
@@ -256,6 +269,7 @@ async def test_signatures_are_made_in_this_process_and_verified_anywhere(
     ]
 
 
+@one_loop
 async def test_a_signing_key_that_nobody_holds_any_more_signs_nothing() -> None:
     async with fresh() as crypto:
         key = await crypto.generate_signing_key("ed25519")
@@ -276,6 +290,7 @@ def test_a_signing_key_is_sealed_and_loaded_again() -> None:
         key.__reduce_ex__(2)
 
 
+@one_loop
 async def test_a_file_is_encrypted_and_decrypted_with_progress(crypto: CryptoBridge, tmp_path: Path) -> None:
     ring, told = keyring(), list[tuple[int, int | None]]()
     source, sealed, opened = (str(tmp_path / name) for name in ("source", "sealed", "opened"))
@@ -302,6 +317,7 @@ async def test_a_file_is_encrypted_and_decrypted_with_progress(crypto: CryptoBri
     assert left == ["opened", "sealed", "source"]
 
 
+@one_loop
 async def test_a_file_that_does_not_open_leaves_the_target_as_it_was(
     crypto: CryptoBridge, tmp_path: Path
 ) -> None:
@@ -374,6 +390,7 @@ async def test_a_stream_that_was_cut_is_told_at_its_end(kept: int) -> None:
                         pass
 
 
+@one_loop
 async def test_in_strict_mode_every_number_comes_from_the_store(kind: Kind) -> None:
     blocks = MemoryBlocks()
     ring = keyring(blocks=blocks)
@@ -484,6 +501,7 @@ async def test_who_wants_no_second_try_is_told_that_the_worker_died() -> None:
     pytest.fail("nobody was told that a worker had died")
 
 
+@one_loop
 async def test_a_worker_process_gets_a_subkey_that_is_overwritten_for_both(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

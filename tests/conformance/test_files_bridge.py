@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from tests.support import sample_files
+from tests.support.loops import ASYNCIO, on
 from workers import BridgeSettings, InvalidParameters, Kind, TaskTimedOut, open_bridges
 from workers.services.files.errors import ChunkRefused, FileExists, FileMissing, PathRefused
 from workers.services.files.manifests import MIN_CHUNK_BYTES, chunk_name
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from workers.bridges.files import FilesBridge
+
+
+anyio_backend = on(ASYNCIO)  # what brings a request to its worker is tried on both in `test_bridges`
 
 
 @pytest.fixture(autouse=True)

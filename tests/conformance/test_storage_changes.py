@@ -30,6 +30,7 @@ from storage import (
     change_log,
     followed_tables,
 )
+from tests.support.loops import one_loop
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ async def test_each_change_is_told_with_its_key_in_the_order_of_commits(db: Data
     ]
 
 
+@one_loop
 async def test_values_are_told_where_they_were_asked_for(db: Database) -> None:
     since = await db.follow_tables(["t"], values=True)
     await db.execute("INSERT INTO t VALUES(?, ?, ?)", [2**63 - 1, 'a"\0é', b"\x00\xff"])
@@ -124,6 +126,7 @@ async def test_values_are_told_where_they_were_asked_for(db: Database) -> None:
     assert (deleted.old, deleted.new) == (second, None)
 
 
+@one_loop
 async def test_a_row_that_replace_removes_is_told_too(db: Database) -> None:
     since = await db.follow_tables(["t"])
     await db.execute("INSERT INTO t VALUES(1, 'a', 1), (2, 'b', 2)")
@@ -140,6 +143,7 @@ async def test_a_row_that_replace_removes_is_told_too(db: Database) -> None:
     ]
 
 
+@one_loop
 async def test_a_write_that_is_taken_back_leaves_no_hole_in_the_numbers(db: Database) -> None:
     since = await db.follow_tables(["t"])
     await db.execute("INSERT INTO t VALUES(1, 'a', 1)")
@@ -157,6 +161,7 @@ async def test_a_write_that_is_taken_back_leaves_no_hole_in_the_numbers(db: Data
     assert [told(change) for change in changes] == [("t", "insert", 1), ("t", "insert", 3)]
 
 
+@one_loop
 async def test_only_the_tables_asked_for_are_told(db: Database) -> None:
     since = await db.follow_tables(["T", "other"])
     await db.execute("INSERT INTO other VALUES(1)")
@@ -214,6 +219,7 @@ async def test_one_that_falls_behind_reads_on_from_the_log(db: Database) -> None
     assert [key for _, _, key in await next_of(slow, 3_000)] == list(range(1, 3_001))
 
 
+@one_loop
 async def test_one_behind_what_is_kept_is_told_where_to_begin_again(db: Database) -> None:
     since = await db.follow_tables(["other"])
     await db.keep_changes(max_count=100, max_age_s=3_600)
@@ -231,6 +237,7 @@ async def test_one_behind_what_is_kept_is_told_where_to_begin_again(db: Database
     assert kept[0] < 100 + 256
 
 
+@one_loop
 async def test_what_is_too_old_goes(db: Database) -> None:
     await db.follow_tables(["other"])
     await db.keep_changes(max_count=100_000, max_age_s=0.001)
@@ -242,6 +249,7 @@ async def test_what_is_too_old_goes(db: Database) -> None:
 
 
 @pytest.mark.parametrize("ahead", [(0, "f" * 16), (5, None)])
+@one_loop
 async def test_a_cursor_of_another_history_is_told_so(ahead: tuple[int, str | None], db: Database) -> None:
     end = await db.follow_tables(["other"])
     foreign = Cursor(ahead[1] or end.epoch, end.seq + ahead[0])
@@ -275,6 +283,7 @@ async def test_a_restored_database_has_another_history(
 # -- switching on and off ---------------------------------------------------------------------------------------------
 
 
+@one_loop
 async def test_following_is_switched_off_and_on_and_the_log_tells(db: Database) -> None:
     since = await db.follow_tables(["t", "other"])
     assert await followed_tables(db) == ["other", "t"]
@@ -284,6 +293,7 @@ async def test_following_is_switched_off_and_on_and_the_log_tells(db: Database) 
     assert await next_of(db.changes(since=since), 2) == [("t", "unfollow"), ("t", "follow")]
 
 
+@one_loop
 async def test_what_is_not_followed_is_refused(db: Database) -> None:
     assert await followed_tables(db) == []
     for act in (db.changes().begin, lambda: db.unfollow_tables(["t"]), lambda: change_cursor(db)):
@@ -298,6 +308,7 @@ async def test_what_is_not_followed_is_refused(db: Database) -> None:
         await db.unfollow_tables(["other"])
 
 
+@one_loop
 async def test_what_cannot_be_followed_is_refused(db: Database) -> None:
     await db.execute("CREATE VIEW v AS SELECT 1")
     await db.execute("CREATE UNIQUE INDEX by_expression ON other(abs(id))")
@@ -315,6 +326,7 @@ async def test_what_cannot_be_followed_is_refused(db: Database) -> None:
         await db.follow_tables(["_changes"])
 
 
+@one_loop
 async def test_nobody_but_the_triggers_writes_the_log(db: Database) -> None:
     await db.follow_tables(["t"])
     for sql in (
@@ -334,6 +346,7 @@ async def test_nobody_but_the_triggers_writes_the_log(db: Database) -> None:
         await db.execute("INSERT INTO other VALUES(1)")
 
 
+@one_loop
 async def test_numbers_go_on_whatever_is_done_to_the_counters_of_sqlite(db: Database) -> None:
     await db.execute("CREATE TABLE counted(id INTEGER PRIMARY KEY AUTOINCREMENT)")
     await db.execute("INSERT INTO counted DEFAULT VALUES")
@@ -347,6 +360,7 @@ async def test_numbers_go_on_whatever_is_done_to_the_counters_of_sqlite(db: Data
     assert await change_cursor(db) == Cursor(since.epoch, since.seq + 3)
 
 
+@one_loop
 async def test_a_followed_table_may_be_altered_and_goes_on_being_followed(db: Database) -> None:
     since = await db.follow_tables(["t"], values=True)
     await db.execute("ALTER TABLE t ADD COLUMN more")
@@ -360,6 +374,7 @@ async def test_a_followed_table_may_be_altered_and_goes_on_being_followed(db: Da
     assert await next_of(feed, 2) == [("t", "delete", 1), ("t", "insert", 2)]
 
 
+@one_loop
 async def test_what_a_trigger_of_a_caller_changes_comes_after_what_it_answers(db: Database) -> None:
     since = await db.follow_tables(["t"], values=True)
     await db.execute("CREATE TRIGGER stamp AFTER INSERT ON t BEGIN UPDATE t SET extra = 'stamped'; END")
@@ -373,6 +388,7 @@ async def test_what_a_trigger_of_a_caller_changes_comes_after_what_it_answers(db
 @pytest.mark.parametrize(
     "sql", ["DROP TABLE t", "ALTER TABLE t RENAME TO u", "CREATE UNIQUE INDEX i ON t(abs(extra))"]
 )
+@one_loop
 async def test_what_would_break_the_log_is_refused_until_following_ends(sql: str, db: Database) -> None:
     await db.follow_tables(["t"])
     for _ in range(2):
@@ -383,12 +399,14 @@ async def test_what_would_break_the_log_is_refused_until_following_ends(sql: str
     await db.execute(sql)
 
 
+@one_loop
 async def test_a_column_with_logged_values_is_not_dropped(db: Database) -> None:
     await db.follow_tables(["t"], values=True)
     with pytest.raises(SqlError, match="_changes"):
         await db.execute("ALTER TABLE t DROP COLUMN extra")
 
 
+@one_loop
 async def test_a_table_without_a_rowid_and_one_without_a_key_are_followed(db: Database) -> None:
     await db.execute("CREATE TABLE pairs(a TEXT, b INTEGER, PRIMARY KEY (b, a)) WITHOUT ROWID")
     await db.execute('CREATE TABLE "od\'d ""one"(x)')

@@ -10,11 +10,14 @@ import pytest
 
 from storage import Databases, SqlError, StorageSaturated, StorageSettings, open_databases
 from storage.maintenance import MAX_WAITING_COUNT, MaintenanceLane
+from tests.support.loops import ASYNCIO, on
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+anyio_backend = on(ASYNCIO)  # lanes and tenants are those of the pools, which `test_pool_lanes` tries on both
 
 LIMIT_S = 30.0
 SLOW_INDEX = "CREATE INDEX slow ON item(length(hex(zeroblob(20000 + id % 7))) + id)"

@@ -19,6 +19,7 @@ from storage import (
     TableNotFollowed,
     change_log,
 )
+from tests.support.loops import one_loop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -76,6 +77,7 @@ async def test_the_rows_come_at_once_and_again_when_they_are_others(db: Database
     assert found == [[("a",)], [("a",), ("b",)]]
 
 
+@one_loop
 async def test_what_does_not_change_the_answer_is_not_told(db: Database) -> None:
     live = db.live_query(NAMES, [10])
     assert await live.next_answer(0) == []
@@ -88,6 +90,7 @@ async def test_what_does_not_change_the_answer_is_not_told(db: Database) -> None
     assert live.cursor == await storage.change_cursor(db)
 
 
+@one_loop
 async def test_a_statement_that_many_ask_for_runs_once_for_all(db: Database) -> None:
     lives = [db.live_query(NAMES, [10]) for _ in range(20)]
     for live in lives:
@@ -98,6 +101,7 @@ async def test_a_statement_that_many_ask_for_runs_once_for_all(db: Database) -> 
     assert await db.live_query(NAMES, [0]).next_answer(0) == []
 
 
+@one_loop
 async def test_tables_are_found_under_views_and_where_no_column_is_read(db: Database) -> None:
     lives = [db.live_query("SELECT n FROM v"), db.live_query("SELECT count(*) FROM T, json_each('[1]')")]
     for live in lives:
@@ -107,6 +111,7 @@ async def test_tables_are_found_under_views_and_where_no_column_is_read(db: Data
         assert await live.next_answer(0) == [(1,)]
 
 
+@one_loop
 async def test_as_json_it_is_what_a_query_answers(db: Database) -> None:
     live = db.live_json("SELECT id, name FROM t", shape="arrays")
     assert json.loads(await anext(live)) == {"columns": ["id", "name"], "rows": []}
@@ -114,6 +119,7 @@ async def test_as_json_it_is_what_a_query_answers(db: Database) -> None:
     assert json.loads(await anext(live)) == {"columns": ["id", "name"], "rows": [[1, "a"]]}
 
 
+@one_loop
 async def test_a_listener_that_the_log_left_behind_gets_the_answer_of_now(db: Database) -> None:
     await db.keep_changes(max_count=1, max_age_s=3_600)
     live = db.live_query("SELECT count(*) FROM t")
@@ -124,6 +130,7 @@ async def test_a_listener_that_the_log_left_behind_gets_the_answer_of_now(db: Da
     assert await live.next_answer(0) == [(0,)]
 
 
+@one_loop
 async def test_what_cannot_be_listened_to_is_refused(db: Database) -> None:
     with pytest.raises(TableNotFollowed, match="other"):
         await anext(db.live_query("SELECT t.id FROM t JOIN other USING (id)"))

@@ -21,6 +21,7 @@ from storage import (
     Written,
     open_databases,
 )
+from tests.support.loops import one_loop
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ async def test_a_queued_write_returns_while_it_waits_and_is_done_in_its_turn(
         )
 
 
+@one_loop
 async def test_no_more_are_taken_than_may_wait_and_a_durable_write_still_is(
     tmp_path: Path, kind: str
 ) -> None:
@@ -90,6 +92,7 @@ async def test_no_more_are_taken_than_may_wait_and_a_durable_write_still_is(
         assert counts(databases).waiting_count == 0
 
 
+@one_loop
 async def test_no_more_are_taken_once_they_hold_their_bytes(tmp_path: Path, kind: str) -> None:
     async with opened(tmp_path, kind, max_queued_bytes=10_000) as (databases, db):
         await db.execute(ADD, ["x" * 10_000], ack="queued")
@@ -100,6 +103,7 @@ async def test_no_more_are_taken_once_they_hold_their_bytes(tmp_path: Path, kind
         await db.execute(ADD, ["lamp"], ack="queued")
 
 
+@one_loop
 async def test_one_that_fails_is_counted_and_logged_and_costs_its_neighbours_nothing(
     tmp_path: Path, kind: str
 ) -> None:
@@ -117,6 +121,7 @@ async def test_one_that_fails_is_counted_and_logged_and_costs_its_neighbours_not
         ]
 
 
+@one_loop
 async def test_a_queued_batch_is_all_or_nothing(tmp_path: Path, kind: str) -> None:
     async with opened(tmp_path, kind) as (databases, db):
         assert await db.execute_batch([(ADD, ["a"]), (ADD, ["b"])], ack="queued") == Queued()
@@ -125,6 +130,7 @@ async def test_a_queued_batch_is_all_or_nothing(tmp_path: Path, kind: str) -> No
         assert await names(db) == ["a", "b"]
 
 
+@one_loop
 async def test_what_changes_more_than_rows_or_fits_in_no_message_is_refused_at_once(
     tmp_path: Path, kind: str
 ) -> None:

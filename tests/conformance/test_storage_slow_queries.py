@@ -11,6 +11,7 @@ import structlog
 
 from storage import QueryTimedOut, SlowQuery, StorageSettings, open_databases
 from storage.slow_queries import MAX_KEPT_COUNT
+from tests.support.loops import ASYNCIO, on
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from storage import Database, Databases
+
+anyio_backend = on(ASYNCIO)  # what is kept of a query knows no loop
 
 LIMIT_S = 30.0
 SLOW = "SELECT count(*), ? FROM item a, item b WHERE a.name > b.name"

@@ -29,6 +29,7 @@ from storage import (
 )
 from storage import open as open_storage
 from tests.support import sent_functions as functions
+from tests.support.loops import one_loop
 from tests.support.waiting import until
 from workers.protocol import FIRST
 
@@ -107,6 +108,7 @@ async def test_what_a_transaction_wrote_is_seen_inside_it_at_once_and_outside_on
     assert await names(db) == ["lamp"]
 
 
+@one_loop
 async def test_a_function_runs_inside_a_transaction_that_goes_on_when_it_fails(db: Database) -> None:
     async with db.transaction() as held:
         await add(held, "lamp")
@@ -118,6 +120,7 @@ async def test_a_function_runs_inside_a_transaction_that_goes_on_when_it_fails(d
     assert await names(db) == ["lamp", "chair 1"]
 
 
+@one_loop
 async def test_of_many_rows_those_that_a_rule_refuses_are_told_by_their_place(db: Database) -> None:
     sent = ["a", "b", "a", "c", None, None, "d", "b"]
     assert await db.write(functions.add_each, sent) == [
@@ -132,6 +135,7 @@ class Item(msgspec.Struct):
     name: str
 
 
+@one_loop
 async def test_rows_of_a_transaction_come_as_what_was_asked_for(db: Database) -> None:
     async with db.transaction() as held:
         await add(held, "lamp")
@@ -150,6 +154,7 @@ async def test_an_exception_undoes_the_whole_transaction(db: Database) -> None:
     assert await names(db) == []
 
 
+@one_loop
 async def test_a_statement_that_fails_leaves_nothing_and_the_transaction_goes_on(db: Database) -> None:
     async with db.transaction() as held:
         await add(held, "lamp")
@@ -159,6 +164,7 @@ async def test_a_statement_that_fails_leaves_nothing_and_the_transaction_goes_on
     assert await names(db) == ["lamp", "chair"]
 
 
+@one_loop
 async def test_a_statement_that_ends_the_transaction_ends_it_for_good(db: Database) -> None:
     async def go_on() -> None:
         async with db.transaction() as held:
@@ -189,6 +195,7 @@ async def test_savepoints_nest_and_undo_what_is_inside_them_alone(db: Database) 
     assert await names(db) == ["one", "four"]
 
 
+@one_loop
 async def test_a_violated_deferred_key_refuses_the_commit_and_nothing_is_kept(db: Database) -> None:
     await db.execute("CREATE TABLE late(id INTEGER REFERENCES item DEFERRABLE INITIALLY DEFERRED) STRICT")
 
@@ -255,6 +262,7 @@ async def test_a_statement_under_way_is_stopped_when_the_lease_is_over_and_other
         assert await names(shop) == ["other"]
 
 
+@one_loop
 async def test_where_nobody_waits_a_transaction_outlives_its_lease(tmp_path: Path, kind: str) -> None:
     async with opened(tmp_path, kind, transaction_lease_s=1e-6) as shop:
         async with shop.transaction() as held:
@@ -345,6 +353,7 @@ def runs_something(db: Database) -> bool:
     return worker is not None and worker.page[FIRST] > 0
 
 
+@one_loop
 async def test_a_transaction_may_change_the_schema_and_undo_that(db: Database) -> None:
     async def fail() -> None:
         async with db.transaction() as held:
@@ -357,6 +366,7 @@ async def test_a_transaction_may_change_the_schema_and_undo_that(db: Database) -
     assert [column.name for column in (await db.tables())[0].columns] == ["id", "name"]
 
 
+@one_loop
 async def test_a_transaction_can_not_be_ended_by_a_statement_of_the_caller(db: Database) -> None:
     async with db.transaction() as held:
         await add(held, "lamp")
@@ -370,6 +380,7 @@ async def test_a_transaction_can_not_be_ended_by_a_statement_of_the_caller(db: D
 # -- sent as a function -------------------------------------------------------------------------------------------
 
 
+@one_loop
 async def test_a_function_reads_decides_and_writes_in_one_call(db: Database) -> None:
     assert await db.write(functions.take_next_name, "item") == "item 0"
     assert await db.write(functions.take_next_name, "item") == "item 1"
@@ -407,12 +418,14 @@ async def test_a_function_that_raises_leaves_nothing_and_its_neighbours_are_kept
     assert "secret" not in str(failure)
 
 
+@one_loop
 async def test_an_error_of_its_own_kind_crosses_to_the_caller_as_itself(db: Database) -> None:
     with pytest.raises(functions.OutOfStock, match="lamp"):
         await db.write(functions.refuse, "lamp")
     assert await names(db) == []
 
 
+@one_loop
 async def test_a_function_may_go_on_after_a_refused_statement(db: Database) -> None:
     await add(db, "lamp")
     assert await db.write(functions.add_unless_there, "lamp") is False
@@ -420,6 +433,7 @@ async def test_a_function_may_go_on_after_a_refused_statement(db: Database) -> N
     assert await names(db) == ["lamp", "desk"]
 
 
+@one_loop
 async def test_a_function_can_not_go_on_once_its_transaction_has_ended(db: Database) -> None:
     await add(db, "lamp")
     with pytest.raises(TransactionLost):
@@ -427,18 +441,21 @@ async def test_a_function_can_not_go_on_once_its_transaction_has_ended(db: Datab
     assert await names(db) == ["lamp"]
 
 
+@one_loop
 async def test_a_function_changes_rows_only(db: Database) -> None:
     with pytest.raises(NotAllowed):
         await db.write(functions.drop_all)
     assert await names(db) == []
 
 
+@one_loop
 async def test_a_result_that_can_not_be_sent_undoes_the_function(db: Database) -> None:
     with pytest.raises(ParameterMismatch):
         await db.write(functions.add_and_return_a_connection, "lamp")
     assert await names(db) == []
 
 
+@one_loop
 async def test_a_function_that_a_worker_can_not_find_is_refused_before_anything_is_sent(db: Database) -> None:
     with pytest.raises(ValueError, match="importable module"):
         await db.write(lambda held: held)
@@ -446,6 +463,7 @@ async def test_a_function_that_a_worker_can_not_find_is_refused_before_anything_
         await db.write(partial(functions.add, name="lamp"))
 
 
+@one_loop
 async def test_a_function_that_writes_much_gets_a_transaction_of_its_own(db: Database) -> None:
     assert await db.write(functions.add_many, 60_000) == 60_000
     ((count,),) = await db.query("SELECT count(*) FROM item")
@@ -455,6 +473,7 @@ async def test_a_function_that_writes_much_gets_a_transaction_of_its_own(db: Dat
 # -- sent as a batch ----------------------------------------------------------------------------------------------
 
 
+@one_loop
 async def test_a_later_statement_of_a_batch_uses_what_an_earlier_one_gave(db: Database) -> None:
     await db.execute_batch(
         [
@@ -479,6 +498,7 @@ async def test_a_later_statement_of_a_batch_uses_what_an_earlier_one_gave(db: Da
     ],
     ids=["itself", "none", "no column", "no row", "a row from the end"],
 )
+@one_loop
 async def test_a_reference_to_what_is_not_there_is_refused_and_nothing_kept(
     reference: Earlier, complaint: str, db: Database
 ) -> None:
@@ -492,6 +512,7 @@ async def test_a_reference_to_what_is_not_there_is_refused_and_nothing_kept(
     assert await names(db) == []
 
 
+@one_loop
 async def test_the_rowid_of_a_statement_that_inserted_nothing_is_no_value(db: Database) -> None:
     await add(db, "lamp")
     with pytest.raises(ParameterMismatch, match="inserted no row"):

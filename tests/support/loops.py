@@ -27,3 +27,12 @@ def on(loops: Mapping[str, Loop]) -> Any:
         return request.param
 
     return chosen
+
+
+one_loop: Final = pytest.mark.parametrize(
+    "anyio_backend", list(ASYNCIO.values()), ids=list(ASYNCIO), indirect=True
+)
+"""The mark of a test of an answer: what SQL says, where a file lies, what is refused, how much may wait.
+
+No loop is asked for it; what brings it (calls, streams, cancellation, deadlines, whoever waits) is tried on both beside it.
+"""
