@@ -38,7 +38,8 @@ def frame(messages: Sequence[bytes]) -> bytes:
 class FrameBuffer:
     """Collects bytes as they come and gives back whole frames; it grows with a large frame and shrinks after it."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._max_frame_bytes = max_frame_bytes
         self._data = bytearray(_READ_BYTES)
         self._view = memoryview(self._data)
         self._start = 0
@@ -62,7 +63,7 @@ class FrameBuffer:
         """Yield the payload of each whole frame; a payload is valid until the next `writable`.
 
         Raises:
-            FrameError: A length above `MAX_FRAME_BYTES`.
+            FrameError: A length above the most that a frame may have here.
         """
         while self._end - self._start >= _LENGTH_BYTES:
             length = self._next_length()
@@ -74,8 +75,8 @@ class FrameBuffer:
 
     def _next_length(self) -> int:
         length = int.from_bytes(self._view[self._start : self._start + _LENGTH_BYTES], "big")
-        if length > MAX_FRAME_BYTES:
-            raise FrameError(f"a frame of {length} bytes; at most {MAX_FRAME_BYTES} are allowed")
+        if length > self._max_frame_bytes:
+            raise FrameError(f"a frame of {length} bytes; at most {self._max_frame_bytes} are allowed")
         return length
 
     def _make_room(self) -> None:

@@ -16,12 +16,11 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from workers.frames import MAX_FRAME_BYTES
 from workers.shared import board_owner, lending, native, page
 from workers.shared import cells as cells_module
 from workers.shared.board import SharedBoard
-from workers.shared.board_messages import Get, Hello, Listen, Put, encoder, framed
-from workers.shared.board_table import MAX_NAMES_COUNT, MAX_VALUE_BYTES
+from workers.shared.board_messages import MAX_ASK_BYTES, Get, Hello, Listen, Put, encoder, framed
+from workers.shared.board_table import MAX_NAME_CHARS, MAX_NAMES_COUNT, MAX_VALUE_BYTES
 from workers.shared.counter import SharedCounter
 from workers.shared.ears import PollingEar, ear_on
 from workers.shared.errors import OwnerLost, SharedClosed, SharedRefused
@@ -92,8 +91,11 @@ def test_whole_numbers_are_added_to_and_nothing_else_is(board: SharedBoard) -> N
 
 
 def test_names_and_sizes_are_bounded(board: SharedBoard) -> None:
-    with pytest.raises(SharedRefused, match="bytes"):
-        board.set("large", bytes(MAX_VALUE_BYTES))
+    for size in (MAX_VALUE_BYTES, 2 * MAX_ASK_BYTES):
+        with pytest.raises(SharedRefused, match="bytes"):
+            board.set("large", bytes(size))
+    with pytest.raises(SharedRefused, match="characters"):
+        board.set("n" * (MAX_NAME_CHARS + 1), 1)
     board.set("large", bytes(MAX_VALUE_BYTES - 8))
     for number in range(MAX_NAMES_COUNT - 2):
         board.set(f"name {number}", number)
@@ -162,7 +164,7 @@ def linked_to(owner: SharedBoard) -> tuple[socket.socket, bytes]:
         framed(Get(["name"])),
         framed(Hello(b"a guess")),
         b"nonsense",
-        (MAX_FRAME_BYTES + 1).to_bytes(4, "big") + b"x" * 8,
+        (MAX_ASK_BYTES + 1).to_bytes(4, "big") + b"x" * 8,
         b"",
     ],
     ids=["no hello", "guess", "nonsense", "too long", "nothing"],

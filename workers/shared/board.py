@@ -84,7 +84,7 @@ class SharedBoard:
         """Set a value.
 
         Raises:
-            SharedRefused: Too many names, or too large a value.
+            SharedRefused: Too many names, or too large a value or name.
             TypeError, ValueError, OverflowError: MessagePack does not carry it.
             OwnerLost, SharedClosed: As `get`.
         """

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from workers.frames import FrameBuffer, FrameError
-from workers.shared.board_messages import Changed, Hello, Listen, answers_in, framed
-from workers.shared.errors import OwnerLost, SharedClosed
+from workers.shared.board_messages import MAX_ASK_BYTES, Changed, Hello, Listen, answers_in, framed
+from workers.shared.errors import OwnerLost, SharedClosed, SharedRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -44,6 +44,7 @@ class Link:
         Raises:
             OwnerLost: It is gone or silent.
             SharedClosed: This link was closed.
+            SharedRefused: More is asked for than fits one ask.
         """
         with self._lock:
             if self._is_closed:
@@ -116,8 +117,11 @@ class _Wire:
             raise
 
     def ask(self, message: Any) -> Any:
+        asked = framed(message)
+        if len(asked) > MAX_ASK_BYTES:
+            raise SharedRefused(f"an ask takes at most {MAX_ASK_BYTES} bytes, not {len(asked)}")
         try:
-            self.socket.sendall(framed(message))
+            self.socket.sendall(asked)
             while True:
                 for answer in self._read(self.socket.recv_into(self._buffer.writable())):
                     if not isinstance(answer, Changed):

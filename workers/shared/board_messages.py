@@ -73,6 +73,9 @@ class Changed(msgspec.Struct, array_like=True, tag=12):
 Ask = Get | Put | Add | Swap
 Answer = Values | Refused
 
+MAX_ASK_BYTES = 1024 * 1024
+"""Of one ask: enough for the names of all values, and all that a stranger can make an owner set aside for him."""
+
 encoder = msgspec.msgpack.Encoder()
 _asks = msgspec.msgpack.Decoder(list[Hello | Get | Put | Add | Swap | Listen])
 _answers = msgspec.msgpack.Decoder(list[Values | Refused | Changed])

@@ -18,7 +18,7 @@ import msgspec
 from typing_extensions import override
 
 from workers.frames import FrameBuffer, FrameError
-from workers.shared.board_messages import Changed, Hello, Listen, Values, asks_in, framed
+from workers.shared.board_messages import MAX_ASK_BYTES, Changed, Hello, Listen, Values, asks_in, framed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -110,7 +110,7 @@ class _Peer:
 
     def __init__(self, sock: socket.socket) -> None:
         self.socket = sock
-        self.buffer = FrameBuffer()
+        self.buffer = FrameBuffer(MAX_ASK_BYTES)
         self.out = bytearray()
         self.is_let_in = False
         self.listens = False

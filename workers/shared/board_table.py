@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from workers.shared.board_messages import Answer, Ask
 
 MAX_NAMES_COUNT = 1_000
+MAX_NAME_CHARS = 200
 MAX_VALUE_BYTES = 64 * 1024
 
 
@@ -56,8 +57,8 @@ class Table:
         values = self._values
         if isinstance(ask, Get):
             return Values({name: msgspec.Raw(values[name]) for name in ask.names if name in values})
-        if ask.name not in values and len(values) >= MAX_NAMES_COUNT:
-            return Refused(is_overflow=False, message=f"a board holds {MAX_NAMES_COUNT} names")
+        if (why := self._why_no_name(ask.name)) is not None:
+            return Refused(is_overflow=False, message=why)
         is_done = True
         if isinstance(ask, Add):
             before = msgspec.msgpack.decode(values.get(ask.name, b"\x00"))
@@ -77,3 +78,10 @@ class Table:
             values[ask.name] = new
         held = values.get(ask.name)
         return Values({} if held is None else {ask.name: msgspec.Raw(held)}, is_done)
+
+    def _why_no_name(self, name: str) -> str | None:
+        if len(name) > MAX_NAME_CHARS:
+            return f"a name has at most {MAX_NAME_CHARS} characters"
+        if name not in self._values and len(self._values) >= MAX_NAMES_COUNT:
+            return f"a board holds {MAX_NAMES_COUNT} names"
+        return None
