@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -276,6 +278,34 @@ async def test_a_process_does_every_check_as_the_others_do(
     assert (await network.stun(loopback.HOST, ports["closed"])).reason == "refused"
     assert (await network.gather_ice(use_ipv6=False)).reason == "ok"
     assert [pool.kind for pool in network.stats().pools] == ["process"]
+
+
+@pytest.mark.parametrize("kind", ["thread"])
+@pytest.mark.parametrize("check", ["connectivity", "latency", "stun", "gather_ice"])
+async def test_a_resolver_that_hangs_holds_no_check_up(
+    network: NetworkBridge, monkeypatch: pytest.MonkeyPatch, check: str
+) -> None:
+    freed, asked = threading.Event(), []
+
+    def hang(*given: Any, **_: Any) -> Any:
+        asked.append(given)
+        freed.wait(LIMIT_S)
+        raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    calls: dict[str, Any] = {
+        "connectivity": lambda: network.connectivity(["http://name.invalid/"], timeout_s=SOON_S),
+        "latency": lambda: network.latency("http://name.invalid/", timeout_s=SOON_S),
+        "stun": lambda: network.stun("name.invalid", timeout_s=SOON_S),
+        "gather_ice": lambda: network.gather_ice("name.invalid", use_ipv6=False, timeout_s=SOON_S),
+    }
+    try:
+        with anyio.fail_after(LIMIT_S / 2):
+            found = await calls[check]()
+    finally:
+        freed.set()
+    reason = found.checks[0].reason if check == "connectivity" else found.reason
+    assert (reason, bool(asked)) == ("timeout", True)
 
 
 @pytest.mark.parametrize("kind", ["thread"])

@@ -8,16 +8,23 @@ free, and a process would cost a second copy of client and aioice (32 MB, and ha
 measure the same. **Why it is the same everywhere**: the loop is asyncio's, made for the check and gone with
 it, in a thread as in a process. In the inline kind the caller's loop runs in this very thread, so the check gets a
 short-lived one, and the caller's loop stands still as it does for all that is inline.
+
+**A resolver that hangs holds no check up.** Names are resolved by a call of the C library that nothing stops, in a thread
+that an event loop waits for at its end: behind a broken resolver a check of 0.3 s took as long as that did (2026-11-24).
+So nobody waits for it here; the thread ends with its call.
 """
 
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+from typing_extensions import override
 
+from workers.completion import running_loop
 from workers.errors import TaskCancelled
 
 if TYPE_CHECKING:
@@ -41,7 +48,17 @@ def run_on_own_loop(check: Callable[[], Awaitable[R]], task: Task) -> R:
     return run() if not _has_loop() else _in_a_thread(run)
 
 
+class _Resolvers(ThreadPoolExecutor):
+    """The threads in which a loop resolves names; those that hang are left behind."""
+
+    @override
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        super().shutdown(wait=False, cancel_futures=True)
+
+
 async def _watched(check: Callable[[], Awaitable[R]], task: Task) -> R:
+    loop: Any = running_loop()  # asyncio's own, which has this too
+    loop.set_default_executor(_Resolvers(thread_name_prefix="network-name"))
     results: list[R] = []
     stopped: list[TaskCancelled] = []
 
