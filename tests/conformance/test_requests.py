@@ -30,12 +30,13 @@ from workers import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
 SERVICE = "tests.support.method_services:BenchMethods"
 
 
-@pytest.fixture(params=["inline", "thread", "process"])
+@pytest.fixture(params=["inline", "thread", "process"], scope="module")
 def kind(request: pytest.FixtureRequest) -> Kind:
     chosen: Kind = request.param
     return chosen
@@ -46,6 +47,16 @@ def isolated(request: pytest.FixtureRequest) -> Kind:
     """The kinds in which requests run beside the loop."""
     chosen: Kind = request.param
     return chosen
+
+
+@pytest.fixture(scope="module")
+async def pool(
+    anyio_backend: Any,  # noqa: ARG001 - on each loop
+    kind: Kind,
+) -> AsyncIterator[Pool]:
+    """A pool for all tests that leave it as it was: a process takes longer to start than most of them."""
+    async with opened(kind) as pool:
+        yield pool
 
 
 async def answer(pool: Pool, into: list[Any], method: str, params: Any = None, **how: Any) -> None:
@@ -68,39 +79,35 @@ def opened(kind: Kind, **numbers: Any) -> AbstractAsyncContextManager[Pool]:
     return open_pool(SERVICE, {}, settings, name="bench", has_lanes=False)
 
 
-async def test_a_method_gets_its_parameters_and_gives_its_result_as_their_types(kind: Kind) -> None:
-    async with opened(kind) as pool:
-        answer = await pool.request("add", Numbers(2, 40), Sum)
-        assert answer.value == Sum(42)
-        assert (await pool.request("add", {"left": 1}, Sum)).value == Sum(1)
+async def test_a_method_gets_its_parameters_and_gives_its_result_as_their_types(pool: Pool) -> None:
+    answer = await pool.request("add", Numbers(2, 40), Sum)
+    assert answer.value == Sum(42)
+    assert (await pool.request("add", {"left": 1}, Sum)).value == Sum(1)
 
 
-async def test_buffers_go_in_and_come_out_whole_and_in_order(kind: Kind) -> None:
-    async with opened(kind) as pool:
-        for sizes in ([], [0], [1, 64 * 1024, 64 * 1024 + 1], [3_000_000, 10, 2_000_000]):
-            buffers = [bytes([number + 1]) * size + b"end"[:size] for number, size in enumerate(sizes)]
-            digest = await pool.request("digest", None, Digest, buffers=buffers)
-            assert digest.value.hexes == [hashlib.sha256(each).hexdigest() for each in buffers]
-            with await pool.request("reverse", None, Sum, buffers=buffers) as answer:
-                assert answer.value.total == sum(map(len, buffers))
-                assert [await each.read() for each in answer.buffers] == [each[::-1] for each in buffers]
+async def test_buffers_go_in_and_come_out_whole_and_in_order(pool: Pool) -> None:
+    for sizes in ([], [0], [1, 64 * 1024, 64 * 1024 + 1], [3_000_000, 10, 2_000_000]):
+        buffers = [bytes([number + 1]) * size + b"end"[:size] for number, size in enumerate(sizes)]
+        digest = await pool.request("digest", None, Digest, buffers=buffers)
+        assert digest.value.hexes == [hashlib.sha256(each).hexdigest() for each in buffers]
+        with await pool.request("reverse", None, Sum, buffers=buffers) as answer:
+            assert answer.value.total == sum(map(len, buffers))
+            assert [await each.read() for each in answer.buffers] == [each[::-1] for each in buffers]
 
 
-async def test_a_method_can_write_its_output_where_its_caller_reads_it(kind: Kind) -> None:
-    async with opened(kind) as pool:
-        for size, kept in ((0, None), (10, None), (3_000_000, None), (3_000_000, 2_000_001)):
-            expected = b"\xf0" * (size if kept is None else kept)
-            with await pool.request("invert", kept, Sum, buffers=[b"\x0f" * size]) as answer:
-                assert await answer.buffers[0].read() == expected
-                assert answer.buffers[0].mapped() == expected
+async def test_a_method_can_write_its_output_where_its_caller_reads_it(pool: Pool) -> None:
+    for size, kept in ((0, None), (10, None), (3_000_000, None), (3_000_000, 2_000_001)):
+        expected = b"\xf0" * (size if kept is None else kept)
+        with await pool.request("invert", kept, Sum, buffers=[b"\x0f" * size]) as answer:
+            assert await answer.buffers[0].read() == expected
+            assert answer.buffers[0].mapped() == expected
 
 
-async def test_the_output_of_one_request_is_the_input_of_another(kind: Kind) -> None:
+async def test_the_output_of_one_request_is_the_input_of_another(pool: Pool) -> None:
     whole = b"\x0f" * 1_000_000
-    async with opened(kind) as pool:
-        with await pool.request("invert", None, Sum, buffers=[whole]) as first:
-            digest = await pool.request("digest", None, Digest, buffers=first.buffers)
-        assert digest.value.hexes == [hashlib.sha256(b"\xf0" * 1_000_000).hexdigest()]
+    with await pool.request("invert", None, Sum, buffers=[whole]) as first:
+        digest = await pool.request("digest", None, Digest, buffers=first.buffers)
+    assert digest.value.hexes == [hashlib.sha256(b"\xf0" * 1_000_000).hexdigest()]
 
 
 async def test_16_mib_go_through_a_process_with_one_copy() -> None:
@@ -126,14 +133,13 @@ async def test_a_view_of_a_body_outlives_it(kind: Kind) -> None:
     assert view.readonly
 
 
-async def test_more_buffers_than_may_go_with_one_message_are_refused_both_ways(kind: Kind) -> None:
-    async with opened(kind) as pool:
-        with pytest.raises(ValueError, match="at most 64"):
-            await pool.request("digest", None, Digest, buffers=[b"x"] * 65)
-        with pytest.raises(TaskFailed):
-            await pool.request("many", 65, type(None))
-        with await pool.request("many", 64, type(None)) as answer:
-            assert len(answer.buffers) == 64
+async def test_more_buffers_than_may_go_with_one_message_are_refused_both_ways(pool: Pool) -> None:
+    with pytest.raises(ValueError, match="at most 64"):
+        await pool.request("digest", None, Digest, buffers=[b"x"] * 65)
+    with pytest.raises(TaskFailed):
+        await pool.request("many", 65, type(None))
+    with await pool.request("many", 64, type(None)) as answer:
+        assert len(answer.buffers) == 64
 
 
 async def test_buffers_beyond_the_bound_of_bytes_are_refused_and_those_within_are_given_back(
@@ -194,62 +200,54 @@ async def open_files_count() -> int:
     return len(await anyio.to_thread.run_sync(os.listdir, "/proc/self/fd"))
 
 
-async def test_parameters_of_another_type_are_refused_and_nothing_runs(kind: Kind) -> None:
-    async with opened(kind) as pool:
-        with pytest.raises(InvalidParameters, match="left"):
-            await pool.request("add", {"left": "2"}, Sum)
-        with pytest.raises(InvalidParameters):
-            await pool.call("add", [1, 2, 3])
-        with pytest.raises(UnknownMethod, match="subtract"):
-            await pool.request("subtract", Numbers(1), Sum)
-        with pytest.raises(UnknownMethod):
-            await pool.request("close", None, Sum)
+async def test_parameters_of_another_type_are_refused_and_nothing_runs(pool: Pool) -> None:
+    with pytest.raises(InvalidParameters, match="left"):
+        await pool.request("add", {"left": "2"}, Sum)
+    with pytest.raises(InvalidParameters):
+        await pool.call("add", [1, 2, 3])
+    with pytest.raises(UnknownMethod, match="subtract"):
+        await pool.request("subtract", Numbers(1), Sum)
+    with pytest.raises(UnknownMethod):
+        await pool.request("close", None, Sum)
 
 
-async def test_a_result_of_another_type_is_refused_where_it_arrives(kind: Kind) -> None:
-    async with opened(kind) as pool:
-        with pytest.raises(InvalidResult):
-            await pool.request("wrong", None, Sum)
+async def test_a_result_of_another_type_is_refused_where_it_arrives(pool: Pool) -> None:
+    with pytest.raises(InvalidResult):
+        await pool.request("wrong", None, Sum)
 
 
-async def test_an_error_of_the_service_reaches_its_caller_with_its_details(kind: Kind) -> None:
-    async with opened(kind) as pool:
-        with pytest.raises(Declined) as caught:
-            await pool.request("decline", "because", type(None))
-        assert caught.value.details == {"why": "because"}
+async def test_an_error_of_the_service_reaches_its_caller_with_its_details(pool: Pool) -> None:
+    with pytest.raises(Declined) as caught:
+        await pool.request("decline", "because", type(None))
+    assert caught.value.details == {"why": "because"}
 
 
-async def test_progress_comes_in_order_before_the_result_and_a_fast_task_cannot_flood(kind: Kind) -> None:
+async def test_progress_comes_in_order_before_the_result_and_a_fast_task_cannot_flood(pool: Pool) -> None:
     seen: list[tuple[int, int | None, str]] = []
-    async with opened(kind) as pool:
-        answer = await pool.request(
-            "count", 100_000, int, on_progress=lambda *progress: seen.append(progress)
-        )
-        assert answer.value == 100_000
-        reports_count = len(seen)
-        assert seen[0] == (0, 100_000, "counting")
-        assert seen[-1] == (100_000, 100_000, "counting")
-        assert seen == sorted(seen)
-        assert reports_count < 1_000
-        await pool.request("count", 10, int)
-        assert len(seen) == reports_count
+    answer = await pool.request("count", 100_000, int, on_progress=lambda *progress: seen.append(progress))
+    assert answer.value == 100_000
+    reports_count = len(seen)
+    assert seen[0] == (0, 100_000, "counting")
+    assert seen[-1] == (100_000, 100_000, "counting")
+    assert seen == sorted(seen)
+    assert reports_count < 1_000
+    await pool.request("count", 10, int)
+    assert len(seen) == reports_count
 
 
-async def test_a_callback_that_raises_is_not_called_again_and_harms_nobody(kind: Kind) -> None:
+async def test_a_callback_that_raises_is_not_called_again_and_harms_nobody(pool: Pool) -> None:
     def refuse(*_: object) -> None:
         raise ValueError("no")
 
-    async with opened(kind) as pool:
-        assert (await pool.request("count", 10, int, on_progress=refuse)).value == 10
+    assert (await pool.request("count", 10, int, on_progress=refuse)).value == 10
 
 
-async def test_a_task_that_looks_stops_at_its_deadline(kind: Kind) -> None:
-    async with opened(kind) as pool:
-        with anyio.fail_after(20), pytest.raises(TaskTimedOut) as caught:
-            await pool.request("obey", 60.0, str, timeout_s=0.05, idempotent=True)
-        assert caught.value.begun
-        assert (await pool.request("add", Numbers(1), Sum, timeout_s=10.0)).value == Sum(1)
-        assert pool.statistics().restarts_count == 0
+async def test_a_task_that_looks_stops_at_its_deadline(pool: Pool) -> None:
+    with anyio.fail_after(20), pytest.raises(TaskTimedOut) as caught:
+        await pool.request("obey", 60.0, str, timeout_s=0.05, idempotent=True)
+    assert caught.value.begun
+    assert (await pool.request("add", Numbers(1), Sum, timeout_s=10.0)).value == Sum(1)
+    assert pool.statistics().restarts_count == 0
 
 
 async def test_a_request_whose_worker_dies_says_so() -> None:
