@@ -131,7 +131,11 @@ class Governor:
         return pages == moved
 
     def empty(self, connection: apsw.Connection) -> bool:
-        """Make the log empty if readers allow it within the limit, and return whether they did."""
+        """Make the log empty if readers allow it within the limit, and return whether they did.
+
+        The moving, which takes long, is done before by a checkpoint that keeps no other writer waiting.
+        """
+        self._checkpoint(connection, Mode.PASSIVE)
         return self._checkpoint(connection, Mode.TRUNCATE)
 
     def _on_commit(self, _connection: apsw.Connection, _name: str, pages: int) -> int:

@@ -32,6 +32,12 @@ def bench(tmp_path: Path, disk: Recording) -> Iterator[WriterBench]:
     bench.close()
 
 
+def fail_syncs(event: Event) -> None:
+    """Fail each sync of the write-ahead log."""
+    if event.kind == "sync" and event.file == "-wal":
+        raise apsw.IOError("the sync failed")
+
+
 def write_and_acknowledge(bench: WriterBench, disk: Recording) -> None:
     """Write in all the ways there are: alone, together, with replays, with checkpoints between."""
     number = 0
@@ -97,11 +103,7 @@ def test_a_disk_that_is_full_at_the_commit_fails_only_what_does_not_fit(
 def test_after_a_failed_sync_the_outcome_is_unknown_and_writing_goes_on(
     bench: WriterBench, disk: Recording
 ) -> None:
-    def fail(event: Event) -> None:
-        if event.kind == "sync" and event.file == "-wal":
-            raise apsw.IOError("the sync failed")
-
-    disk.on_event = fail
+    disk.on_event = fail_syncs
     together = bench.run(bench.write(INSERT, ["a"]), bench.write(INSERT, ["b"]))
     alone = bench.run(bench.write(INSERT, ["c"]))
     disk.on_event = lambda _event: None
@@ -116,14 +118,10 @@ def test_after_a_failed_sync_the_outcome_is_unknown_and_writing_goes_on(
 def test_a_migration_whose_sync_fails_is_unknown_and_the_next_one_finds_what_came_of_it(
     bench: WriterBench, disk: Recording
 ) -> None:
-    def fail(event: Event) -> None:
-        if event.kind == "sync" and event.file == "-wal":
-            raise apsw.IOError("the sync failed")
-
     orders = Migration(
         "shop", 1, "orders", "CREATE TABLE orders (item_id INTEGER REFERENCES item)"
     ).as_params()
-    disk.on_event = fail
+    disk.on_event = fail_syncs
     assert told(bench.run(bench.call("migrate", [orders]))) == ["WriteOutcomeUnknown"]
     disk.on_event = lambda _event: None
 
@@ -135,12 +133,8 @@ def test_a_migration_whose_sync_fails_is_unknown_and_the_next_one_finds_what_cam
 def test_a_file_whose_connection_was_given_up_can_be_checkpointed_and_replaced(
     bench: WriterBench, disk: Recording
 ) -> None:
-    def fail(event: Event) -> None:
-        if event.kind == "sync" and event.file == "-wal":
-            raise apsw.IOError("the sync failed")
-
     bench.done(bench.call("create", name="other"), bench.call("close_database", name="other"))
-    disk.on_event = fail
+    disk.on_event = fail_syncs
     assert told(bench.run(bench.write(INSERT, ["a"]))) == ["WriteOutcomeUnknown"]
     disk.on_event = lambda _event: None
 
@@ -183,6 +177,27 @@ def test_a_checkpoint_that_fails_costs_nobody_an_answer(bench: WriterBench, disk
     assert bench.done(bench.call("statistics"))[0]["failed"] == 1
     assert bench.done(bench.call("checkpoint")) == [True]
     assert bench.rows("SELECT count(*) FROM item") == [1]
+
+
+def test_a_writer_that_closes_holds_up_no_other_while_it_moves_a_long_log(
+    bench: WriterBench, disk: Recording
+) -> None:
+    """Another may have the file by then: workers that were turned off, or on, close after it has gone over."""
+    other = apsw.Connection(bench.path(), vfs="unix")
+    bench.done(bench.write("INSERT INTO item (name) VALUES (zeroblob(2000000))"))
+    moved: list[Event] = []
+
+    def write_beside(event: Event) -> None:
+        if event.kind == "write" and event.file == "":
+            other.execute("BEGIN IMMEDIATE; ROLLBACK")
+            moved.append(event)
+
+    disk.on_event = write_beside
+    bench.close()
+    disk.on_event = lambda _event: None
+
+    assert len(moved) > 400
+    other.close()
 
 
 def test_a_database_that_does_not_fit_on_the_disk_leaves_no_file(bench: WriterBench, disk: Recording) -> None:
