@@ -30,6 +30,7 @@ from dataserver.chat_parameters import (
     client_id,
     number_parameter,
     page,
+    path_id,
     whole_number,
 )
 from dataserver.exchange import Exchange
@@ -68,7 +69,7 @@ def sent_answer(ack: Ack) -> AnyAnswer:
 async def post_void(exchange: Exchange) -> AnyAnswer:
     """Let the sends behind one that will not come go on."""
     asked = await exchange.json(_VOID)
-    room_id = parsed_id(exchange.path["id"], "room")
+    room_id = path_id(exchange, "id", "room")
     order = Order(asked.session, asked.dev_seq)
     await exchange.services.chat.sending.void(room_id, exchange.session.user_id, order)
     return json_answer({})
@@ -77,7 +78,7 @@ async def post_void(exchange: Exchange) -> AnyAnswer:
 async def get_messages(exchange: Exchange) -> AnyAnswer:
     """Answer messages of a room."""
     messages = exchange.services.chat.messages
-    user_id, room_id = exchange.session.user_id, parsed_id(exchange.path["id"], "room")
+    user_id, room_id = exchange.session.user_id, path_id(exchange, "id", "room")
     limit = whole_number(exchange, "limit", PAGE_LIMIT, least=1)
     before_seq = exchange.parameter("before_seq")
     if before_seq is None:
@@ -93,7 +94,7 @@ async def get_events(exchange: Exchange) -> AnyAnswer:
     """Answer events of a room, a space or the user."""
     found = await exchange.services.chat.messages.events(
         exchange.session.user_id,
-        parsed_id(exchange.path["id"], "room"),
+        path_id(exchange, "id", "room"),
         after_seq=whole_number(exchange, "after_seq", 0),
         limit=whole_number(exchange, "limit", PAGE_LIMIT, least=1),
     )
@@ -161,7 +162,7 @@ async def named_message(exchange: Exchange) -> str:
     Raises:
         NotFound: There is no such room, or no such message in it.
     """
-    room_id = parsed_id(exchange.path["id"], "room")
+    room_id = path_id(exchange, "id", "room")
     return await exchange.services.chat.messages.found_in(
         exchange.session.user_id, room_id, exchange.path["message"]
     )

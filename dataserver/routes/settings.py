@@ -13,7 +13,6 @@ from chat import (
     NotFound,
     SealedSettings,
     VersionConflict,
-    parsed_id,
 )
 from dataserver.answers import AnyAnswer, json_answer
 from dataserver.chat_parameters import (
@@ -22,6 +21,8 @@ from dataserver.chat_parameters import (
     client_id,
     if_match,
     number_parameter,
+    page,
+    path_id,
     whole_number,
 )
 from dataserver.chat_wire import ActionAnswer, ClientId
@@ -125,7 +126,7 @@ async def put_settings(exchange: Exchange) -> AnyAnswer:
 
 async def list_signing_keys(exchange: Exchange) -> AnyAnswer:
     """Answer the user's signing keys."""
-    return json_answer(msgspec.Raw(await exchange.services.chat.signing_keys.list(exchange.session.user_id)))
+    return page(await exchange.services.chat.signing_keys.list(exchange.session.user_id))
 
 
 async def post_signing_key(exchange: Exchange) -> AnyAnswer:
@@ -143,7 +144,7 @@ async def delete_signing_key(exchange: Exchange) -> AnyAnswer:
     """Accept nothing any more that a key signs."""
     return json_answer(
         await exchange.services.chat.signing_keys.unregister(
-            exchange.session.user_id, client_id(exchange), parsed_id(exchange.path["id"], "signing_key")
+            exchange.session.user_id, client_id(exchange), path_id(exchange, "id", "signing_key")
         )
     )
 
@@ -151,8 +152,7 @@ async def delete_signing_key(exchange: Exchange) -> AnyAnswer:
 async def get_space_keys(exchange: Exchange) -> AnyAnswer:
     """Answer the keys above a version."""
     since = whole_number(exchange, "since", 0)
-    found = await exchange.services.chat.space_keys.changed_since(exchange.session.user_id, since)
-    return json_answer(msgspec.Raw(found))
+    return page(await exchange.services.chat.space_keys.changed_since(exchange.session.user_id, since))
 
 
 async def put_space_keys(exchange: Exchange) -> AnyAnswer:

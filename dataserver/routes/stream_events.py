@@ -67,11 +67,14 @@ async def _told(
     try:
         if not hub.enter(subscriber, session):
             raise TooOften("the user has too many connections", retry_after_s=1)
-        states = await chat.streams.states(session.user_id, stream_ids)
-        digest = _digest(states.values())
-        known = None if since is None or since[1] != digest else since[0]
         subscription = Subscription(chat, hub, subscriber, session.user_id)
-        answers = await subscription.begin(await _wanted(chat, stream_ids, states, known))
+        subscription.check(stream_ids)
+        async with hub.reading:
+            states = await chat.streams.states(session.user_id, stream_ids)
+            digest = _digest(states.values())
+            known = None if since is None or since[1] != digest else since[0]
+            wanted = await _wanted(chat, stream_ids, states, known)
+        answers = await subscription.begin(wanted)
         yield COMES_BACK_AFTER + _event(notice_frame("state", answers).payload, None)
         position = notice_frame("position", {})
         catching_up = asyncio.get_running_loop().create_task(

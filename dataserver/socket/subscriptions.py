@@ -17,7 +17,7 @@ from dataserver.socket.frames import event_frame, notice_frame
 from storage import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from chat import Chat
     from dataserver.socket.following import Follow
@@ -59,9 +59,7 @@ class Subscription:
             NotFound: A name can be no stream's.
         """
         streams = {parsed_id(text, "stream"): since for text, since in wanted.items()}
-        most = self._hub.limits.max_streams
-        if len(self._subscriber.follows.keys() | streams.keys()) > most:
-            raise LimitReached(f"a connection may follow {most} streams", limit=most)
+        self.check(streams)
         follows = {each: self._hub.follow(self._subscriber, each) for each in streams}
         try:
             async with self._hub.reading:
@@ -92,6 +90,16 @@ class Subscription:
                 epoch=state.epoch, last_seq=state.last_seq, recovered=recovered, present=present
             )
         return answers
+
+    def check(self, stream_ids: Collection[int]) -> None:
+        """Let a client pass that may follow these streams beside those it follows already.
+
+        Raises:
+            LimitReached: They are too many.
+        """
+        most = self._hub.limits.max_streams
+        if len(self._subscriber.follows.keys() | set(stream_ids)) > most:
+            raise LimitReached(f"a connection may follow {most} streams", limit=most)
 
     async def catch_up(self) -> bool:
         """Give the client what it missed, then go live; return whether that was done.

@@ -221,3 +221,12 @@ async def test_a_send_that_comes_again_is_answered_200(bench: Bench) -> None:
     first, again = await bench.post(path, body), await bench.post(path, body)
     assert [first.status, again.status] == [201, 200]
     assert json.loads(again.answer) == {**json.loads(first.answer), "duplicate": True}
+
+
+async def test_who_would_follow_too_much_is_refused_before_the_database_is_asked(bench: Bench) -> None:
+    reader = bench.chat.chat.tables.database.statistics().reader
+    streams = ",".join(map(str, range(1, SocketLimits().max_streams + 2)))
+    call = await Call("GET", f"/v1/streams/events?streams={streams}", headers=bench.headers).by(bench.app)
+    assert (call.status, json.loads(call.answer)["error"]["code"]) == (409, "limit_reached")
+    asked = bench.chat.chat.tables.database.statistics().reader
+    assert asked.completed_count == reader.completed_count
