@@ -20,6 +20,7 @@ from storage.errors import DatabaseExists, DatabaseNotFound, InvalidDatabaseName
 from storage.imports import copy_database
 from storage.keys import with_file_key, with_folder_keys
 from storage.pools import open_pools
+from storage.restoring import copied_beside
 from storage.settings import StorageSettings
 
 if TYPE_CHECKING:
@@ -139,32 +140,39 @@ class Databases:
     async def restore(self, name: str, source: Path) -> Database:
         """Put a copy of the SQLite file `source` in the place of the database `name`, whole or not at all; return it.
 
-        What the database held is lost; reads under way end on it, later ones see the new one.
+        What the database held is lost, be it damaged; reads under way end on it, later ones see the new one, and who asks
+        in the moment between is told that it is busy. The new one is on the disk when this returns. Cancelled, this leaves
+        the one or the other, whole; so it does killed, but of a file that can't be read the log may be gone.
 
         Raises:
             InvalidDatabaseName, DatabaseNotFound: As `get`; or `source` can't be opened.
             DatabaseCorrupt: `source` is no SQLite database, or a damaged one; nothing has changed.
+            WrongKey: `source` is encrypted, with another key than is given for it or for `name`; nothing has changed.
             StorageBusy: Somebody reads the database for long; nothing has changed, try again.
             StorageError: As `Database.execute`.
         """
         old = self.get(name)
         self._reserve(name, is_there=True)
-        unfinished = self._path(name).with_name(f"{name}{_SUFFIX}.restoring")
         try:
-            await anyio.Path(unfinished).unlink(missing_ok=True)  # of a restore that was killed
-            await copy_database(source, unfinished, self._settings, key=self._key(name))
-            old.is_dropped = True  # first, or a call that comes meanwhile would open the file again
-            try:
-                await old.maintain("replace", str(unfinished))
-            except BaseException:
-                old.is_dropped = False
-                raise
-            database = self._held[name] = self._database(name)
-            old.change_log.stir()  # whoever follows it is told that it is gone
+            async with copied_beside(source, self._path(name), self._settings, key=self._key(name)) as copy:
+                with anyio.CancelScope(shield=True):  # or readers would stay with a file that is gone
+                    await self._give_way(old, copy)
         finally:
             self._reserved.discard(name)
-            await anyio.Path(unfinished).unlink(missing_ok=True)
-        return database
+        return self._held[name]
+
+    async def _give_way(self, old: Database, copy: Path) -> None:
+        # first, or a call that comes meanwhile would open the file again
+        old.is_dropped = old.gives_way = True
+        try:
+            await old.maintain("replace", str(copy))
+        finally:
+            if await anyio.Path(copy).exists():
+                old.is_dropped = False
+            else:
+                self._held[old.name] = self._database(old.name)
+                old.change_log.stir()  # whoever follows it is told that it is gone
+            old.gives_way = False
 
     async def drop(self, name: str) -> None:
         """Delete the database `name` with its files; reads under way end on what they have begun with.

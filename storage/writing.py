@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from typing_extensions import override
 
 from storage.change_log import ChangeLog
-from storage.errors import DatabaseNotFound, NotAllowed
+from storage.errors import DatabaseNotFound, NotAllowed, StorageBusy, StorageError
 from storage.following import Following
 from storage.function_names import name_of
 from storage.parameters import bound, bound_in_batch
@@ -54,6 +54,8 @@ class Writing(Following):
         self._change_log = ChangeLog(self)
         self.is_dropped = False
         """Its file is gone or about to be, and every call fails."""
+        self.gives_way = False
+        """While it is so because another file takes its place."""
 
     @property
     @override
@@ -243,7 +245,9 @@ class Writing(Following):
         self._logs.written(self._path)
         self._change_log.stir()
 
-    def _gone(self) -> DatabaseNotFound:
+    def _gone(self) -> StorageError:
+        if self.gives_way:
+            return StorageBusy(f"the database {self.name!r} is being restored; ask again")
         return DatabaseNotFound(f"the database {self.name!r} was dropped")
 
 

@@ -1,8 +1,7 @@
 """Copies of a database while it is written, and the check that a file is sound; run in a worker of its own.
 
-A copy is of one state: the source is held in a read transaction, so that the writes of others neither get into it nor
-make SQLite begin anew, as its backup would otherwise do at each of them. The write-ahead log can't be cut behind that
-state meanwhile. Steps of 4 MiB let a stop be heard and progress be told.
+A copy is of one state (`fill_copy`), behind which the write-ahead log can't be cut meanwhile. Steps of 4 MiB let a stop
+be heard and progress be told.
 
 The copy is one file, without a log beside it, written to the disk before it gets its name.
 """
@@ -145,8 +144,6 @@ class BackupService(MethodService):
 
 def _copied(source: apsw.Connection, unfinished: Path, key: Key | None, task: Task) -> int:
     """Copy the state of now and return its number of pages."""
-    source.execute("BEGIN")
-    source.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # BEGIN alone holds nothing yet
     page_count = fill_copy(
         source, unfinished, CopyKeys(source=key, target=key), lambda *far: tell(task, *far)
     )

@@ -18,7 +18,9 @@ from storage.errors import DatabaseExists, DatabaseNotFound, StorageError, Stora
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_COMPANIONS = ("-wal", "-shm", "-journal")
+_REPLAYED = ("-wal", "-journal")
+"""What SQLite takes for the file's own, and writes into it, whatever file it was of."""
+_COMPANIONS = (*_REPLAYED, "-shm")
 
 
 def make_empty(path: str) -> None:
@@ -51,20 +53,35 @@ def remove(path: str) -> None:
 
 
 def replace(path: str, by: str) -> None:
-    """Put the file `by` in the place of the file `path`, whose log is empty; no connection may write either.
+    """Put the file `by` in the place of the file `path`, if there is one; on return it is on the disk under that name.
 
-    The log of the old file goes first: beside the new one, it would be taken for its own.
+    Whoever kills this leaves the old file or the new one, and nothing of the old one's log is ever taken for the new one's.
+    An old log that holds something goes first, so what is to be kept of it has to be in its file before. An empty one, and
+    the memory that readers share, go last: whoever still opens the old file meanwhile would leave its own for the new one.
+    No connection may write either.
 
     Raises:
-        DatabaseNotFound: One of them is not there.
+        DatabaseNotFound: There is no file `by`; nothing was changed.
         StorageError: The folder does not take it.
     """
     with _translated():
-        Path(path).stat()
+        Path(by).stat()
+        given_up = [Path(path + suffix) for suffix in _REPLAYED if _holds_something(path + suffix)]
+        for each in given_up:
+            each.unlink()
+        if given_up:
+            _sync_folder(path)
+        Path(by).replace(path)
         for suffix in _COMPANIONS:
             Path(path + suffix).unlink(missing_ok=True)
-        Path(by).replace(path)
         _sync_folder(path)
+
+
+def _holds_something(path: str) -> bool:
+    try:
+        return Path(path).stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _sync_folder(path: str) -> None:

@@ -1,107 +1,30 @@
-"""A foreign SQLite file becomes a database of ours: copied while it may be in use, checked, and there whole or not at all.
+"""How a database file is copied page by page, or written anew, under a name of its own beside its place.
 
-The copy is made beside its place under another name, with the disk told to write it (`fsync`) before it gets its own;
-a crash leaves a file that the next copy of that name replaces. It runs in a worker of its own: a copy takes seconds
-a gigabyte, and the writer of all databases must not wait for it.
+The steps of every copy: a backup, a database that is copied in or restored, one that gets another key. Each makes an
+unfinished file, checks it, has the disk write it (`fsync`), and only then gives it its name; a crash leaves a file that
+the next copy of that name replaces.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import apsw
-import msgspec
 
-from storage.errors import DatabaseCorrupt, DatabaseExists, DatabaseNotFound
-from storage.file_keys import NO_KEYS, CopyKeys
-from storage.sqlite.changes import begin_new_history
-from storage.sqlite.connection import prepare_library
+from storage.errors import DatabaseCorrupt, DatabaseNotFound
 from storage.sqlite.encryption import CIPHER, OpensWithout, as_pragma, unlock
-from storage.sqlite.errors import translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from storage.file_keys import Key
-    from workers import Call
+    from storage.file_keys import CopyKeys, Key
 
 _PAGES_A_STEP = 1_000
 _BUSY_TIMEOUT_MS = 5_000
 _STEPS_BETWEEN_LOOKS = 100_000
-_SUFFIX = ".importing"
-
-
-class CopyStopped(Exception):
-    """The copy was told to stop; nothing of it is left."""
-
-
-def copy_database(source: str, target: str, *, keys: CopyKeys = NO_KEYS, stop: Flag | None = None) -> int:
-    """Copy the SQLite file `source` to `target`, in WAL mode, and return its bytes.
-
-    A source in the clear is taken as it is, though a key is given for it. Changes that others commit to `source` meanwhile are in the copy or not, as a whole.
-
-    Raises:
-        DatabaseExists: There is a file `target`.
-        DatabaseNotFound: `source` cannot be opened.
-        DatabaseCorrupt: `source` is no SQLite database, or a damaged one.
-        WrongKey: `source` is encrypted with another key.
-        StorageFull: No space for the copy.
-        CopyStopped: `stop` was set.
-    """
-    final = Path(target)
-    if final.exists():
-        raise DatabaseExists("a database of that name is there already")
-    unfinished = final.with_name(final.name + _SUFFIX)
-    try:
-        with translated():
-            prepare_library()
-            origin, key = opened_for_reading(source, keys.source)
-            try:
-                place_unfinished(unfinished)
-                fill_copy(
-                    origin, unfinished, CopyKeys(source=key, target=keys.target), lambda *_: _look(stop)
-                )
-                _finish(unfinished, keys.target, stop)
-            finally:
-                origin.close()
-        write_to_disk(unfinished)
-        unfinished.rename(final)
-        write_to_disk(final.parent)
-    except BaseException:
-        remove_unfinished(unfinished)
-        raise
-    return final.stat().st_size
-
-
-class Flag:
-    """Something one thread sets and another looks at."""
-
-    def __init__(self) -> None:
-        self.is_set = False
-
-
-class CopyService:
-    """What a worker runs: `copy` with the two paths; ends early when interrupted."""
-
-    def __init__(self, options: dict[str, Any]) -> None:
-        self._keys = msgspec.convert(options.get("copy_keys", NO_KEYS), CopyKeys)
-        self._stop = Flag()
-
-    def run(self, call: Call) -> Any:
-        """Carry out one copy."""
-        self._stop = Flag()
-        source, target = call.params
-        return copy_database(source, target, keys=self._keys, stop=self._stop)
-
-    def interrupt(self) -> None:
-        """Stop the copy under way."""
-        self._stop.is_set = True
-
-    def close(self) -> None:
-        """Nothing is kept between calls."""
 
 
 def opened_for_reading(source: str, key: Key | None = None) -> tuple[apsw.Connection, Key | None]:
@@ -156,12 +79,15 @@ def fill_copy(
 ) -> int:
     """Copy the state that `origin` sees to the empty file `unfinished`, and return the number of pages.
 
-    `on_step` is told pages done and their total after each 4 MiB, and may raise to stop it. Between a file in the clear and
+    It is held in a read transaction until `origin` is closed: the writes of others neither get into the copy nor make
+    SQLite begin anew, as its backup would otherwise do at each of them. `on_step` is told pages done and their total after each 4 MiB, and may raise to stop it. Between a file in the clear and
     an encrypted one nothing but the rows can be copied, as a seal takes room in each page: SQLite then writes the copy anew,
     and the total is told as 0.
     """
     if (keys.source is None) != (keys.target is None):
         return _written_anew(origin, unfinished, keys.target, on_step)
+    origin.execute("BEGIN")
+    origin.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # BEGIN alone holds nothing yet
     copy = opened_copy(unfinished, keys.target)
     try:
         with copy.backup("main", origin, "main") as backup:
@@ -200,23 +126,6 @@ def refuse_damage(copy: apsw.Connection) -> None:
     complaint = copy.execute("PRAGMA quick_check(1)").get
     if complaint != "ok":
         raise DatabaseCorrupt(f"the copy is damaged, as its source must be: {complaint}")
-
-
-def _look(stop: Flag | None) -> None:
-    if stop is not None and stop.is_set:
-        raise CopyStopped
-
-
-def _finish(unfinished: Path, key: Key | None, stop: Flag | None) -> None:
-    copy = opened_copy(unfinished, key)
-    try:
-        if stop is not None:
-            copy.set_progress_handler(lambda: stop.is_set, _STEPS_BETWEEN_LOOKS)
-        refuse_damage(copy)
-        begin_new_history(copy)
-        copy.pragma("journal_mode", "wal")
-    finally:
-        copy.close()
 
 
 def write_to_disk(path: Path) -> None:

@@ -8,17 +8,16 @@ What lay on the disk before is no longer part of a file, and is not overwritten.
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote
 
 import apsw
 import msgspec
 
-from storage.errors import DatabaseNotFound, StorageBusy, WrongKey
+from storage.errors import DatabaseNotFound, WrongKey
 from storage.file_keys import CopyKeys, Key
 from storage.sqlite import files
 from storage.sqlite.backups import alone_on, disk_translated, stopped_with, tell
 from storage.sqlite.connection import prepare_library
-from storage.sqlite.encryption import DoesNotOpen, OpensWithout, unlock
+from storage.sqlite.encryption import DoesNotOpen, OpensWithout
 from storage.sqlite.errors import translated
 from storage.sqlite.imports import (
     fill_copy,
@@ -28,6 +27,7 @@ from storage.sqlite.imports import (
     remove_unfinished,
     write_to_disk,
 )
+from storage.sqlite.lone_files import opened_alone, take_alone
 from workers import MethodService, Task, method
 
 _SUFFIX = ".rekeying"
@@ -82,33 +82,20 @@ class RekeyService(MethodService):
 def _opens(path: str, key: Key | None) -> bool:
     """Return whether the file opens with `key`."""
     try:
-        connection = _opened(path, key)
+        connection = opened_alone(path, key)
     except apsw.NotADBError:
         return False
     connection.close()
     return True
 
 
-def _opened(path: str, key: Key | None) -> apsw.Connection:
-    connection = apsw.Connection(
-        f"file:{quote(path)}", flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_URI
-    )
-    try:
-        unlock(connection, key)
-        connection.pragma("schema_version")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 def _replace(params: RekeyParams, unfinished: Path, task: Task) -> None:
     try:
-        source = _opened(params.path, params.old)
+        source = opened_alone(params.path, params.old)
     except (DoesNotOpen, OpensWithout) as error:
         raise WrongKey("neither the old key nor the new one opens the file; nothing was changed") from error
     try:
-        _take_alone(source)
+        take_alone(source)
         place_unfinished(unfinished)
         keys = CopyKeys(source=params.old, target=params.new)
         fill_copy(source, unfinished, keys, lambda *far: tell(task, *far))
@@ -123,11 +110,3 @@ def _replace(params: RekeyParams, unfinished: Path, task: Task) -> None:
         files.replace(params.path, str(unfinished))
     finally:
         source.close()
-
-
-def _take_alone(source: apsw.Connection) -> None:
-    """Put what lies in the log into the file; that can be done only while nobody else has it open."""
-    try:
-        source.pragma("journal_mode", "delete")
-    except apsw.BusyError as error:
-        raise StorageBusy("the database is in use; stop whoever has it open") from error

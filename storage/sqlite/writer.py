@@ -7,7 +7,7 @@ Methods and their parameters (a path is that of the database's file):
 - `function` `[path, "module:function", args]` -> what it returns; all or nothing
 - `transaction_...`: see `storage.sqlite.interactive`
 - `create` `[path]` or `[path, may_exist]` -> whether the file is new
-- `replace` `[path, by]`: the file `by` in its place; refused while readers hold the log
+- `replace` `[path, by]`: the file `by` in its place, be it damaged; refused while readers hold the log
 - `drop` `[path]`; readers have to close it before
 - `migrate` `[path, [[source, number, name, sql], ...]]` -> how many were applied
 - `follow`, `unfollow`, `keep_changes`: see `storage.sqlite.changes`
@@ -37,6 +37,7 @@ from storage.sqlite.connection import ConnectionSettings, prepare_library, refus
 from storage.sqlite.connection_cache import ConnectionCache
 from storage.sqlite.group_commit import EXECUTE, FUNCTION, SHARING, settle, texts
 from storage.sqlite.interactive import Interactive
+from storage.sqlite.lone_files import UNREADABLE
 from storage.sqlite.migrator import migrate
 from storage.sqlite.statements import HeavyTexts, changes_rows_only
 from storage.sqlite.writer_connection import WriterConnection, write_failure
@@ -184,7 +185,12 @@ class WriterService:
 
     def _replace(self, call: Call) -> None:
         path, by = call.params
-        if not self._files.get(path).checkpoint():
+        self._files.discard(path)  # a connection that met damage would say no more than that
+        try:
+            is_whole = self._files.get(path).checkpoint()
+        except UNREADABLE:
+            is_whole = True  # as far as it can be
+        if not is_whole:
             raise StorageBusy("the database is being read; try again when long reads have ended")
         self._files.discard(path)
         files.replace(path, by)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 import apsw
@@ -15,7 +13,8 @@ from storage import StorageBusy, StorageError, StorageSettings, WrongKey
 from storage.file_keys import Key
 from storage.sqlite.encryption import SEAL_BYTES, unlock
 from tests.encrypted.conftest import MARKER, shown_in
-from tests.support.command_line import called, serving, surroundings
+from tests.support.command_line import called, serving
+from tests.support.dying_steps import Dying
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +27,6 @@ SETTINGS = StorageSettings(kind="thread", worker_count=1)
 MOST_STEPS_COUNT = 200
 ROWS_COUNT = 2_000
 COUNTS = {"note": ROWS_COUNT}
-LIMIT_S = 50.0
 aside = anyio.to_thread.run_sync
 
 pytestmark = pytest.mark.timeout(180)
@@ -134,11 +132,12 @@ async def test_whoever_kills_it_at_whatever_step_leaves_the_old_key_or_the_new_o
     old = None if way == "encrypt" else keys["first"]
     new = None if way == "decrypt" else keys["second"]
     path = tmp_path / "shop.db"
+    places = [None if key is None else str(key.path) for key in (old, new)]
     found = []
-    with Dying() as dying:
+    with Dying("tests.encrypted.dying_rekey") as dying:
         for step in range(1, MOST_STEPS_COUNT):
             await aside(make, path, old)
-            if await aside(dying.rekey, path, old, new, step) == 0:
+            if await aside(dying.work, step, str(path), *places) == 0:
                 break
             is_new = await sound(path, new)
             assert is_new or await sound(path, old)
@@ -150,30 +149,6 @@ async def test_whoever_kills_it_at_whatever_step_leaves_the_old_key_or_the_new_o
     assert found == sorted(found)
     assert found.count(False) > 15
     assert found.count(True) > 1
-
-
-class Dying:
-    """A process whose children are killed at a step."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.encrypted.dying_rekey"]
-        self._process = subprocess.Popen(  # noqa: S603 - our own
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=surroundings()
-        )
-
-    def rekey(self, path: Path, old: FileKeySource | None, new: FileKeySource | None, step: int) -> int:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        words = [str(path), *("-" if key is None else str(key.path) for key in (old, new)), str(step)]
-        self._process.stdin.write(" ".join(words) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate(timeout=LIMIT_S)
 
 
 def test_a_server_is_encrypted_by_the_command_and_goes_on_with_the_chat_and_the_tokens(

@@ -9,8 +9,8 @@ import apsw
 import pytest
 
 from storage import DatabaseCorrupt, DatabaseExists, DatabaseNotFound, StorageSettings, open_databases
-from storage.sqlite.imports import CopyStopped, Flag, copy_database
-from workers import Kind
+from storage.sqlite.copying_in import CopyInParams, CopyInService
+from workers import Kind, Task, TaskCancelled
 
 
 @pytest.fixture
@@ -32,6 +32,11 @@ def source(tmp_path: Path) -> Path:
     return file
 
 
+def copy_in(source: Path, target: Path, task: Task | None = None) -> int:
+    params = CopyInParams(source=str(source), target=str(target))
+    return CopyInService({}).copy_in(params, task or Task()).size_bytes
+
+
 def content(file: Path) -> tuple[object, ...]:
     connection = apsw.Connection(str(file), flags=apsw.SQLITE_OPEN_READONLY)
     try:
@@ -49,7 +54,7 @@ def test_a_copy_has_everything_and_is_in_wal_mode_without_a_log_beside_it(
 ) -> None:
     target = tmp_path / "copies" / "copy.db"
     target.parent.mkdir()
-    size_bytes = copy_database(str(source), str(target))
+    size_bytes = copy_in(source, target)
     assert [path.name for path in target.parent.iterdir()] == ["copy.db"]
     assert size_bytes == target.stat().st_size
     assert target.stat().st_mode & 0o777 == 0o600
@@ -62,7 +67,7 @@ def test_what_lies_in_the_sources_log_is_copied_too(source: Path, tmp_path: Path
     connection.pragma("journal_mode", "wal")
     connection.wal_autocheckpoint(0)
     connection.execute("INSERT INTO t VALUES (10000, 'late')")
-    copy_database(str(source), str(tmp_path / "copy.db"))
+    copy_in(source, tmp_path / "copy.db")
     connection.close()
     assert content(tmp_path / "copy.db") == content(source)
 
@@ -79,7 +84,7 @@ def test_a_wal_mode_file_in_a_folder_that_cannot_be_written_is_read_as_it_lies(
     placed = source.rename(folder / "a?b#c.sqlite")
     folder.chmod(0o500)
     try:
-        copy_database(str(placed), str(tmp_path / "copy.db"))
+        copy_in(placed, tmp_path / "copy.db")
     finally:
         folder.chmod(0o700)
     assert content(tmp_path / "copy.db") == expected
@@ -89,7 +94,7 @@ def test_a_name_that_is_taken_is_refused_and_its_file_untouched(source: Path, tm
     target = tmp_path / "copy.db"
     target.write_bytes(b"mine")
     with pytest.raises(DatabaseExists):
-        copy_database(str(source), str(target))
+        copy_in(source, target)
     assert target.read_bytes() == b"mine"
 
 
@@ -99,32 +104,45 @@ def test_what_is_no_sound_database_is_refused_and_leaves_nothing(source: Path, t
     text = tmp_path / "text.sqlite"
     text.write_text("no database at all\n" * 500)
     with pytest.raises(DatabaseCorrupt):
-        copy_database(str(text), str(target))
+        copy_in(text, target)
     page_bytes = 4_096
     with source.open("r+b") as damaged:
         damaged.seek(3 * page_bytes)
         damaged.write(os.urandom(20 * page_bytes))
     with pytest.raises(DatabaseCorrupt):
-        copy_database(str(source), str(target))
+        copy_in(source, target)
     with pytest.raises(DatabaseNotFound):
-        copy_database(str(tmp_path / "none"), str(target))
+        copy_in(tmp_path / "none", target)
     assert list(target.parent.iterdir()) == []
 
 
 def test_a_copy_that_is_stopped_leaves_nothing(source: Path, tmp_path: Path) -> None:
     target = tmp_path / "copies" / "copy.db"
     target.parent.mkdir()
-    stop = Flag()
-    stop.is_set = True
-    with pytest.raises(CopyStopped):
-        copy_database(str(source), str(target), stop=stop)
+    task = Task()
+    task.stop()
+    with pytest.raises(TaskCancelled):
+        copy_in(source, target, task)
     assert list(target.parent.iterdir()) == []
+
+
+def test_a_log_that_another_file_of_that_name_left_does_not_get_into_the_copy(
+    source: Path, tmp_path: Path
+) -> None:
+    other = apsw.Connection(str(tmp_path / "other.db"))
+    other.pragma("journal_mode", "wal")
+    other.execute("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT NOT NULL)")
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"copy.db{suffix}").write_bytes((tmp_path / f"other.db{suffix}").read_bytes())
+    other.close()
+    copy_in(source, tmp_path / "copy.db")
+    assert content(tmp_path / "copy.db") == content(source)
 
 
 def test_what_a_crash_left_of_a_copy_is_in_nobodys_way(source: Path, tmp_path: Path) -> None:
     for suffix in ("", "-journal", "-wal"):
         (tmp_path / f"copy.db.importing{suffix}").write_bytes(b"left over" * 1_000)
-    copy_database(str(source), str(tmp_path / "copy.db"))
+    copy_in(source, tmp_path / "copy.db")
     assert content(tmp_path / "copy.db") == content(source)
     assert not list(tmp_path.glob("*.importing*"))
 
