@@ -14,10 +14,10 @@ import anyio
 import msgspec
 import structlog
 
-from chat.client.errors_of import WireError, delivery_error
+from chat.client.errors_of import delivery_error
 from chat.client.events import ConnectionChanged, Ephemeral, ServerDraining
 from chat.client.following import reconnect_wait_s
-from chat.client.views import StreamEvent
+from chat.client.said import Draining, Said, as_told
 from chat.client.websocket import open_websocket
 from chat.errors import AuthExpired, DeliveryError
 from chat.own_tasks import own_tasks
@@ -36,7 +36,6 @@ TRY_AGAIN: Final = "try_again"
 """Why streams end that the server could not read; where they stand is known, so all that is needed is to come again."""
 MOST_PAUSE_S: Final = 5.0
 _HELLO_ID: Final = 1
-_NO_EVENT: Final = ""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -98,7 +97,7 @@ class Live:
             except AuthExpired as error:
                 _log.info("chat.live_waits_for_login", code=error.code)
                 wait_s = float("inf")
-            except (DeliveryError, StorageError, TimeoutError, msgspec.ValidationError) as error:
+            except (DeliveryError, StorageError) as error:
                 _log.warning("chat.live_lost", reason=type(error).__name__, said=str(error))
             if wait_s is None:
                 wait_s = reconnect_wait_s(
@@ -113,8 +112,9 @@ class Live:
         login = self._api.login
         await socket.send({"id": _HELLO_ID, "op": "hello", "token": login.access_token})
         answer, *others = await socket.receive()
-        if "error" in answer:
-            error = delivery_error(msgspec.convert(answer["error"], WireError))
+        refusal = as_told(answer, Said).error
+        if refusal is not None:
+            error = delivery_error(refusal)
             if isinstance(error, AuthExpired):
                 await self._api.renewed(login)
                 self.stir()
@@ -154,36 +154,35 @@ class Live:
 
     async def _heed(self, socket: WebSocket, messages: Iterable[Any]) -> None:
         is_outdated = False
-        for stream, group in groupby(messages, key=_stream_of):
-            if stream == _NO_EVENT:
-                for message in group:
-                    await self._heed_other(message)
+        all_said = [as_told(each, Said) for each in messages]
+        for stream, group in groupby(all_said, key=_stream_of):
+            if stream is None:
+                for said in group:
+                    await self._heed_other(said)
             else:
-                events = [msgspec.convert(message["event"], StreamEvent) for message in group]
+                events = [said.event for said in group if said.event is not None]
                 is_outdated |= await self._streams.take(stream, events)
         if is_outdated:
             await self._subscribe(socket)
 
-    async def _heed_other(self, message: Any) -> None:
-        number = message.get("id")
-        if number in self._subscribing and "ok" in message:
-            self._subscribing.discard(number)
-            await self._streams.subscribed(message["ok"])
-        elif "error" in message:
-            _log.warning("chat.live_refused", code=message["error"].get("code"))
-        elif "drain" in message:
-            self._tell(ServerDraining(told=message["drain"]))
-            raise _Drained(message["drain"].get("resume_after_ms", 1_000) / 1000)
-        elif "ended" in message:
-            self._subscribed -= set(message["ended"]["streams"])
-            if message["ended"]["reason"] == TRY_AGAIN:
+    async def _heed_other(self, said: Said) -> None:
+        if said.id in self._subscribing and said.ok is not msgspec.UNSET:
+            self._subscribing.discard(said.id)
+            await self._streams.subscribed(as_told(said.ok, dict[str, dict[str, Any]]))
+        elif said.error is not None:
+            _log.warning("chat.live_refused", code=said.error.code)
+        elif said.drain is not None:
+            self._tell(ServerDraining(told=said.drain))
+            raise _Drained(as_told(said.drain, Draining).resume_after_ms / 1000)
+        elif said.ended is not None:
+            self._subscribed -= set(said.ended.streams)
+            if said.ended.reason == TRY_AGAIN:
                 raise _Drained(max(self._first_wait_s, self._chance() * MOST_PAUSE_S))
-        else:
-            for kind in ("typing", "presence"):
-                if kind in message:
-                    self._tell(Ephemeral(kind=kind, told=message[kind]))
+        elif said.typing is not None:
+            self._tell(Ephemeral(kind="typing", told=said.typing))
+        elif said.presence is not None:
+            self._tell(Ephemeral(kind="presence", told=said.presence))
 
 
-def _stream_of(message: Any) -> str:
-    event = message.get("event")
-    return _NO_EVENT if event is None else str(event["stream"])
+def _stream_of(said: Said) -> str | None:
+    return None if said.event is None else said.event.stream

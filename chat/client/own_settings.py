@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 import structlog
@@ -11,6 +11,7 @@ from chat.errors import DeliveryError
 from chat.queue.payloads import SaveUserConfig
 from chat.sync.document import InvalidSettings, SettingsTooNew
 from chat.sync.sealing import SettingsForged, SettingsSeal
+from storage import StorageError
 from workers import WorkersError
 
 if TYPE_CHECKING:
@@ -23,6 +24,15 @@ if TYPE_CHECKING:
     from chat.sync.document import SettingsDocument
     from chat.sync.settings_sync import SettingsSync
     from workers import Bridges, SigningKey
+
+_NOT_READ: Final = (
+    DeliveryError,
+    InvalidSettings,
+    SettingsForged,
+    SettingsTooNew,
+    StorageError,
+    WorkersError,
+)
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -89,5 +99,5 @@ class OwnSettings:
             self._outdated = anyio.Event()
             try:
                 await self._sync.fetch()
-            except (DeliveryError, SettingsForged, SettingsTooNew, InvalidSettings, WorkersError) as error:
+            except _NOT_READ as error:  # they are read again when they change, or with the next connection
                 _log.warning("chat.settings_not_read", reason=type(error).__name__)

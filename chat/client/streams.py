@@ -9,6 +9,7 @@ import msgspec
 from chat.client.api import part
 from chat.client.events import MessageChanged, SpaceChanged, UserChanged
 from chat.client.following import Position, Told, arrival, on_subscribed
+from chat.client.said import as_told
 from chat.client.views import ChatMessage, ChatRoom, ChatSpace, StreamEvent
 from chat.errors import Permanent, TargetGone
 
@@ -36,6 +37,31 @@ _ROOMS_CHANGE: Final = frozenset(
 )
 
 
+class _Rooms(msgspec.Struct):
+    rooms: list[ChatRoom]
+
+
+class _SpaceNamed(msgspec.Struct):
+    id: str
+
+
+class _Spaces(msgspec.Struct):
+    spaces: list[_SpaceNamed]
+
+
+class _Space(msgspec.Struct):
+    settings: dict[str, Any] | None = None
+    version: int | None = None
+
+
+class _Messages(msgspec.Struct):
+    messages: list[ChatMessage]
+
+
+class _Events(msgspec.Struct):
+    events: list[StreamEvent]
+
+
 class StreamTaking:
     """The streams of one store."""
 
@@ -60,8 +86,7 @@ class StreamTaking:
             DeliveryError: As `Api.call`.
         """
         me = self._api.login.user_id
-        found = await self._api.call("GET", "/v1/rooms")
-        rooms = msgspec.convert(found["rooms"], list[ChatRoom])
+        rooms = as_told(await self._api.call("GET", "/v1/rooms"), _Rooms).rooms
         await self._cache.save_rooms(rooms)
         self._room_ids = {each.id for each in rooms}
         return {me} | self._room_ids | {each.space for each in rooms} | await self._space_ids()
@@ -70,9 +95,9 @@ class StreamTaking:
         """Return all spaces that the user is in, those without a room too."""
         found: set[str] = set()
         params = {"limit": str(PAGE_COUNT)}
-        while page := (await self._api.call("GET", "/v1/spaces", params=params))["spaces"]:
-            found |= {each["id"] for each in page}
-            params["after"] = page[-1]["id"]
+        while page := as_told(await self._api.call("GET", "/v1/spaces", params=params), _Spaces).spaces:
+            found |= {each.id for each in page}
+            params["after"] = page[-1].id
         return found
 
     def since(self, streams: Sequence[str]) -> dict[str, Any]:
@@ -90,7 +115,7 @@ class StreamTaking:
             if "error" in answer:
                 await self._cache.forget_stream(stream)
                 continue
-            told = msgspec.convert(answer, Told)
+            told = as_told(answer, Told)
             position = self._cache.positions.get(stream)
             step = on_subscribed(position, told)
             missed_count = told.last_seq - (position.seq if position is not None else 0)
@@ -134,7 +159,7 @@ class StreamTaking:
     async def _page_before(self, room_id: str, before_seq: int, limit: int) -> list[ChatMessage]:
         params = {"before_seq": str(before_seq), "limit": str(limit)}
         page = await self._api.call("GET", f"/v1/rooms/{part(room_id)}/messages", params=params)
-        return msgspec.convert(page["messages"], list[ChatMessage])
+        return as_told(page, _Messages).messages
 
     async def _refill(self, stream: str, last_seq: int) -> bool:
         """Read what is missing of a stream up to a seq."""
@@ -142,7 +167,7 @@ class StreamTaking:
         while (after := self._cache.positions[stream].seq) < last_seq:
             params = {"after_seq": str(after), "limit": str(PAGE_COUNT)}
             page = await self._api.call("GET", f"/v1/rooms/{part(stream)}/events", params=params)
-            events = msgspec.convert(page["events"], list[StreamEvent])
+            events = as_told(page, _Events).events
             if not events:
                 break
             is_outdated |= await self._taken(stream, events)
@@ -159,17 +184,14 @@ class StreamTaking:
 
     async def _begin_space(self, space_id: str) -> None:
         try:
-            found = await self._api.call("GET", f"/v1/spaces/{part(space_id)}")
+            found = as_told(await self._api.call("GET", f"/v1/spaces/{part(space_id)}"), _Space)
         except (TargetGone, Permanent):
-            found = {}
+            found = _Space()
         former = await self._cache.space(space_id)
+        settings = former.settings if found.settings is None else found.settings
+        version = former.version if found.version is None else found.version
         await self._cache.save_space(
-            msgspec.structs.replace(
-                former,
-                settings=found.get("settings", former.settings),
-                version=found.get("version", former.version),
-                is_member=True,
-            )
+            msgspec.structs.replace(former, settings=settings, version=version, is_member=True)
         )
 
     async def _taken(self, stream: str, events: Sequence[StreamEvent]) -> bool:

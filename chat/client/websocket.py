@@ -169,8 +169,11 @@ async def open_websocket(url: str, *, idle_s: float = IDLE_S) -> AsyncIterator[W
         raise Unreachable(str(error)) from error
     async with stream:
         socket = WebSocket(stream, protocol, idle_s)
-        with anyio.fail_after(MAX_CONNECT_S):
-            await socket.shake_hands(protocol.connect())
+        try:
+            with anyio.fail_after(MAX_CONNECT_S):
+                await socket.shake_hands(protocol.connect())
+        except TimeoutError as error:
+            raise Unreachable(f"the server said nothing for {MAX_CONNECT_S:.0f} s") from error
         try:
             yield socket
         finally:

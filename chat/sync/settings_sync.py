@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from chat.client.errors_of import VERSION_CONFLICT
+from chat.client.said import as_told
 from chat.errors import Conflict, TargetGone, Transient
 from chat.sync import document
 from chat.sync.document import SettingsDocument
@@ -132,7 +133,7 @@ class SettingsSync:
         if current is None:
             self._base, self._version = SettingsDocument(), 0
             return []
-        sealed = msgspec.convert(current, SealedSettings)
+        sealed = as_told(current, SealedSettings)
         theirs = await seal.opened(sealed)
         if sealed.version <= self._version:
             return []

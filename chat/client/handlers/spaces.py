@@ -9,6 +9,7 @@ import msgspec
 from chat.client.api import part
 from chat.client.errors_of import VERSION_CONFLICT
 from chat.client.handlers.messages import switched
+from chat.client.said import as_told
 from chat.errors import Conflict, Transient
 from chat.queue.payloads import MuteUser
 from chat.sync.space_merge import SpaceSettings, rest_of
@@ -45,7 +46,7 @@ class SpaceHandlers:
             except Conflict as error:
                 if error.code != VERSION_CONFLICT or payload.base is None:
                     raise
-                theirs = msgspec.convert(error.details.get("current"), SpaceSettings)
+                theirs = as_told(error.details.get("current"), SpaceSettings)
                 base = payload.base
             else:
                 return {**answer, "conflicts": msgspec.to_builtins(conflicts)} if conflicts else answer

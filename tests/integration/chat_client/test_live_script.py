@@ -205,7 +205,19 @@ async def test_a_login_that_has_ended_is_not_tried_again_by_itself() -> None:
 
 
 @pytest.mark.parametrize(
-    "nonsense", [{"event": {"stream": "10", "seq": "x", "kind": "k"}}, event(1, at_ms="late")]
+    "nonsense",
+    [
+        {"event": {"stream": "10", "seq": "x", "kind": "k"}},
+        event(1, at_ms="late"),
+        {"event": 7},
+        ["no", "object"],
+        None,
+        {"error": "a text"},
+        {"drain": {"resume_after_ms": "soon"}},
+        {"ended": {"reason": "try_again"}},
+        {"id": 2, "ok": {"10": "fine"}},
+    ],
+    ids=str,
 )
 async def test_nonsense_ends_the_connection_and_not_the_client(nonsense: Any) -> None:
     connections: list[int] = []

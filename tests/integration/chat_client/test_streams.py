@@ -139,6 +139,24 @@ async def test_who_missed_too_much_begins_with_the_newest_page_and_has_no_hole(t
         assert kept == [*range(room.api.count - 99, room.api.count + 1)]
 
 
+@pytest.mark.parametrize("nonsense", [None, [], {}, {"rooms": 7}, {"rooms": [{"id": 1}]}], ids=str)
+async def test_an_answer_that_is_none_of_the_chat_counts_as_lost(tmp_path: Path, nonsense: Any) -> None:
+    async with bench(tmp_path, 1) as room:
+        await room.begin(1)
+
+        async def portal(*_: Any, **__: Any) -> Any:
+            return nonsense
+
+        room.api.call = portal  # type: ignore[method-assign]  # what stands between a client and its server
+        with pytest.raises(AnswerLost):
+            await room.streams.wanted()
+        with pytest.raises(AnswerLost):
+            await room.streams.take(ROOM, [event(5)])
+        with pytest.raises(AnswerLost):
+            await room.streams.backlog(ROOM, 5, 3)
+        assert await room.seqs() == [1]
+
+
 async def test_another_epoch_begins_anew(tmp_path: Path) -> None:
     async with bench(tmp_path, 5) as room:
         await room.begin(5)
