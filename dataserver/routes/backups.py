@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 import anyio
@@ -36,8 +37,9 @@ async def get_backups(exchange: Exchange) -> AnyAnswer:
     exchange.services.databases.get(name)
     found = []
     for place in await exchange.services.backups.of(name):
-        size_bytes = (await anyio.Path(place).stat()).st_size
-        found.append(BackupEntry(name=place.name, size_bytes=size_bytes))
+        with suppress(FileNotFoundError):  # a newer one that came meanwhile had it removed
+            size_bytes = (await anyio.Path(place).stat()).st_size
+            found.append(BackupEntry(name=place.name, size_bytes=size_bytes))
     return json_answer(BackupsAnswer(backups=found))
 
 

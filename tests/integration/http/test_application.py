@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 import storage
@@ -115,6 +116,19 @@ async def test_the_hot_paths_answer_what_their_routes_answer(bench: Bench) -> No
     app._hot = lambda *_: None  # type: ignore[method-assign] # the shortcut closed
     routed = [await bench.call(*request) for request in requests]
     assert [(call.status, call.answer) for call in hot] == [(call.status, call.answer) for call in routed]
+
+
+async def test_a_backup_that_is_removed_while_they_are_listed_is_left_out(
+    bench: Bench, tmp_path: Path
+) -> None:
+    path = "/v1/databases/shop/backup"
+    made = json.loads((await bench.call("POST", path, b"{}")).answer)["name"]
+    gone = tmp_path / "backups" / made.replace("shop-2", "shop-1")
+    gone.symlink_to(
+        "no-more"
+    )  # as one that is there when they are found, and not any more when it is looked at
+    listed = await bench.call("GET", path)
+    assert [each["name"] for each in json.loads(listed.answer)["backups"]] == [made]
 
 
 async def test_a_web_socket_is_refused(bench: Bench) -> None:
