@@ -124,7 +124,7 @@ async def test_a_backup_that_is_removed_while_they_are_listed_is_left_out(
     path = "/v1/databases/shop/backup"
     made = json.loads((await bench.call("POST", path, b"{}")).answer)["name"]
     gone = tmp_path / "backups" / made.replace("shop-2", "shop-1")
-    gone.symlink_to(
+    await anyio.Path(gone).symlink_to(
         "no-more"
     )  # as one that is there when they are found, and not any more when it is looked at
     listed = await bench.call("GET", path)
