@@ -30,15 +30,19 @@ def shop_in(place: Path) -> Path:
     return place / "data"
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with serving(shop_in(tmp_path_factory.mktemp("served")), environment=THREADS) as running:
+        yield running
+
+
 @pytest.fixture(params=["alone", "through a server"])
-def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A data folder, reached either way."""
-    made = shop_in(tmp_path)
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A data folder, reached either way; with a server, the one of this module."""
     if request.param == "alone":
-        yield made
-    else:
-        with serving(made, environment=THREADS):
-            yield made
+        return shop_in(tmp_path)
+    served: RunningServer = request.getfixturevalue("server")
+    return served.data_dir
 
 
 @pytest.fixture
@@ -69,14 +73,14 @@ def streams(folder: Path) -> dict[Any, Any]:
 
 
 def test_a_backup_goes_into_the_folder_and_comes_back_by_its_name(folder: Path, tmp_path: Path) -> None:
-    made = run("backup", "shop", "--data-dir", folder)
+    made = called("backup", "shop", "--data-dir", folder)
     assert made.returncode == 0, made.stderr
     backup = json.loads(made.stdout)
-    assert [path.name for path in (folder / "backups").iterdir()] == [backup["name"]]
+    assert [path.name for path in (folder / "backups").glob("shop-*")] == [backup["name"]]
     refused = called("restore", "shop", backup["name"], "--data-dir", folder)
     assert (refused.returncode, "already" in refused.stderr) == (1, True)
 
-    again = run("restore", "second", backup["name"], "--data-dir", folder)
+    again = called("restore", "second", backup["name"], "--data-dir", folder)
     assert again.returncode == 0, again.stderr
     changed = tmp_path / "more.jsonl"
     changed.write_text('{"id":3,"name":"chair"}\n', encoding="utf-8")
@@ -127,7 +131,7 @@ def test_the_tokens_come_back_out_of_their_backup_into_an_empty_folder(alone: Pa
     backup = json.loads(called("backup", "server.db", "--data-dir", alone).stdout)
     fresh = tmp_path / "fresh"
     source = alone / "backups" / backup["name"]
-    restored = called("restore", "server.db", source, "--data-dir", fresh)
+    restored = run("restore", "server.db", source, "--data-dir", fresh)
     assert restored.returncode == 0, restored.stderr
     ids = [
         [each["id"] for each in json.loads(called("token", "list", "--data-dir", where).stdout)]
@@ -138,7 +142,7 @@ def test_the_tokens_come_back_out_of_their_backup_into_an_empty_folder(alone: Pa
 
 def test_a_backup_goes_where_it_is_told_and_over_nothing(alone: Path, tmp_path: Path) -> None:
     target = tmp_path / "mine.db"
-    assert called("backup", "shop", "--to", target, "--data-dir", alone).returncode == 0
+    assert run("backup", "shop", "--to", target, "--data-dir", alone).returncode == 0
     again = called("backup", "shop", "--to", target, "--data-dir", alone)
     assert (again.returncode, "already" in again.stderr, again.stdout) == (1, True, "")
     nowhere = called("backup", "shop", "--to", tmp_path / "no" / "folder.db", "--data-dir", alone)
@@ -173,27 +177,21 @@ def test_an_unsound_file_is_told_and_not_restored(alone: Path, tmp_path: Path) -
     assert (sound.returncode, json.loads(sound.stdout)["is_sound"]) == (0, True)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with serving(tmp_path_factory.mktemp("served") / "data", environment=THREADS) as running:
-        yield running
-
-
 def test_over_http_backups_are_made_and_listed_by_administrators_alone(server: RunningServer) -> None:
     with httpx2.Client(base_url=server.url, headers=server.headers) as client:
-        assert client.put("/v1/databases/shop").status_code == 201
-        made = client.post("/v1/databases/shop/backup", json={"keep_count": 1})
+        assert client.put("/v1/databases/stall").status_code == 201
+        made = client.post("/v1/databases/stall/backup", json={"keep_count": 1})
         assert made.status_code == 201, made.text
-        again = client.post("/v1/databases/shop/backup", json={"keep_count": 1}).json()
+        again = client.post("/v1/databases/stall/backup", json={"keep_count": 1}).json()
         assert again["removed"] == [made.json()["name"]]
-        listed = client.get("/v1/databases/shop/backup").json()["backups"]
+        listed = client.get("/v1/databases/stall/backup").json()["backups"]
         assert [(each["name"], each["size_bytes"]) for each in listed] == [
             (again["name"], again["size_bytes"])
         ]
         token = client.post("/v1/tokens", json={"role": "write"}).json()["token"]
         for method in ("GET", "POST"):
             refused = client.request(
-                method, "/v1/databases/shop/backup", headers={"Authorization": f"Bearer {token}"}
+                method, "/v1/databases/stall/backup", headers={"Authorization": f"Bearer {token}"}
             )
             assert refused.status_code == 403
         assert client.get("/v1/databases/nothing/backup").status_code == 404

@@ -11,12 +11,17 @@ import httpx2
 import pytest
 
 from dataserver.demo import NoDemoData, provision
-from tests.support.command_line import LIMIT_S, run, serving
+from tests.support.command_line import LIMIT_S, THREADS, called, serving
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> None:
+    """A command has its loop for itself, and may block it."""
 
 
 def shown(folder: Path, *arguments: str | Path) -> tuple[str, object]:
     """Run the demo once; return its token and what the printed curl line answers."""
-    with serving(folder, *arguments, command="demo") as server:
+    with serving(folder, *arguments, command="demo", environment=THREADS) as server:
         assert server.process.stdout is not None
         token = server.process.stdout.readline().strip()
         said = "".join(server.said)
@@ -28,7 +33,7 @@ def shown(folder: Path, *arguments: str | Path) -> tuple[str, object]:
 
 
 def rows_of(folder: Path, database: str, sql: str) -> object:
-    return json.loads(run("query", database, sql, "--data-dir", folder).stdout)
+    return json.loads(called("query", database, sql, "--data-dir", folder).stdout)
 
 
 def test_the_demo_shows_real_tables_and_again_does_no_harm(real_data: Path, tmp_path: Path) -> None:
@@ -53,7 +58,7 @@ def test_the_demo_shows_real_tables_and_again_does_no_harm(real_data: Path, tmp_
     assert second_token != first_token
     valid = [
         each
-        for each in json.loads(run("token", "list", "--data-dir", folder).stdout)
+        for each in json.loads(called("token", "list", "--data-dir", folder).stdout)
         if not each["revoked_at_ms"]
     ]
     assert [each["name"] for each in valid] == ["demo"]
@@ -62,7 +67,7 @@ def test_the_demo_shows_real_tables_and_again_does_no_harm(real_data: Path, tmp_
 def test_without_the_folder_the_demo_shows_tables_of_a_package_and_says_so(tmp_path: Path) -> None:
     pytest.importorskip("vega_datasets", reason="the extra `demo` is not installed")
     folder = tmp_path / "demo"
-    with serving(folder, "--source", tmp_path / "nothing", command="demo") as server:
+    with serving(folder, "--source", tmp_path / "nothing", command="demo", environment=THREADS) as server:
         assert server.process.stdout is not None
         headers = {"Authorization": f"Bearer {server.process.stdout.readline().strip()}"}
         assert "vega-datasets package" in "".join(server.said)
@@ -81,7 +86,7 @@ def test_with_neither_folder_nor_package_the_demo_says_what_to_install(
 
 
 def test_doctor_tries_every_kind_of_pool_and_finds_a_sound_machine_sound(tmp_path: Path) -> None:
-    done = run("doctor", "--data-dir", tmp_path / "data")
+    done = called("doctor", "--data-dir", tmp_path / "data")
     report = json.loads(done.stdout)
     musts = [finding for finding in report["findings"] if finding["verdict"] == "must"]
     assert (done.returncode, musts) == (0, []), done.stderr

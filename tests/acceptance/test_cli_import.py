@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pytest
 from tests.support.command_line import THREADS, RunningServer, called, run, run_on_terminal, serving, start
 
 ROW_COUNT = 60_000
+Ended = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(autouse=True)
@@ -35,11 +36,11 @@ class Place:
     database: str
     server: RunningServer | None = None
 
-    def bring(self, form: str, file: Path, table: str, *options: str) -> subprocess.CompletedProcess[str]:
+    def bring(self, form: str, file: Path, table: str, *options: str) -> Ended:
         return called("import", form, file, self.database, table, *options, "--data-dir", self.folder)
 
-    def bring_database(self, file: Path) -> subprocess.CompletedProcess[str]:
-        return run("import", "sqlite", file, self.database, "--data-dir", self.folder)
+    def bring_database(self, file: Path, by: Callable[..., Ended] = called) -> Ended:
+        return by("import", "sqlite", file, self.database, "--data-dir", self.folder)
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         if self.server is not None:
@@ -161,7 +162,7 @@ def test_an_import_that_is_killed_goes_on_and_has_each_row_once(place: Place, tm
         killed.send_signal(signal.SIGKILL)
         killed.communicate()
         assert killed.returncode == -signal.SIGKILL
-    done = run(*arguments)
+    done = called(*arguments)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
     assert outcome["rows"] == ROW_COUNT
@@ -172,14 +173,14 @@ def test_an_import_that_is_killed_goes_on_and_has_each_row_once(place: Place, tm
 
 
 def test_two_imports_of_one_file_at_once_do_not_double_a_row(served: Place, tmp_path: Path) -> None:
-    row_count = 100_000
+    row_count = 60_000
     file = write_csv(tmp_path / "rows.csv", [["number"], *([str(number)] for number in range(row_count))])
     arguments = ("import", "csv", file, served.database, "t", "--data-dir", served.folder)
     first = start(*arguments, environment={"DATASERVER_LOG_LEVEL": "debug"})
     assert first.stderr is not None
     while "import.batch_stored" not in first.stderr.readline():
         assert first.poll() is None
-    second = run(*arguments)
+    second = called(*arguments)
     _, first_said = first.communicate()
     ends = [(first.returncode, first_said), (second.returncode, second.stderr)]
     assert 0 in {code for code, _ in ends}
@@ -302,12 +303,12 @@ def test_a_database_file_is_copied_with_what_others_have_committed(served: Place
     connection.execute("CREATE TABLE t (a INTEGER)")
     connection.executemany("INSERT INTO t VALUES (?)", [(number,) for number in range(1_000)])
     connection.commit()
-    done = served.bring_database(file)
+    done = served.bring_database(file, by=run)
     connection.close()
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["database"] == served.database
     assert served.rows("SELECT count(*) AS n, sum(a) AS s FROM t") == [{"n": 1_000, "s": 499_500}]
-    again = served.bring_database(file)
+    again = served.bring_database(file, by=run)
     assert again.returncode == 1
     assert f"there is a database {served.database!r}" in again.stderr
 

@@ -11,9 +11,14 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.support.command_line import THREADS, RunningServer, run, serving, start
+from tests.support.command_line import THREADS, RunningServer, called, run, serving, start
 
 FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> None:
+    """A command has its loop for itself, and may block it."""
 
 
 def event(server: RunningServer, name: str) -> dict[str, object]:
@@ -35,11 +40,15 @@ def test_the_first_start_prints_a_token_that_works_and_the_second_prints_none(tm
         assert headers["Authorization"].split()[1] not in stderr
 
 
-@pytest.mark.parametrize(("number", "server_name"), [(signal.SIGTERM, "uvicorn"), (signal.SIGINT, "h2corn")])
+@pytest.mark.parametrize(
+    ("number", "server_name", "workers"),
+    [(signal.SIGTERM, "uvicorn", {}), (signal.SIGINT, "h2corn", THREADS)],
+    ids=["SIGTERM", "SIGINT"],
+)
 def test_a_signal_stops_it_cleanly_and_leaves_no_write_ahead_log(
-    tmp_path: Path, number: int, server_name: str
+    tmp_path: Path, number: int, server_name: str, workers: dict[str, str]
 ) -> None:
-    with serving(tmp_path, "--server", server_name) as server:
+    with serving(tmp_path, "--server", server_name, environment=workers) as server:
         headers = server.headers
         url = f"{server.url}/v1/databases/shop"
         assert httpx2.put(url, headers=headers).status_code in {200, 201}
@@ -72,12 +81,12 @@ def test_a_server_that_only_reads_leaves_no_write_ahead_log_either(tmp_path: Pat
 
 def test_a_second_server_on_the_folder_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     with serving(tmp_path, environment=THREADS) as server:
-        refused = run("serve", "--data-dir", tmp_path, "--port", "0")
+        refused = called("serve", "--data-dir", tmp_path, "--port", "0")
         assert refused.returncode == 1
         assert f"pid {server.process.pid}" in refused.stderr
         assert "one server per data folder" in refused.stderr
         assert refused.stdout == ""
-        assert f"pid {server.process.pid} {server.url}" in run("doctor", "--data-dir", tmp_path).stdout
+        assert f"pid {server.process.pid} {server.url}" in called("doctor", "--data-dir", tmp_path).stdout
         assert httpx2.get(f"{server.url}/healthz").status_code == 200
 
 
@@ -86,20 +95,22 @@ def test_a_server_that_was_killed_leaves_a_folder_that_serves_again(tmp_path: Pa
         server.process.kill()
         server.process.wait()
     assert (tmp_path / "server.sock").exists()
-    assert run("token", "list", "--data-dir", tmp_path).returncode == 0
+    assert called("token", "list", "--data-dir", tmp_path).returncode == 0
     with serving(tmp_path, environment=THREADS) as server:
         assert server.stop() == 0
 
 
-@pytest.mark.parametrize("server_name", ["uvicorn", "h2corn"])
-def test_a_second_signal_stops_what_a_first_one_lets_end(tmp_path: Path, server_name: str) -> None:
+@pytest.mark.parametrize(("server_name", "workers"), [("uvicorn", "process"), ("h2corn", "thread")])
+def test_a_second_signal_stops_what_a_first_one_lets_end(
+    tmp_path: Path, server_name: str, workers: str
+) -> None:
     with (
         serving(
             tmp_path,
             "--server",
             server_name,
             "--workers",
-            "process",  # on the loop, the endless query would not let the signal in
+            workers,  # on the loop, the endless query would not let the signal in
             environment={"DATASERVER_DRAIN_S": "3600"},
         ) as server,
         ThreadPoolExecutor(1) as pool,
@@ -152,14 +163,15 @@ def test_file_environment_and_flags_are_heeded_in_this_order(tmp_path: Path) -> 
 def test_a_mistake_in_the_file_is_wrong_use(tmp_path: Path) -> None:
     config = tmp_path / "settings.toml"
     config.write_text("[storage]\nworkers = 1\n")
-    refused = run("serve", "--data-dir", tmp_path / "data", "--config", config)
+    refused = called("serve", "--data-dir", tmp_path / "data", "--config", config)
     assert refused.returncode == 2
     assert "storage.workers is not a setting" in refused.stderr
 
 
 def test_a_port_that_is_taken_is_a_failure_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        failed = run("serve", "--data-dir", tmp_path, "--port", str(taken.getsockname()[1]))
+        port = str(taken.getsockname()[1])
+        failed = run("serve", "--data-dir", tmp_path, "--port", port, environment=THREADS)
     assert failed.returncode == 1
     assert "Traceback" not in failed.stderr
     assert "in use" in failed.stderr
@@ -176,7 +188,7 @@ def test_a_server_does_not_start_into_a_folder_that_a_command_works_on(tmp_path:
     while "import.batch_stored" not in importing.stderr.readline():
         assert importing.poll() is None
     importing.send_signal(signal.SIGSTOP)  # it holds the folder, and is not done before it was asked
-    refused = run("serve", "--data-dir", folder, "--port", "0")
+    refused = called("serve", "--data-dir", folder, "--port", "0")
     importing.kill()
     importing.communicate()
     assert refused.returncode == 1

@@ -13,16 +13,21 @@ import pytest
 
 from dataserver.commands import EnsureDatabase, ListDatabases, Query
 from dataserver.control import MAX_CONNECTION_COUNT, framed, reachable
-from tests.support.command_line import THREADS, RunningServer, run, serving
+from tests.support.command_line import THREADS, RunningServer, called, serving
 
 FOREVER = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
 LIMIT_S = 20.0
 
 
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> None:
+    """A command has its loop for itself, and may block it."""
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with serving(tmp_path_factory.mktemp("served"), "--workers", "process") as running:
+    with serving(tmp_path_factory.mktemp("served"), "--workers", "thread") as running:
         yield running
 
 
@@ -120,6 +125,6 @@ def test_a_path_too_long_for_a_socket_is_reached_all_the_same(tmp_path: Path) ->
     folder = tmp_path / ("long" * 30) / "data"
     with serving(folder, environment=THREADS):
         assert (folder / "server.sock").is_socket()
-        listed = run("token", "list", "--data-dir", folder)
+        listed = called("token", "list", "--data-dir", folder)
         assert listed.returncode == 0, listed.stderr
         assert "first admin" in listed.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,18 @@ async def make_queue(path: Path) -> None:
         await queue.enqueue(JoinSpace(space_id="s"), client_id="join")
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "queue.db"
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The queue of which each test gets a copy."""
+    path = tmp_path_factory.mktemp("queue") / "queue.db"
     anyio.run(make_queue, path)
+    assert not path.with_name("queue.db-wal").exists()
     return path
+
+
+@pytest.fixture
+def file(first: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copy(first, tmp_path))
 
 
 def called(file: Path, *arguments: str) -> Result:
