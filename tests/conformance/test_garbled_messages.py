@@ -11,6 +11,7 @@ import anyio.to_thread
 import msgspec
 import pytest
 
+from tests.support.loops import ASYNCIO, on
 from tests.support.waiting import until
 from workers import Body, Pool, PoolSettings, TaskFailed, WorkerDied, open_pool
 from workers.frames import frame
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
 DATA, CONTROL = 0, 1
+
+anyio_backend = on(ASYNCIO)  # what came through a socket is understood alike, whichever loop told of it
 
 
 def opened(**numbers: Any) -> AbstractAsyncContextManager[Pool]:

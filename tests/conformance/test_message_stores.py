@@ -41,6 +41,7 @@ from chat import (
 from chat.testing import Accept, Hold, LoseAnswer, ManualClock, ScriptedServer
 from tests.support.chat_messages import MessageBench, Store, opened_messages
 from tests.support.chat_queue import passing_time
+from tests.support.loops import one_loop
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ async def test_a_try_of_a_direct_message_is_the_only_one(tmp_path: Path) -> None
 # -- receipts ---------------------------------------------------------------------------------------------------------
 
 
+@one_loop
 async def test_a_receipt_has_the_client_id_that_the_server_gets(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path) as bench:
         receipt = bench.messages.send("room", "hello", reply_to="another")
@@ -199,6 +201,7 @@ async def test_a_receipt_can_be_waited_for_before_and_after_and_by_several(
     assert answers == [MessageSent(client_id=receipt.client_id, server_id=None, seq=1, room_id="room")] * 3
 
 
+@one_loop
 async def test_what_the_server_calls_a_message_is_told(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path) as bench:
         bench.server.script(Accept({"id": "m17", "seq": 17}), Accept("nothing that can be read"))
@@ -245,6 +248,7 @@ async def _let_time_pass(clock: ManualClock, _: object) -> None:
 # -- once -------------------------------------------------------------------------------------------------------------
 
 
+@one_loop
 async def test_a_double_click_sends_a_draft_once(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path) as bench:
         first = bench.messages.send("room", "hello", draft_id="draft-1")
@@ -259,6 +263,7 @@ async def test_a_double_click_sends_a_draft_once(store: Store, tmp_path: Path) -
     assert names == ["chat.message.queued", "chat.message.sent"]
 
 
+@one_loop
 async def test_the_same_draft_with_another_text_is_refused_and_the_first_one_is_sent(
     store: Store, tmp_path: Path
 ) -> None:
@@ -277,6 +282,7 @@ async def test_the_same_draft_with_another_text_is_refused_and_the_first_one_is_
 
 
 @pytest.mark.parametrize("draft_id", ["", "x" * 101, "nul \0", "half \ud800"])
+@one_loop
 async def test_a_draft_id_that_can_be_none_is_refused_by_the_call_itself(
     store: Store, tmp_path: Path, draft_id: str
 ) -> None:
@@ -332,6 +338,7 @@ async def test_order_is_kept_while_the_first_one_waits_to_be_tried_again(
     assert bench.contents() == [str(number) for number in range(20)]
 
 
+@one_loop
 async def test_a_refused_message_does_not_hold_up_the_next_one(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path) as bench:
         bench.server.script(Permanent("no right", status=403))
@@ -343,6 +350,7 @@ async def test_a_refused_message_does_not_hold_up_the_next_one(store: Store, tmp
     assert bench.called() == ["first", "second"]
 
 
+@one_loop
 async def test_a_message_whose_room_is_gone_is_dropped_and_told_as_failed(
     queued_store: Store, tmp_path: Path
 ) -> None:
@@ -357,6 +365,7 @@ async def test_a_message_whose_room_is_gone_is_dropped_and_told_as_failed(
     assert failed.error.kind == "target_gone"
 
 
+@one_loop
 async def test_a_full_queue_says_so_and_forgets_nothing(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path, max_waiting_count=3) as bench:
         release = anyio.Event()
@@ -390,6 +399,7 @@ async def test_nobody_has_to_wait_to_be_told_that_a_message_was_not_stored(tmp_p
 # -- by hand ----------------------------------------------------------------------------------------------------------
 
 
+@one_loop
 async def test_a_failed_message_can_be_tried_again(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path) as bench:
         bench.server.script(Permanent(status=403))
@@ -405,6 +415,7 @@ async def test_a_failed_message_can_be_tried_again(store: Store, tmp_path: Path)
     assert bench.called() == ["hello", "hello"]
 
 
+@one_loop
 async def test_what_is_sent_or_unknown_can_neither_be_tried_again_nor_taken_back(
     store: Store, tmp_path: Path
 ) -> None:
@@ -527,6 +538,7 @@ async def test_a_message_that_is_being_sent_is_deleted_again_or_said_to_be_too_l
     assert bench.contents() == ["oops", "next"]
 
 
+@one_loop
 async def test_a_failed_message_that_is_taken_back_is_not_sent(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path) as bench:
         bench.server.script(Permanent(status=403))
@@ -540,6 +552,7 @@ async def test_a_failed_message_that_is_taken_back_is_not_sent(store: Store, tmp
     assert bench.called() == ["hello"]
 
 
+@one_loop
 async def test_a_failed_message_holds_up_its_room_where_its_type_says_so(
     queued_store: Store, tmp_path: Path
 ) -> None:
@@ -560,6 +573,7 @@ async def test_a_failed_message_holds_up_its_room_where_its_type_says_so(
     assert bench.called() == ["first", "other", "first", "second"]
 
 
+@one_loop
 async def test_a_deletion_that_fails_is_tried_again_and_holds_nothing_up(
     queued_store: Store, tmp_path: Path
 ) -> None:
@@ -632,6 +646,7 @@ async def test_an_expired_session_is_told_and_everything_waits_for_the_login(
     assert "chat.message.failed" not in names
 
 
+@one_loop
 async def test_a_direct_message_without_a_session_fails_and_says_why(tmp_path: Path) -> None:
     async with opened("direct", tmp_path, account="ann") as bench:
         bench.server.script(AuthExpired(status=401))
@@ -655,6 +670,7 @@ class Broken(ScriptedServer):
         return await super().deliver(delivery)
 
 
+@one_loop
 async def test_a_transport_with_a_bug_fails_its_message_and_no_other(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path, server=Broken(), lease_s=3_600) as bench, passing_time(bench.clock):
         with pytest.raises(ActionFailed, match=r"not_received|ZeroDivisionError"):
@@ -677,6 +693,7 @@ async def test_a_direct_call_that_never_ends_is_ended(tmp_path: Path) -> None:
 # -- events -----------------------------------------------------------------------------------------------------------
 
 
+@one_loop
 async def test_a_reader_goes_on_from_its_cursor_and_misses_nothing(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path) as bench:
         for number in range(5):
@@ -691,6 +708,7 @@ async def test_a_reader_goes_on_from_its_cursor_and_misses_nothing(store: Store,
     assert followed.cursor == newest
 
 
+@one_loop
 async def test_the_content_is_told_though_it_is_sent_and_wiped_by_then(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path) as bench:
         await bench.messages.send("room", "hello", reply_to="m0").sent()
@@ -742,6 +760,7 @@ async def test_durable_messages_and_their_events_survive_the_process(tmp_path: P
     ]
 
 
+@one_loop
 async def test_a_reader_in_another_process_that_is_late_is_not_told_the_content(tmp_path: Path) -> None:
     async with opened("durable", tmp_path) as bench:
         await bench.messages.send("room", "hello").sent()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.support.loops import one_loop
 from tests.support.services import Refused
 from tests.support.waiting import until
 from workers import Kind, Pool, PoolSaturated, PoolSettings, TaskTimedOut, open_pool
@@ -87,6 +88,7 @@ async def test_maintenance_runs_in_a_worker_that_is_there_for_it_alone_and_only_
             await until(lambda: slot.worker is None)
 
 
+@one_loop
 async def test_workers_that_take_long_calls_stand_back_where_cores_are_scarce() -> None:
     own = os.getpriority(os.PRIO_PROCESS, 0)
     async with (
@@ -155,6 +157,7 @@ async def test_without_workers_for_it_maintenance_is_a_scan() -> None:
             assert await session.call("echo", 2) == 2
 
 
+@one_loop
 async def test_each_worker_is_asked_and_one_that_is_busy_is_not_waited_for(isolated: Kind) -> None:
     with anyio.fail_after(LONG_S):
         async with opened(isolated, worker_count=3) as pool, anyio.create_task_group() as group:
@@ -168,6 +171,7 @@ async def test_each_worker_is_asked_and_one_that_is_busy_is_not_waited_for(isola
 # -- tenants ----------------------------------------------------------------------------------------------------------
 
 
+@one_loop
 async def test_a_tenant_with_a_hundred_calls_waiting_holds_up_another_s_for_one_of_them(
     isolated: Kind,
 ) -> None:
@@ -187,6 +191,7 @@ async def test_a_tenant_with_a_hundred_calls_waiting_holds_up_another_s_for_one_
     assert answers[:4].count("light") == 2
 
 
+@one_loop
 async def test_scans_of_one_tenant_alternate_with_those_of_another(isolated: Kind) -> None:
     answers: list[Any] = []
     with anyio.fail_after(LONG_S):
@@ -203,6 +208,7 @@ async def test_scans_of_one_tenant_alternate_with_those_of_another(isolated: Kin
     assert answers.index("light") <= 1
 
 
+@one_loop
 async def test_a_tenant_whose_calls_fill_the_pool_does_not_get_another_refused(isolated: Kind) -> None:
     answers: list[Any] = []
     with anyio.fail_after(LONG_S):
@@ -221,6 +227,7 @@ async def test_a_tenant_whose_calls_fill_the_pool_does_not_get_another_refused(i
     assert answers.count("light") == 5
 
 
+@one_loop
 async def test_a_tenant_whose_new_calls_prove_slow_begins_them_as_scans_while_others_ask(
     isolated: Kind,
 ) -> None:
@@ -230,18 +237,19 @@ async def test_a_tenant_whose_new_calls_prove_slow_begins_them_as_scans_while_ot
 
     with anyio.fail_after(LONG_S):
         async with opened(isolated, worker_count=2) as pool:
-            for number in range(8):
+            for number in range(4):
                 await ask("alone", number)
-            assert pool.statistics().demoted_count == 8  # nobody else asks
+            assert pool.statistics().demoted_count == 4  # nobody else asks
             await pool.call("echo", 1, tenant="light")
-            for number in range(20):
+            for number in range(10):
                 await ask("heavy", number)
-            assert 8 + 2 <= pool.statistics().demoted_count < 8 + 20
+            assert 4 + 2 <= pool.statistics().demoted_count < 4 + 10
 
 
 # -- time -------------------------------------------------------------------------------------------------------------
 
 
+@one_loop
 async def test_a_call_that_would_be_answered_too_late_is_refused_at_once_and_told_when_to_come(
     isolated: Kind,
 ) -> None:
@@ -251,9 +259,9 @@ async def test_a_call_that_would_be_answered_too_late_is_refused_at_once_and_tol
             opened(isolated, window_count=1, demote_after_s=60.0) as pool,
             anyio.create_task_group() as group,
         ):
-            for number in range(60):
+            for number in range(40):
                 begin(group, pool, answers, number, "wait", 0.01)
-            await until(lambda: len(answers) >= 20)
+            await until(lambda: len(answers) >= 10)
             with pytest.raises(PoolSaturated) as caught:
                 await pool.call("echo", 1, timeout_s=0.05)
             assert caught.value.reason == "no_time"

@@ -12,6 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
+from tests.support.loops import one_loop
 from tests.support.waiting import until
 from workers import Kind, Pool, PoolSettings, ServiceUnavailable, TaskTimedOut, WorkerDied, open_pool
 
@@ -69,6 +70,7 @@ async def test_a_process_that_does_not_answer_a_ping_is_killed_and_replaced() ->
 
 
 @pytest.mark.parametrize("how", ["killed", "timed out", "closed"])
+@one_loop
 async def test_what_a_service_has_started_ends_with_its_worker(how: str) -> None:
     async with opened("process", cancel_grace_s=0.02, terminate_grace_s=0.02) as pool:
         started = await pool.call("start_child")
@@ -151,6 +153,7 @@ async def test_a_worker_is_replaced_after_so_many_calls_and_none_is_lost(isolate
         assert pool.statistics().restarts_count == 0
 
 
+@one_loop
 async def test_a_process_with_too_much_memory_is_replaced() -> None:
     async with opened("process", recycle_above_bytes=1, ping_every_s=0.02) as pool:
         before = await pool.call("pid")
@@ -158,6 +161,7 @@ async def test_a_process_with_too_much_memory_is_replaced() -> None:
         assert await pool.call("pid") != before
 
 
+@one_loop
 async def test_an_old_worker_serves_on_while_no_new_one_can_be_started(
     isolated: Kind, tmp_path: Path
 ) -> None:
@@ -183,6 +187,7 @@ async def test_a_worker_with_a_session_is_not_replaced_under_it(isolated: Kind) 
         assert await session.call("keep", ["state", "kept"]) == "kept"
 
 
+@one_loop
 async def test_more_restarts_than_may_be_pause_the_pool_and_calls_are_told() -> None:
     async with opened("process", max_restarts_count=1, restart_window_s=60.0, breaker_count=3) as pool:
         for restarts_count in (0, 1):
@@ -202,6 +207,7 @@ async def test_more_restarts_than_may_be_pause_the_pool_and_calls_are_told() -> 
 
 
 @pytest.mark.parametrize("dies_too", [False, True])
+@one_loop
 async def test_a_successor_that_dies_before_its_turn_harms_nobody(*, dies_too: bool) -> None:
     others = await anyio.to_thread.run_sync(children_of, os.getpid())
     outcomes: list[Any] = []
@@ -287,6 +293,7 @@ async def test_a_pool_of_none_starts_its_first_worker_with_its_first_call(isolat
 # -- spares -----------------------------------------------------------------------------------------------------------
 
 
+@one_loop
 async def test_a_spare_takes_the_place_of_a_worker_that_is_killed() -> None:
     async with opened("process", spare_count=1, cancel_grace_s=0.02, terminate_grace_s=0.02) as pool:
         await until(lambda: pool.statistics().spares_count == 1)
@@ -298,6 +305,7 @@ async def test_a_spare_takes_the_place_of_a_worker_that_is_killed() -> None:
         await until(lambda: pool.statistics().spares_count == 1)
 
 
+@one_loop
 async def test_a_spare_that_died_meanwhile_is_not_used() -> None:
     others = await anyio.to_thread.run_sync(children_of, os.getpid())  # servers of other tests, say
     async with opened("process", spare_count=1) as pool:

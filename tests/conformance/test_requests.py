@@ -275,12 +275,17 @@ async def test_a_request_that_has_begun_in_time_may_take_longer(isolated: Kind) 
 
 async def test_requests_of_high_priority_go_first_and_those_of_low_last(isolated: Kind) -> None:
     answers: list[Any] = []
-    async with opened(isolated, request_window_count=1) as pool, anyio.create_task_group() as group:
-        begin(group, pool, [], "obey", 0.5)
+    async with (
+        opened(isolated, request_window_count=1) as pool,
+        anyio.create_task_group() as group,
+        anyio.create_task_group() as first,
+    ):
+        begin(first, pool, [], "obey", 60.0, idempotent=True)
         await until(lambda: pool.statistics().in_flight_count == 1)
         for number, priority in enumerate(("low", "normal", "high", "low", "normal", "high")):
             begin(group, pool, answers, "count", number, priority=priority)
             await until(lambda waiting=number + 1: pool.statistics().waiting_count == waiting)  # type: ignore[misc]  # bound now
+        first.cancel_scope.cancel()
         await until(lambda: len(answers) == 6)
     assert answers == [2, 5, 1, 4, 0, 3]
 
@@ -294,13 +299,18 @@ async def test_requests_go_to_each_worker_in_turn_where_that_is_wanted(isolated:
 async def test_a_request_of_low_priority_is_deferred_and_not_starved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handing_out, "PATIENCE_S", 0.0)
     answers: list[Any] = []
-    async with opened("thread", request_window_count=1) as pool, anyio.create_task_group() as group:
-        begin(group, pool, [], "obey", 0.5)
+    async with (
+        opened("thread", request_window_count=1) as pool,
+        anyio.create_task_group() as group,
+        anyio.create_task_group() as first,
+    ):
+        begin(first, pool, [], "obey", 60.0, idempotent=True)
         await until(lambda: pool.statistics().in_flight_count == 1)
         for number, priority in enumerate(("low", "normal", "high")):
             begin(group, pool, answers, "count", number, priority=priority)
             await until(lambda waiting=number + 1: pool.statistics().waiting_count == waiting)  # type: ignore[misc]  # bound now
             for _ in range(10):  # turns, in which it is handed out, or found to have waited long enough
                 await checkpoint()
+        first.cancel_scope.cancel()
         await until(lambda: len(answers) == 3)
     assert answers == [2, 0, 1]

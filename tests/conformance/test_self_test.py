@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.support.loops import one_loop
 from tests.support.trials import DEAF
 from workers import Capabilities, Kind, SelfTest, capabilities, self_test
 from workers.self_testing import INFORMATIONAL, REQUIRED, Trial, judged
@@ -41,6 +42,7 @@ async def test_every_kind_passes_every_trial_here() -> None:
     assert {each.name for each in found.trials if each.required} == {"start", "ping", "hash", "aes_gcm"}
 
 
+@one_loop
 async def test_it_can_be_read_by_a_program_and_by_a_person() -> None:
     found = await tried(("inline",))
     assert json.loads(found.json())["trials"][1]["name"] == "ping"
@@ -51,6 +53,7 @@ async def test_it_can_be_read_by_a_program_and_by_a_person() -> None:
     ]
 
 
+@one_loop
 async def test_what_is_merely_missing_is_told_and_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "memfd_create")
     found = await tried(("inline", "thread"))
@@ -68,6 +71,7 @@ async def test_what_is_merely_missing_is_told_and_is_no_failure(monkeypatch: pyt
         ("wrong", "InvalidResult"),
     ],
 )
+@one_loop
 async def test_a_required_trial_that_fails_fails_the_test_and_the_others_go_on(
     fault: str, words: str
 ) -> None:
@@ -79,6 +83,7 @@ async def test_a_required_trial_that_fails_fails_the_test_and_the_others_go_on(
     assert len(found.trials) == len(REQUIRED) + len(INFORMATIONAL)
 
 
+@one_loop
 async def test_a_trial_that_does_not_end_fails_at_its_limit() -> None:
     DEAF.clear()
     try:
@@ -90,6 +95,7 @@ async def test_a_trial_that_does_not_end_fails_at_its_limit() -> None:
     assert not found.ok
 
 
+@one_loop
 async def test_a_kind_that_can_not_start_is_told_apart_from_one_that_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
