@@ -19,6 +19,7 @@ from chat.errors import (
 )
 from chat.testing import Accept, Hold
 from tests.support.chat_queue import message, opened
+from tests.support.loops import one_loop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,6 +109,7 @@ async def test_a_room_that_waits_does_not_hold_up_another_one(tmp_path: Path) ->
         assert len(bench.server.calls) - 50 <= 3
 
 
+@one_loop
 async def test_what_was_stored_before_a_stop_is_delivered_after_the_next_start(tmp_path: Path) -> None:
     async with opened(tmp_path, handles=False) as bench:
         receipts = [await bench.queue.enqueue(message(str(number))) for number in range(30)]
@@ -127,6 +129,7 @@ async def test_what_was_stored_before_a_stop_is_delivered_after_the_next_start(t
         assert bench.contents() == [*map(str, range(30)), "last"]
 
 
+@one_loop
 async def test_the_same_client_id_is_stored_once_and_never_for_another_payload(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         first = bench.queue.put(message("once"), client_id="draft-1")
@@ -139,6 +142,7 @@ async def test_the_same_client_id_is_stored_once_and_never_for_another_payload(t
         assert bench.called() == ["once"]
 
 
+@one_loop
 async def test_an_action_that_is_done_is_known_to_be_when_it_comes_again_after_a_restart(
     tmp_path: Path,
 ) -> None:
@@ -151,6 +155,7 @@ async def test_an_action_that_is_done_is_known_to_be_when_it_comes_again_after_a
         assert bench.called() == []
 
 
+@one_loop
 async def test_a_full_queue_names_its_limit_and_takes_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path, handles=False, max_waiting_count=3) as bench:
         for number in range(3):
@@ -206,6 +211,7 @@ async def test_with_a_concurrency_of_one_all_goes_strictly_one_by_one(tmp_path: 
         assert most == 1
 
 
+@one_loop
 async def test_what_can_not_be_stored_is_refused_by_the_call_itself(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         with pytest.raises(InvalidAction):
@@ -218,6 +224,7 @@ async def test_what_can_not_be_stored_is_refused_by_the_call_itself(tmp_path: Pa
             await bench.queue.find("nobody")
 
 
+@one_loop
 async def test_the_payload_is_wiped_when_the_action_is_done(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         receipt = await bench.queue.enqueue(message("secret"))
@@ -246,6 +253,7 @@ async def test_the_payload_is_wiped_when_the_action_is_done(tmp_path: Path) -> N
     ],
     ids=lambda odd: ascii(odd)[2:24],
 )
+@one_loop
 async def test_an_option_that_makes_no_sense_is_refused_by_the_call_itself(
     tmp_path: Path, odd: dict[str, Any]
 ) -> None:
@@ -255,6 +263,7 @@ async def test_an_option_that_makes_no_sense_is_refused_by_the_call_itself(
         await (await bench.queue.enqueue(message("2"))).sent()
 
 
+@one_loop
 async def test_the_same_client_id_is_done_once_even_after_the_queue_has_forgotten_it(tmp_path: Path) -> None:
     async with opened(tmp_path, prune_every_s=10) as bench:
         await (await bench.queue.enqueue(message("once"), client_id="draft-1")).sent()
@@ -282,6 +291,7 @@ async def test_who_waits_for_an_action_that_was_cleared_away_is_told(tmp_path: P
                 await receipt.sent()
 
 
+@one_loop
 async def test_no_more_finished_actions_are_kept_than_may_be_of_any_kind(tmp_path: Path) -> None:
     async with opened(tmp_path, max_finished_count=5, prune_every_s=10, max_waiting_count=100) as bench:
         bench.server.always(

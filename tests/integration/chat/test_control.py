@@ -17,6 +17,7 @@ from chat.errors import (
 from chat.queue.payloads import PinMessage, UpdateProfile
 from chat.testing import Accept, Hold, LoseAnswer
 from tests.support.chat_queue import message, opened, passing_time
+from tests.support.loops import one_loop
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ async def test_a_queued_action_that_is_taken_back_is_never_sent_and_the_next_one
         assert bench.called() == ["2"]
 
 
+@one_loop
 async def test_it_is_too_late_for_an_action_that_is_done(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         receipt = await bench.queue.enqueue(UpdateProfile(fields={"name": "Ann"}))
@@ -97,6 +99,7 @@ async def test_an_action_of_unknown_outcome_is_asked_for_before_anybody_says_it_
             assert len(bench.server.effects) == has_effect
 
 
+@one_loop
 async def test_a_failed_message_can_be_tried_again_and_be_taken_back(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         bench.server.script(Permanent(status=403), Permanent(status=403))
@@ -116,6 +119,7 @@ async def test_a_failed_message_can_be_tried_again_and_be_taken_back(tmp_path: P
         assert caught.value.state == "done"
 
 
+@one_loop
 async def test_all_that_failed_can_be_tried_again_at_once(tmp_path: Path) -> None:
     async with opened(tmp_path, max_waiting_count=2_000) as bench:
         bench.server.always(lambda _: Permanent(status=403))
@@ -149,6 +153,7 @@ async def test_a_retry_by_hand_does_not_wait_for_its_time(tmp_path: Path) -> Non
         assert (why.text, why.wait_ms) == ("it waits to be tried again after 500", 1000)
 
 
+@one_loop
 async def test_a_message_that_nobody_has_seen_can_be_changed_and_keeps_its_place(tmp_path: Path) -> None:
     async with opened(tmp_path, handles=False) as bench:
         first = await bench.queue.enqueue(message("helo"))
@@ -166,6 +171,7 @@ async def test_a_message_that_nobody_has_seen_can_be_changed_and_keeps_its_place
             await bench.queue.amend(first.client_id, message("again"))
 
 
+@one_loop
 async def test_a_paused_lane_waits_and_says_so(tmp_path: Path) -> None:
     async with opened(tmp_path, handles=False) as bench:
         paused = await bench.queue.enqueue(message("1", room="quiet"))
@@ -183,6 +189,7 @@ async def test_a_paused_lane_waits_and_says_so(tmp_path: Path) -> None:
             await bench.queue.pause_lane("nothing")
 
 
+@one_loop
 async def test_the_queue_lists_what_it_holds_by_state_type_lane_and_account(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         bench.server.always(lambda each: Permanent(status=403) if each.payload.content == "bad" else Accept())
@@ -203,6 +210,7 @@ async def test_the_queue_lists_what_it_holds_by_state_type_lane_and_account(tmp_
         assert await ids(after=first.place) == [bad.client_id]
 
 
+@one_loop
 async def test_an_action_says_behind_how_many_it_waits(tmp_path: Path) -> None:
     async with opened(tmp_path, handles=False) as bench:
         receipts = [await bench.queue.enqueue(message(str(number))) for number in range(5)]

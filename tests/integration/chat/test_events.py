@@ -8,6 +8,7 @@ import anyio.lowlevel
 from chat.errors import Transient
 from chat.testing import Hold
 from tests.support.chat_queue import message, opened, passing_time
+from tests.support.loops import one_loop
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ async def test_a_follower_hears_of_what_happens_while_it_waits(tmp_path: Path) -
             group.cancel_scope.cancel()
 
 
+@one_loop
 async def test_events_tell_what_was_sent_where_and_what_went_wrong(tmp_path: Path) -> None:
     async with opened(tmp_path, lease_s=3_600) as bench, passing_time(bench.clock):
         bench.server.script(Transient("overloaded", status=503))
@@ -94,6 +96,7 @@ async def test_statistics_are_told_after_a_change_and_count_each_action_once(tmp
         assert told[-1].pending == told[-1].processing == told[-1].failed == 0
 
 
+@one_loop
 async def test_old_events_and_actions_go_when_their_time_is_over_but_not_what_a_reader_still_needs(
     tmp_path: Path,
 ) -> None:
@@ -116,6 +119,7 @@ async def test_old_events_and_actions_go_when_their_time_is_over_but_not_what_a_
         assert [event.seq for event in await bench.events()][-3:] == [4, 5, 6]  # by now 3 may have gone, too
 
 
+@one_loop
 async def test_the_event_log_never_grows_past_its_limit_whatever_its_readers_do(tmp_path: Path) -> None:
     async with opened(tmp_path, max_event_count=50, prune_every_s=10) as bench:
         await bench.queue.move_cursor("asleep", 0)
@@ -127,6 +131,7 @@ async def test_the_event_log_never_grows_past_its_limit_whatever_its_readers_do(
             await anyio.lowlevel.checkpoint()
 
 
+@one_loop
 async def test_empty_lanes_are_cleared_away_and_come_back_when_they_are_needed(tmp_path: Path) -> None:
     async with opened(tmp_path, keep_done_s=100, prune_every_s=10) as bench:
         for number in range(20):

@@ -23,6 +23,7 @@ from chat.queue.actions import BUILT_IN, ActionType, ActionTypes
 from chat.queue.payloads import DeleteMessage, EditMessage, JoinSpace, KickUser, React, UpdateSpace
 from chat.testing import Accept, Hold, LoseAnswer, ManualClock, ScriptedServer
 from tests.support.chat_queue import Bench, message, opened, passing_time
+from tests.support.loops import one_loop
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -146,6 +147,7 @@ async def test_a_call_of_the_old_session_that_fails_after_the_login_does_not_pau
         assert [event.kind for event in await bench.events()].count("session.expired") == 1
 
 
+@one_loop
 async def test_an_expired_session_is_still_expired_after_a_restart(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         bench.server.script(AuthExpired())
@@ -200,6 +202,7 @@ async def test_an_action_that_never_arrived_is_asked_for_and_then_called_again(t
         assert len(bench.server.calls) == 2
 
 
+@one_loop
 async def test_an_action_of_which_the_server_never_says_whether_it_was_done_is_given_up_as_that(
     tmp_path: Path,
 ) -> None:
@@ -271,6 +274,7 @@ async def test_what_is_skipped_comes_back_even_if_it_has_not_to_wait_at_all(tmp_
         assert len(bench.server.calls) == 2
 
 
+@one_loop
 async def test_an_answer_with_texts_that_nobody_can_store_does_not_break_the_queue(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         half = "half a pair: \ud800 " + "x" * 10_000
@@ -291,6 +295,7 @@ async def test_an_answer_with_texts_that_nobody_can_store_does_not_break_the_que
         assert answers[1] in {"y" * 2_000_000, None}
 
 
+@one_loop
 async def test_an_up_caster_that_breaks_holds_its_action_and_not_the_queue(tmp_path: Path) -> None:
     def broken(_: dict[str, Any]) -> dict[str, Any]:
         raise KeyError("a bug")
@@ -311,6 +316,7 @@ async def test_an_up_caster_that_breaks_holds_its_action_and_not_the_queue(tmp_p
         assert shown.failure.code == "upcaster_failed"
 
 
+@one_loop
 async def test_more_than_were_ever_let_go_on_at_once_go_on_when_their_version_is_known(
     tmp_path: Path,
 ) -> None:
@@ -325,6 +331,7 @@ async def test_more_than_were_ever_let_go_on_at_once_go_on_when_their_version_is
             await bench.until("done", times=600)
 
 
+@one_loop
 async def test_a_server_that_has_too_many_calls_is_given_its_time_and_a_little_more_by_chance(
     tmp_path: Path,
 ) -> None:
@@ -338,6 +345,7 @@ async def test_a_server_that_has_too_many_calls_is_given_its_time_and_a_little_m
         assert event.wait_ms == 17_500  # jitter is at most the base delay, of which this is half
 
 
+@one_loop
 async def test_an_action_of_unknown_outcome_that_has_become_pointless_is_asked_about_before_it_expires(
     tmp_path: Path,
 ) -> None:
@@ -378,6 +386,7 @@ async def refused(bench: Bench, payload: Any, error: DeliveryError) -> tuple[str
         (UpdateSpace(space_id="s", fields={"a": 1}), Permanent(status=403), "failed"),
     ],
 )
+@one_loop
 async def test_a_refusal_ends_an_action_as_its_type_says(
     tmp_path: Path, payload: Any, error: DeliveryError, state: str
 ) -> None:
@@ -386,6 +395,7 @@ async def test_a_refusal_ends_an_action_as_its_type_says(
         await (await bench.queue.enqueue(message("next"))).sent()
 
 
+@one_loop
 async def test_a_deletion_is_tried_until_it_is_done_and_holds_nothing_up(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         bench.server.always(
@@ -404,6 +414,7 @@ async def test_a_deletion_is_tried_until_it_is_done_and_holds_nothing_up(tmp_pat
         await deletion.sent()
 
 
+@one_loop
 async def test_a_conflict_blocks_its_lane_until_somebody_decides(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         bench.server.script(Conflict(status=412))
@@ -419,6 +430,7 @@ async def test_a_conflict_blocks_its_lane_until_somebody_decides(tmp_path: Path)
         assert [each.type for each in bench.server.effects] == ["update-space", "join-space"]
 
 
+@one_loop
 async def test_what_a_failed_try_said_survives_a_restart(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         bench.server.script(Permanent("you are muted", status=403, code="muted"))
@@ -453,6 +465,7 @@ def note_types(version: int) -> ActionTypes:
     )
 
 
+@one_loop
 async def test_a_payload_of_an_older_version_is_lifted_step_by_step(tmp_path: Path) -> None:
     async with opened(tmp_path, types=note_types(1), handles=False) as bench:
         await bench.queue.enqueue(Note(title="hi"))
@@ -462,6 +475,7 @@ async def test_a_payload_of_an_older_version_is_lifted_step_by_step(tmp_path: Pa
         assert [each.payload for each in bench.server.effects] == [Note(title="hi!!")]
 
 
+@one_loop
 async def test_a_payload_of_an_unknown_version_is_held_and_shown_and_goes_on_when_it_is_known(
     tmp_path: Path,
 ) -> None:
@@ -498,6 +512,7 @@ async def test_an_action_waits_for_its_handler_and_fails_when_none_ever_comes(tm
             await second.sent()
 
 
+@one_loop
 async def test_a_reaction_that_waited_for_too_long_expires(tmp_path: Path) -> None:
     async with opened(tmp_path, handles=False) as bench:
         receipt = await bench.queue.enqueue(React(emoji="+1", **ABOUT))

@@ -20,6 +20,7 @@ from chat import (
     Transient,
 )
 from tests.support.chat_queue import Bench, message, opened, passing_time
+from tests.support.loops import one_loop
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,7 @@ async def test_all_news_come_under_their_names_and_a_notice_after_what_it_is_abo
     assert told[0] == QueueUpdated(pending=0, processing=0, failed=0, completed=1, total=1)
 
 
+@one_loop
 async def test_a_toast_comes_when_a_moderator_fails_and_never_for_messages_and_saved_settings(
     tmp_path: Path,
 ) -> None:
@@ -71,6 +73,7 @@ async def test_a_toast_comes_when_a_moderator_fails_and_never_for_messages_and_s
     ]
 
 
+@one_loop
 async def test_no_notice_comes_while_an_action_will_still_be_tried(tmp_path: Path) -> None:
     async with opened(tmp_path, lease_s=3_600) as bench, passing_time(bench.clock):
         bench.server.script(Transient(status=500), Transient(status=500))
@@ -83,6 +86,7 @@ async def test_no_notice_comes_while_an_action_will_still_be_tried(tmp_path: Pat
     ]
 
 
+@one_loop
 async def test_each_reader_has_its_own_words(tmp_path: Path) -> None:
     async with opened(tmp_path) as bench:
         await (await bench.queue.enqueue(KickUser(space_id="s", user_id="u"))).sent()

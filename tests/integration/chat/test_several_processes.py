@@ -14,6 +14,7 @@ from chat.errors import Transient
 from chat.queue.lanes import CAREFUL_COUNT
 from chat.testing import Hold, ManualClock, ScriptedServer
 from tests.support.chat_queue import Bench, message, opened
+from tests.support.loops import one_loop
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
@@ -36,16 +37,16 @@ async def test_several_deliver_each_action_once_and_each_room_in_order(tmp_path:
             for _ in range(3)
         ]
         receipts = []
-        for number in range(300):
+        for number in range(150):
             bench = benches[number % 3]
             receipts.append(await bench.queue.enqueue(message(f"{number}", room=f"{number % 7}")))
         for receipt in receipts:
             await receipt.sent()
 
-    assert len(server.calls) == 300
+    assert len(server.calls) == 150
     for room in range(7):
         sent = [each.payload.content for each in server.effects if each.payload.room_id == f"{room}"]
-        assert sent == [f"{number}" for number in range(300) if number % 7 == room]
+        assert sent == [f"{number}" for number in range(150) if number % 7 == room]
 
 
 async def test_one_can_take_back_what_another_is_about_to_deliver(tmp_path: Path) -> None:
@@ -113,6 +114,7 @@ async def test_a_frozen_worker_that_comes_back_after_its_lease_is_ignored(tmp_pa
     assert results == [{"seq": 1}, {"seq": 2}]
 
 
+@one_loop
 async def test_a_crash_costs_the_head_an_attempt_and_the_next_claims_are_careful(tmp_path: Path) -> None:
     clock = ManualClock()
     async with opened(tmp_path, clock=clock, handles=False, call_timeout_s=600) as sleeper:
@@ -133,6 +135,7 @@ async def test_a_crash_costs_the_head_an_attempt_and_the_next_claims_are_careful
     assert worker.server.asked == [events[0].client_id]
 
 
+@one_loop
 async def test_an_action_that_kills_its_process_every_time_is_given_up(tmp_path: Path) -> None:
     clock = ManualClock()
     async with AsyncExitStack() as stack:
@@ -165,6 +168,7 @@ async def test_a_dead_process_is_not_waited_out(tmp_path: Path) -> None:
     assert worker.called() == ["1"]
 
 
+@one_loop
 async def test_a_process_without_a_socket_is_never_taken_for_dead(tmp_path: Path, monkeypatch: Any) -> None:
     def no_sockets(*_: object) -> None:
         raise OSError("there are none")
@@ -191,6 +195,7 @@ def folder(tmp_path: Path, request: Any) -> Path:
     return made
 
 
+@one_loop
 async def test_hints_arrive_however_long_the_path_is(folder: Path) -> None:
     async with opened(folder, handles=False) as follower, opened(folder):
         await (await follower.queue.enqueue(message("1"))).sent()
@@ -220,6 +225,7 @@ async def test_a_busy_file_is_waited_for_and_nothing_is_lost(tmp_path: Path) -> 
             group.cancel_scope.cancel()
 
 
+@one_loop
 async def test_a_start_after_a_crash_logs_how_many_actions_it_took_over(tmp_path: Path) -> None:
     clock = ManualClock()
     async with opened(tmp_path, clock=clock, handles=False, call_timeout_s=600) as sleeper:
@@ -272,6 +278,7 @@ async def test_a_worker_that_was_frozen_between_two_actions_does_not_begin_the_s
     assert sleeper.contents() == ["1", "2"]
 
 
+@one_loop
 async def test_what_entered_a_lane_after_it_was_claimed_is_not_charged_for_the_crash_of_the_claim(
     tmp_path: Path,
 ) -> None:
@@ -294,6 +301,7 @@ async def test_what_entered_a_lane_after_it_was_claimed_is_not_charged_for_the_c
     assert {each.attempts for each in events if each.client_id == "deadly"} == {0, 1}
 
 
+@one_loop
 async def test_a_hundred_claims_that_lapsed_do_not_hide_what_can_be_done(tmp_path: Path) -> None:
     clock = ManualClock()
     async with opened(tmp_path, clock=clock, handles=False, max_waiting_count=2_000) as bench:

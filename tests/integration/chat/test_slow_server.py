@@ -14,6 +14,7 @@ from chat import ActionFailed, Permanent, SaveUserConfig, SyncSpaceKeys
 from chat.queue.clock import Wake
 from chat.testing import ManualClock, ScriptedServer
 from tests.support.chat_queue import Bench, message, opened
+from tests.support.loops import one_loop
 from tests.support.waiting import LIMIT_S, until
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ async def test_a_user_that_waits_for_a_confirmation_does_not_wait_for_more_chang
 
 
 @pytest.mark.parametrize("change_count", [1, 3])
+@one_loop
 async def test_settings_of_fifty_spaces_cost_no_more_statements_than_those_of_one(
     tmp_path: Path, change_count: int
 ) -> None:

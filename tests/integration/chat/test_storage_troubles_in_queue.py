@@ -13,9 +13,10 @@ import pytest
 
 from chat.errors import QueueFull, Transient
 from chat.queue.payloads import React, SaveUserConfig
-from chat.testing import Hold
+from chat.testing import Hold, ManualClock, ScriptedServer
 from storage import QueryTimedOut, ResultTooLarge, StorageBusy, StorageError, StorageFull, WriteOutcomeUnknown
 from tests.support.chat_queue import Bench, message, opened, passing_time
+from tests.support.loops import one_loop
 from tests.support.recording_vfs import Event, recording
 from tests.support.waiting import until
 
@@ -46,6 +47,7 @@ def failing(bench: Bench, is_meant: Callable[[set[str]], bool], *, after: bool) 
 
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("step", ["add_action", "claim", "finish", "settle", "release"])
+@one_loop
 async def test_a_write_that_breaks_off_is_made_up_for_whether_or_not_it_was_done(
     tmp_path: Path, step: str, after: bool
 ) -> None:
@@ -66,6 +68,7 @@ async def test_a_write_that_breaks_off_is_made_up_for_whether_or_not_it_was_done
         assert bench.server.asked == []
 
 
+@one_loop
 async def test_actions_that_are_too_large_together_are_claimed_one_by_one(tmp_path: Path) -> None:
     async with opened(tmp_path, handles=False) as bench:
         tables = bench.queue._engine._tables
@@ -93,6 +96,7 @@ async def test_actions_that_are_too_large_together_are_claimed_one_by_one(tmp_pa
         assert [name for name in bench.called() if int(name) % 3 == 0] == ["0", "3", "6"]
 
 
+@one_loop
 async def test_actions_that_are_too_large_to_be_read_together_are_listed_followed_and_waited_for(
     tmp_path: Path,
 ) -> None:
@@ -171,6 +175,7 @@ async def test_payloads_that_are_too_large_together_wait_no_longer_in_memory_tha
         assert bench.called() == ["x" * 1_000, "y"]
 
 
+@one_loop
 async def test_a_queue_in_a_folder_that_is_not_there_can_not_be_opened(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="No such file"):
         async with opened(tmp_path / "nowhere"):
@@ -190,6 +195,7 @@ async def test_who_opens_a_queue_does_not_wait_for_ever_for_one_who_never_ends_w
         await bench.queue.put(message("1")).sent()
 
 
+@one_loop
 async def test_answers_that_are_too_large_together_are_left_out_of_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +272,29 @@ async def test_a_disk_that_is_full_for_a_while_loses_nothing_and_repeats_nothing
         assert bench.called() == ["1", "2"]
 
 
+async def test_a_queue_can_be_closed_while_the_disk_is_full_and_what_it_could_not_write_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    clock, server = ManualClock(), ScriptedServer()
+    with disk() as made:
+        with anyio.fail_after(20):
+            async with opened(tmp_path, server, clock=clock, stop_grace_s=0.05, settle_s=0.05) as bench:
+                release = anyio.Event()
+                server.script(Hold(release))
+                receipt = await bench.queue.enqueue(message("1"))
+                await server.until_called()
+                made.is_full = True
+                release.set()
+                await until(lambda: made.refused_count >= 1)
+        made.is_full = False
+    async with opened(tmp_path, server, clock=clock) as bench, passing_time(clock):
+        with anyio.fail_after(20):
+            await bench.until("done", receipt.client_id)
+
+        assert bench.called() == ["1"]
+        assert [each.client_id for each in server.asked] == [receipt.client_id]
+
+
 async def test_what_was_put_before_the_program_was_cancelled_is_stored_all_the_same(tmp_path: Path) -> None:
     with anyio.CancelScope() as scope:
         async with opened(tmp_path, handles=False) as bench:
@@ -279,6 +308,7 @@ async def test_what_was_put_before_the_program_was_cancelled_is_stored_all_the_s
         assert bench.contents() == [str(number) for number in range(300)]
 
 
+@one_loop
 async def test_a_full_queue_clears_away_what_has_expired_before_it_refuses(tmp_path: Path) -> None:
     async with opened(tmp_path, handles=False, max_waiting_count=2, prune_every_s=1e6) as bench:
         for emoji in ("1", "2"):
@@ -291,6 +321,7 @@ async def test_a_full_queue_clears_away_what_has_expired_before_it_refuses(tmp_p
         assert (await bench.queue.statistics()).failed == 2
 
 
+@one_loop
 async def test_a_queue_that_is_fuller_than_its_limit_says_how_full(tmp_path: Path) -> None:
     async with opened(tmp_path, handles=False) as bench:
         for number in range(5):
