@@ -73,7 +73,7 @@ async def test_one_that_is_there_already_keeps_no_other_out(tmp_path: Path) -> N
 
 
 async def test_as_many_are_stored_as_there_is_room_for_the_first_ones(tmp_path: Path) -> None:
-    names = [f"{number:02}" for number in range(30)]
+    names = [f"{number:02}" for number in range(70)]
     async with outbox(tmp_path) as (queue, tables):
         verdicts = await queue.add([new(name) for name in names], limit=66)
 
