@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.loops import one_loop
 from tests.support.waiting import until
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERVICE = "tests.support.services:BenchService"
+SLOW_SERVICE = "tests.support.services:SlowToBuild"
 
 
 @pytest.fixture(params=["thread", "process"])
@@ -241,6 +244,41 @@ async def test_a_worker_that_runs_is_not_replaced_before_it_has_answered(isolate
         await until(lambda: pool.statistics().in_flight_count == 1)
         group.start_soon(partial(called, pool, answers, "echo", "next"))
     assert answers == ["waited", "next"]
+
+
+# -- started ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_worker_that_is_not_ready_in_time_is_given_up_and_nothing_is_left(
+    isolated: Kind, tmp_path: Path
+) -> None:
+    mark = anyio.Path(tmp_path / "built")
+    others = await anyio.to_thread.run_sync(children_of, os.getpid())
+    settings = PoolSettings(kind=isolated, worker_count=1, start_timeout_s=0.5)
+    with pytest.raises(ServiceUnavailable, match="within its time"):
+        async with open_pool(SLOW_SERVICE, {"mark": str(mark)}, settings, name="slow"):
+            pytest.fail("the pool opened")
+    assert await anyio.to_thread.run_sync(children_of, os.getpid()) == others
+    await mark.touch()  # a thread can't be stopped, and ends when its service is built
+    await until(lambda: not any(each.name.startswith("slow-") for each in threading.enumerate()))
+
+
+async def test_threads_that_never_become_ready_are_not_started_without_end(tmp_path: Path) -> None:
+    mark = anyio.Path(tmp_path / "built")
+    await mark.touch()
+    settings = PoolSettings(
+        kind="thread", worker_count=1, start_timeout_s=0.02, max_restart_delay_s=0.01, breaker_count=1_000,
+        cancel_grace_s=0.02, terminate_grace_s=0.02,
+    )  # fmt: skip
+    with capture_logs() as logged:
+        async with open_pool(SLOW_SERVICE, {"mark": str(mark)}, settings, name="slow") as pool:
+            await mark.unlink()
+            with pytest.raises(TaskTimedOut):
+                await pool.call("deaf", str(mark), timeout_s=0.02, idempotent=True)
+            await until(lambda: sum("told to end" in each.get("reason", "") for each in logged) >= 3)
+            assert sum(each.name.startswith("slow-") for each in threading.enumerate()) == 2
+            await mark.touch()
+            assert await pool.call("echo", 1, timeout_s=10.0) == 1
 
 
 # -- as many as needed ------------------------------------------------------------------------------------------------

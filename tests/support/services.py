@@ -93,6 +93,29 @@ class BenchService:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+class SlowToBuild:
+    """Is built once the file of its option `mark` is there."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._await(options["mark"])
+
+    def run(self, call: Call) -> Any:
+        if call.method == "deaf":
+            self._await(call.params)
+        return call.params
+
+    def interrupt(self) -> None:
+        """Do not listen."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _await(self, mark: str) -> None:
+        pause = threading.Event()
+        while not Path(mark).exists():
+            pause.wait(0.005)
+
+
 class BatchBench:
     """A batch service that says which batch each call was in."""
 

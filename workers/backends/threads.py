@@ -83,10 +83,10 @@ class ThreadBackend:
             with anyio.fail_after(self._settings.start_timeout_s):
                 await started.wait()
         except TimeoutError:
-            worker.terminate()
+            worker.give_up()
             raise ServiceUnavailable(f"{self._service} was not built within its time") from None
         except BaseException:
-            worker.terminate()
+            worker.give_up()
             raise
         if failures:
             raise ServiceUnavailable(f"{self._service} could not be built: {failures[0]}")
@@ -151,6 +151,12 @@ class ThreadWorker:
         """See `Worker`."""
         self._ending.set()
         self._wake.put(None)
+
+    def give_up(self) -> None:
+        """Tell a thread that never became a worker to end, and count it as left behind until it has."""
+        self._left = True
+        self._abandoned.append(self.thread)
+        self.terminate()
 
     def kill(self) -> bool:
         """See `Worker`."""
