@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.loops import one_loop
-from tests.support.method_services import Numbers, Sum
+from tests.support.method_services import Declined, Numbers, Sum
 from tests.support.waiting import until
 from workers import (
     BridgeSettings,
@@ -102,7 +103,7 @@ async def test_a_request_whose_worker_dies_is_done_again_in_process() -> None:
 
 async def test_requests_beyond_the_bound_are_refused_and_the_others_go_on() -> None:
     answers: list[Any] = []
-    async with open_bridges(BridgeSettings(kind="thread", max_pending_count=100)) as bridges:
+    async with open_bridges(BridgeSettings(kind="thread")) as bridges:
         bridge = bridges.service(SERVICE)
         async with anyio.create_task_group() as group:
             for _ in range(100):
@@ -243,6 +244,37 @@ async def test_a_bridge_counts_by_method_and_tells_what_is_out(kind: Kind) -> No
         now = bridge.stats()
         assert {name: sum(each.counts) for name, each in now.methods.items()} == {"add": 3, "count": 1}
         assert (now.completed_count, now.failed_count, now.pending_count, now.oldest_age_s) == (3, 1, 0, 0.0)
+
+
+async def test_each_request_is_logged_where_that_is_wanted_and_tells_nothing_of_what_it_holds() -> None:
+    with capture_logs() as logged:
+        for debug in (False, True):
+            async with open_bridges(BridgeSettings(kind="inline", debug=debug)) as bridges:
+                bridge = bridges.service(SERVICE, name="told")
+                await bridge.request("add", Numbers(424_242), Sum)
+                with pytest.raises(Declined):
+                    await bridge.request("decline", "a secret", type(None))
+    told = [each for each in logged if each["event"].startswith("workers.request_")]
+    assert [(each["event"].removeprefix("workers.request_"), each["request"]) for each in told] == [
+        ("began", "told-1"), ("answered", "told-1"), ("began", "told-2"), ("failed", "told-2"),
+    ]  # fmt: skip
+    assert told[3]["reason"] == "Declined"
+    assert all(each["age_ms"] >= 0 and each["kind"] == "inline" for each in told)
+    assert "424242" not in str(logged)
+    assert "a secret" not in str(logged)
+
+
+async def test_the_oldest_request_that_is_out_has_an_age() -> None:
+    async with open_bridges(BridgeSettings(kind="thread")) as bridges:
+        bridge = bridges.service(SERVICE)
+        async with anyio.create_task_group() as group:
+            for name in ("first", "second"):
+                group.start_soon(partial(bridge.request, "obey", 60.0, str, request_id=name))
+                await until(lambda name=name: name in {each.id for each in bridge.pending()})  # type: ignore[misc]  # bound now
+            now, out = bridge.stats(), bridge.pending()
+            assert ([each.id for each in out], now.pending_count) == (["first", "second"], 2)
+            assert out[0].age_s >= now.oldest_age_s > out[1].age_s > 0
+            group.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(

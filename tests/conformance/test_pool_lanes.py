@@ -37,6 +37,13 @@ def opened(
     return open_pool(service, {}, settings, name="bench", has_lanes=has_lanes)
 
 
+async def test_short_calls_go_to_each_worker_in_turn_where_that_is_wanted() -> None:
+    async with opened("process", has_lanes=False, worker_count=2, balance="round-robin") as pool:
+        pids = [await pool.call("pid") for _ in range(6)]
+    assert len(set(pids)) == 2
+    assert pids == [pids[0], pids[1]] * 3
+
+
 async def told(pool: Pool, into: list[Any], tag: Any, method: str, params: Any = None, **how: Any) -> None:
     """Append `tag` when the call is answered, or its error."""
     try:
