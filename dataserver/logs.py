@@ -7,6 +7,7 @@ Libraries that use `logging` (the ASGI server) go through the same processors.
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
@@ -24,7 +25,8 @@ _SECRET_NAME = re.compile(
 )
 _INNOCENT_NAMES = frozenset({"token_id", "token_name", "token_count", "tokens_count"})
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}")
-_TOKEN_SHAPE = re.compile(r"\bdst_[A-Za-z0-9_-]{8,}")
+_TOKEN_SHAPE = re.compile(r"\bds[turi]_[A-Za-z0-9_-]{8,}")
+"""Tokens of the server, of sessions (for requests, and to refresh them), and secrets of invites."""
 _MAX_TEXT_CHARACTERS = 4_000
 _PLAIN_TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -44,13 +46,9 @@ def configure(settings: LogSettings, *, stream: TextIO | None = None) -> None:
         redacted,
     ]
     renderer: list[structlog.typing.Processor] = (
-        [_PLAIN_TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=False)]
+        [_PLAIN_TRACEBACKS, _clean_traceback, structlog.processors.JSONRenderer(ensure_ascii=False)]
         if as_json
-        else [
-            structlog.dev.ConsoleRenderer(
-                colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
-        ]
+        else [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=_write_traceback)]
     )
     structlog.configure(
         processors=[*shared, *renderer],
@@ -84,7 +82,7 @@ def redacted(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mut
 
 def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
-        text = _TOKEN_SHAPE.sub(REDACTED, _BEARER.sub(rf"\1{REDACTED}", value))
+        text = _without_tokens(value)
         if len(text) > _MAX_TEXT_CHARACTERS:
             return f"{text[:_MAX_TEXT_CHARACTERS]}... ({len(text)} characters)"
         return text
@@ -96,3 +94,19 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_cleaned(inner) for inner in value]
     return value
+
+
+def _without_tokens(text: str) -> str:
+    return _TOKEN_SHAPE.sub(REDACTED, _BEARER.sub(rf"\1{REDACTED}", text))
+
+
+def _clean_traceback(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if "exception" in event:
+        event["exception"] = _cleaned(event["exception"])
+    return event
+
+
+def _write_traceback(out: TextIO, error: structlog.typing.ExcInfo) -> None:
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, error)
+    out.write(_without_tokens(written.getvalue()))

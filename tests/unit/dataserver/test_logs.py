@@ -59,6 +59,9 @@ def test_events_below_the_level_are_not_written() -> None:
         {"token": TOKEN},
         {"authorization": f"Bearer {TOKEN}"},
         {"innocent": f"GET / with {TOKEN}"},
+        {"of_a_session": f"GET / with dsu_{'A' * 43}"},
+        {"to_refresh_it": f"POST with dsr_{'A' * 65}"},
+        {"of_an_invite": f"POST /v1/invites/dsi_{'A' * 32}/join"},
         {"also_innocent": f"bearer {'z' * 20}"},
         {"headers": {"Authorization": "zzzzzzzz", "x": [f"{TOKEN}"]}},
         {"user_password": "zzzzzzzz"},
@@ -110,3 +113,18 @@ def test_a_traceback_is_in_the_event_it_belongs_to() -> None:
 
     [line] = lines_of(LogSettings(), fail)
     assert "the cause" in line
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_secret_in_the_text_of_an_exception_is_cut_out(form: Any) -> None:
+    log = structlog.get_logger("test")
+
+    def fail() -> None:
+        try:
+            int(f"what came with {TOKEN}")
+        except ValueError:
+            log.exception("it.failed")
+
+    text = "\n".join(lines_of(LogSettings(format=form), fail))
+    assert "what came with" in text
+    assert "AAAA" not in text
