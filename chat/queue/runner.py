@@ -93,6 +93,7 @@ class Runner:
         self._next_due_ms: int | None = None
         self._next_look_ms = 0
         self._is_stopping = False
+        self._ending = anyio.CancelScope()
 
     def look(self) -> None:
         """Look for work: something was stored, or may have become due."""
@@ -128,7 +129,10 @@ class Runner:
         self.look()
 
     def stop(self) -> None:
-        """Begin nothing more; `run` ends when what is under way has ended."""
+        """Begin nothing more; `run` ends when what is under way has ended, or could not be written down for a while."""
+        if not self._is_stopping:
+            limit_s = self._settings.stop_grace_s + self._settings.settle_s
+            self._ending.deadline = anyio.current_time() + limit_s
         self._is_stopping = True
         self._lanes.end()
         self._wake.set()
@@ -136,13 +140,16 @@ class Runner:
     async def run(self) -> None:
         """Deliver until `stop` was called; cancelled, write down what was under way."""
         try:
-            async with anyio.create_task_group() as group:
-                await self._loop(group)
-                group.cancel_scope.cancel()
+            with self._ending:
+                async with anyio.create_task_group() as group:
+                    await self._loop(group)
+                    group.cancel_scope.cancel()
         finally:
-            with anyio.move_on_after(self._settings.settle_s, shield=True):
+            with anyio.move_on_after(self._settings.settle_s, shield=True) as limit:
                 while self._next.reports or self._lanes.by_id:
                     await self._take_turn(is_last=True)
+            if limit.cancelled_caught:  # whoever takes the lanes over asks the server
+                _log.warning("chat.stop_not_written", report_count=len(self._next.reports))
 
     async def _loop(self, group: anyio.abc.TaskGroup) -> None:
         stop_ms: int | None = None

@@ -34,7 +34,7 @@ class QueueSettings:
     stop_grace_s: float = 5.0
     """How long a queue that closes waits for the calls under way."""
     settle_s: float = 5.0
-    """How long it then may take to write down what became of them."""
+    """How long it then may take to write down what became of them; on a full disk it tries twice as long and gives up."""
     max_delay_s: float = 300.0
     """The cap of the doubling delay between tries."""
     max_retry_after_s: float = DAY_S

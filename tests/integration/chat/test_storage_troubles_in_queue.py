@@ -275,24 +275,27 @@ async def test_a_disk_that_is_full_for_a_while_loses_nothing_and_repeats_nothing
 async def test_a_queue_can_be_closed_while_the_disk_is_full_and_what_it_could_not_write_is_asked_for(
     tmp_path: Path,
 ) -> None:
-    clock, server = ManualClock(), ScriptedServer()
-    with disk() as made:
-        with anyio.fail_after(20):
-            async with opened(tmp_path, server, clock=clock, stop_grace_s=0.05, settle_s=0.05) as bench:
-                release = anyio.Event()
-                server.script(Hold(release))
-                receipt = await bench.queue.enqueue(message("1"))
-                await server.until_called()
-                made.is_full = True
-                release.set()
-                await until(lambda: made.refused_count >= 1)
-        made.is_full = False
+    clock, server, release = ManualClock(), ScriptedServer(), anyio.Event()
+    server.script(Hold(release))
+    refused: list[Any] = []
+
+    async def full(named: Any) -> Any:
+        refused.append(named)
+        raise StorageFull("no space")
+
+    with anyio.fail_after(20):
+        async with opened(tmp_path, server, clock=clock, stop_grace_s=0.05, settle_s=0.05) as bench:
+            receipt = await bench.queue.enqueue(message("1"))
+            await server.until_called()
+            bench.queue._engine._tables.write_all = full  # type: ignore[method-assign]
+            release.set()
+            await until(lambda: len(refused) > 0)
     async with opened(tmp_path, server, clock=clock) as bench, passing_time(clock):
         with anyio.fail_after(20):
             await bench.until("done", receipt.client_id)
 
         assert bench.called() == ["1"]
-        assert [each.client_id for each in server.asked] == [receipt.client_id]
+        assert server.asked == [receipt.client_id]
 
 
 async def test_what_was_put_before_the_program_was_cancelled_is_stored_all_the_same(tmp_path: Path) -> None:
