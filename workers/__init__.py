@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from workers.bridges.compression import CompressionBridge as CompressionBridge
     from workers.bridges.crypto import CryptoBridge as CryptoBridge
     from workers.bridges.files import FilesBridge as FilesBridge
+    from workers.bridges.network import NetworkBridge as NetworkBridge
+    from workers.bridges.own import ServiceBridge as ServiceBridge
     from workers.clock import Clock as Clock
     from workers.clock import SystemClock as SystemClock
     from workers.errors import InvalidParameters as InvalidParameters
@@ -80,6 +82,7 @@ if TYPE_CHECKING:
     from workers.services.crypto.derivation import Pbkdf2 as Pbkdf2
     from workers.services.crypto.derivation import Scrypt as Scrypt
     from workers.services.crypto.errors import CryptoError as CryptoError
+    from workers.services.crypto.errors import FileRefused as FileRefused
     from workers.services.crypto.errors import KeyNotHere as KeyNotHere
     from workers.services.crypto.errors import SignatureInvalid as SignatureInvalid
     from workers.services.files.errors import ChunkRefused as ChunkRefused
@@ -101,6 +104,7 @@ if TYPE_CHECKING:
     from workers.services.files.types import Metadata as Metadata
     from workers.services.files.types import PdfFacts as PdfFacts
     from workers.services.files.types import TextFacts as TextFacts
+    from workers.services.network.messages import Target as Target
     from workers.sessions import Session as Session
     from workers.settings import Kind as Kind
     from workers.settings import Lane as Lane
@@ -147,6 +151,7 @@ _HOME = {
     "FileExists": "services.files.errors",
     "FileKeySource": "keys.sources",
     "FileMissing": "services.files.errors",
+    "FileRefused": "services.crypto.errors",
     "FileType": "services.files.types",
     "FileUnreadable": "services.files.errors",
     "FilesBridge": "bridges.files",
@@ -170,6 +175,7 @@ _HOME = {
     "MessageTooLarge": "keys.errors",
     "Metadata": "services.files.types",
     "MethodService": "methods",
+    "NetworkBridge": "bridges.network",
     "NonceReused": "keys.errors",
     "NoncesExhausted": "keys.errors",
     "OsKeyringSource": "keys.os_keyring",
@@ -193,6 +199,7 @@ _HOME = {
     "Secret": "keys.secrets",
     "SelfTest": "self_testing",
     "Service": "service",
+    "ServiceBridge": "bridges.own",
     "ServiceUnavailable": "errors",
     "Session": "sessions",
     "SharedBoard": "shared.board",
@@ -207,6 +214,7 @@ _HOME = {
     "SlowCall": "ledger",
     "SplitFile": "services.files.service",
     "SystemClock": "clock",
+    "Target": "services.network.messages",
     "Task": "methods",
     "TaskCancelled": "errors",
     "TaskFailed": "errors",

@@ -43,21 +43,21 @@ class Health:
             self._check_idle(now)
 
     async def ping(self, limit_s: float) -> tuple[float, ...]:
-        """Ping all workers at once and return the seconds that each took.
+        """Ping all workers at once and return the seconds until each answered.
 
         Raises:
             TimeoutError: One did not answer within `limit_s`.
         """
-        times: list[float] = []
+        began = time.monotonic()
+        pinged = [slot for slot in self._dispatcher.slots if slot.worker is not None]
+        for slot in pinged:
+            slot.ponged = anyio.Event()
+            if slot.worker is not None:
+                slot.worker.ping()
         with anyio.fail_after(limit_s):
-            for slot in self._dispatcher.slots:
-                worker = slot.worker
-                if worker is not None:
-                    began, slot.ponged = time.monotonic(), anyio.Event()
-                    worker.ping()
-                    await slot.ponged.wait()
-                    times.append(time.monotonic() - began)
-        return tuple(times)
+            for slot in pinged:
+                await slot.ponged.wait()
+        return tuple(slot.ponged_at - began for slot in pinged)
 
     def _check_pulse(self, slot: Slot, now: float) -> None:
         worker = slot.worker

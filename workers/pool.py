@@ -255,7 +255,7 @@ class Pool:
         ledger.slow_us, ledger.on_slow = int(slow_s * 1e6), on_slow
 
     async def ping(self, limit_s: float = 5.0) -> tuple[float, ...]:
-        """Have each worker show that it is there, and return the seconds that each took.
+        """Have each worker show that it is there, all at once, and return the seconds until each did.
 
         Raises:
             TimeoutError: One did not answer within `limit_s`.

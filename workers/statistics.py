@@ -92,7 +92,7 @@ class PoolStatistics:
     """Calls at workers, begun or not."""
     completed_count: int
     failed_count: int
-    """Calls answered with an error of the service."""
+    """Calls answered with an error: of the service, or because their worker died or the pool closed."""
     timed_out_count: int
     cancelled_count: int
     demoted_count: int
