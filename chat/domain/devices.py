@@ -74,7 +74,7 @@ class Devices:
         """
         session = self._book.find(access_hash(bearer(authorization)), self._now_ms())
         if session is None:
-            raise UnknownSession("the token is unknown or has expired; refresh it, or log in")
+            raise UnknownSession("the token is no user's, or has expired; refresh it, or log in")
         return session
 
     async def begin(
