@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from storage.database import Database as Database
     from storage.databases import DatabaseInfo as DatabaseInfo
     from storage.databases import Databases as Databases
-    from storage.databases import open as open  # noqa: A004 - it reads as storage.open, like io.open
-    from storage.databases import open_databases as open_databases
     from storage.earlier import Earlier as Earlier
     from storage.errors import ConstraintViolated as ConstraintViolated
     from storage.errors import DatabaseCorrupt as DatabaseCorrupt
@@ -58,6 +56,8 @@ if TYPE_CHECKING:
     from storage.live_queries import LiveQuery as LiveQuery
     from storage.log_governor import LogStatistics as LogStatistics
     from storage.nonce_blocks import NonceBlocks as NonceBlocks
+    from storage.opening import open as open  # noqa: A004 - it reads as storage.open, like io.open
+    from storage.opening import open_databases as open_databases
     from storage.queries import Queries as Queries
     from storage.query_costs import QueryCost as QueryCost
     from storage.query_plans import QueryPlan as QueryPlan
@@ -155,8 +155,8 @@ _HOME = {
     "followed_tables": "changes",
     "library_facts": "sqlite.facts",
     "make_search_index": "search_indexes",
-    "open": "databases",
-    "open_databases": "databases",
+    "open": "opening",
+    "open_databases": "opening",
     "rekey": "rekeying",
     "restore": "restoring",
     "search_table": "full_text",

@@ -8,7 +8,6 @@ above this layer), which is why the names can be held in memory.
 from __future__ import annotations
 
 import re
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -18,24 +17,20 @@ import anyio
 
 from storage.errors import DatabaseExists, DatabaseNotFound, InvalidDatabaseName
 from storage.imports import copy_database
-from storage.keys import with_file_key, with_folder_keys
-from storage.pools import open_pools
 from storage.restoring import copied_beside
-from storage.settings import StorageSettings
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator
 
     from storage.database import Database
     from storage.file_keys import Key
     from storage.pools import Pools
     from storage.reports import StorageReport
+    from storage.settings import StorageSettings
     from storage.statistics import StorageStatistics
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _SUFFIX = ".db"
-_MAY_EXIST = True
 _COUNT_TABLES = """
 SELECT count(*) FROM pragma_table_list
 WHERE schema = 'main' AND type IN ('table', 'virtual') AND substr(name, 1, 7) <> 'sqlite_'
@@ -261,53 +256,13 @@ class Databases:
         self._reserved.add(name)
 
 
-@asynccontextmanager
-async def open(  # noqa: A001 - it reads as storage.open, like io.open
-    path: str | os.PathLike[str],
-    settings: StorageSettings | None = None,
-    *,
-    migrations: str | None = None,
-) -> AsyncIterator[Database]:
-    """Open one database file, making it if it is not there, with a pool of its own.
-
-    `migrations` names a package whose numbered .sql files are applied first.
-
-    Raises:
-        DatabaseCorrupt: The file is no database, or a damaged one.
-        MigrationFailed: A migration broke; the ones before it stay.
-        WrongKey, EncryptionUnavailable: A key is given for a file of its name (`StorageSettings.keys`).
-        StorageError: It can't be opened.
-    """
-    settings = await with_file_key(settings or StorageSettings(), Path(path))
-    async with open_pools(settings) as pools:
-        database = pools.database(path)
-        await database.maintain("create", _MAY_EXIST)
-        if migrations is not None:
-            await database.migrate(migrations)
-        await database.query_one("SELECT count(*) FROM sqlite_schema")  # what is no database is told now
-        yield database
-
-
-@asynccontextmanager
-async def open_databases(
-    folder: str | os.PathLike[str], settings: StorageSettings | None = None
-) -> AsyncIterator[Databases]:
-    """Open a folder of databases, making it if it is not there; this process must be its only owner.
-
-    Raises:
-        EncryptionUnavailable: A key can't be had, or this build of apsw can't encrypt.
-        StorageError: The workers can't start.
-    """
-    settings = await with_folder_keys(settings or StorageSettings(), Path(folder))
-    place = anyio.Path(folder)
-    await place.mkdir(parents=True, exist_ok=True)
-    names = [
+async def names_in(folder: Path) -> list[str]:
+    """Return the names of the databases that lie in `folder`, in no order."""
+    return [
         found.name.removesuffix(_SUFFIX)
-        async for found in place.glob(f"*{_SUFFIX}")
+        async for found in anyio.Path(folder).glob(f"*{_SUFFIX}")
         if _NAME.fullmatch(found.name.removesuffix(_SUFFIX))
     ]
-    async with open_pools(settings, folder=Path(folder)) as pools:
-        yield Databases(Path(folder), pools, settings, names)
 
 
 def _require_name(name: str) -> None:

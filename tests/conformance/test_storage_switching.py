@@ -136,7 +136,7 @@ async def test_what_is_asked_at_once_is_done_one_after_the_other_and_what_is_so_
                 group.start_soon(shop.execute, ADD, [0, number])
         assert len(await shop.query(ALL)) == 20
         told = databases.statistics()
-        assert told.changes_count in {1, 2, 3, 4}  # trio has an order of its own
+        assert told.changes_count in range(1, 6)  # trio has an order of its own
         assert told.use_workers is (told.changes_count % 2 == 0)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import apsw
 import pytest
 
@@ -18,6 +19,7 @@ from storage import (
     StorageSettings,
     open_databases,
 )
+from storage import open as open_storage
 from tests.support.waiting import until
 from workers.protocol import FIRST
 
@@ -84,6 +86,35 @@ async def test_a_file_that_came_from_elsewhere_is_known_once_its_name_was_asked_
         with pytest.raises(DatabaseExists):
             await databases.create("shop")
         assert await databases.get("shop").query("SELECT count(*) FROM item") == [(0,)]
+
+
+async def test_workers_that_start_later_find_a_file_that_was_opened_by_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is streamed is read by a worker for maintenance, which is started when there is some."""
+    await anyio.Path(tmp_path / "elsewhere").mkdir()
+    await anyio.to_thread.run_sync(monkeypatch.chdir, tmp_path)
+    with anyio.fail_after(LIMIT_S):
+        async with open_storage("shop.db", StorageSettings(worker_count=1)) as shop:
+            await shop.execute("CREATE TABLE item (name TEXT)")
+            await anyio.to_thread.run_sync(monkeypatch.chdir, tmp_path / "elsewhere")
+            assert [piece async for piece in shop.stream_json("SELECT 1 AS one FROM item")] == [b"[]"]
+
+
+@pytest.mark.parametrize("name", [":memory:", "file:shop?mode=memory", "a b?c#d%41.db", "line\nline.db"])
+async def test_whatever_a_file_is_called_what_is_written_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    await anyio.to_thread.run_sync(monkeypatch.chdir, tmp_path)
+    settings = StorageSettings(worker_count=1, kind="thread")
+    with anyio.fail_after(LIMIT_S):
+        async with open_storage(name, settings) as shop:
+            await shop.execute_batch(
+                [("CREATE TABLE item (name TEXT)", ()), ("INSERT INTO item VALUES (7)", ())]
+            )
+        async with open_storage(name, settings) as shop:
+            assert await shop.query("SELECT name FROM item") == [("7",)]
+    assert await anyio.Path(tmp_path / name).is_file()
 
 
 async def test_a_database_whose_file_was_removed_by_hand_is_forgotten_by_its_drop(tmp_path: Path) -> None:
