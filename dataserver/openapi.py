@@ -32,6 +32,7 @@ _REFERENCE: Final = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _SAYS: Final = {
     "db": "The database's name.",
+    "database": "The database's name; `chat.db` and `server.db` are the server's own.",
     "table": "The name of a table or view.",
     "key": "The values of the table's key, percent-encoded and parted by commas.",
     "id": "The id of what the address names.",
@@ -55,6 +56,7 @@ _SECONDS: Final = {
 _ANY_NAME: Final = {"minLength": 1}
 _BOUNDS_OF_PATHS: Final[dict[str, dict[str, Any]]] = {
     "db": {"pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"},
+    "database": {"pattern": r"^([a-z0-9][a-z0-9_-]{0,62}|(chat|server)\.db)$"},
     "emoji": {"minLength": 1, "maxLength": 64},
 }
 """Of the parameters of paths whose rule is more than that nothing of another name is there."""

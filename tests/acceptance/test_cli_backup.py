@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import apsw
 import httpx2
 import pytest
 
-from tests.support.command_line import THREADS, RunningServer, called, run, serving
+from tests.support.command_line import LIMIT_S, THREADS, RunningServer, called, run, serving
 
 
 @pytest.fixture(autouse=True)
@@ -194,4 +197,108 @@ def test_over_http_backups_are_made_and_listed_by_administrators_alone(server: R
                 method, "/v1/databases/stall/backup", headers={"Authorization": f"Bearer {token}"}
             )
             assert refused.status_code == 403
+            for own in ("chat.db", "server.db"):
+                refused = client.request(
+                    method, f"/v1/databases/{own}/backup", headers={"Authorization": f"Bearer {token}"}
+                )
+                assert refused.status_code == 403
         assert client.get("/v1/databases/nothing/backup").status_code == 404
+        assert client.get("/v1/databases/other.db/backup").status_code == 400
+
+
+class Senders:
+    """Three users' threads that send as fast as they are answered; `acknowledged` is what the server has said is stored."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.acknowledged: list[tuple[str, int]] = []
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        self._threads = [threading.Thread(target=self._send, args=(name,)) for name in ("ann", "bob", "cy")]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(LIMIT_S)
+
+    def until(self, count: int) -> int:
+        """Wait until so many more messages are acknowledged; return how many are."""
+        wanted, deadline = len(self.acknowledged) + count, time.monotonic() + LIMIT_S / 2
+        while len(self.acknowledged) < wanted:
+            assert time.monotonic() < deadline
+            self._stop.wait(0.001)
+        return len(self.acknowledged)
+
+    def _send(self, name: str) -> None:
+        body = {"name": name, "password": "correct horse battery", "device": "x"}
+        with httpx2.Client(base_url=self.url, timeout=LIMIT_S) as client:
+            made = client.post("/v1/auth/register", json=body).raise_for_status().json()
+            client.headers["Authorization"] = f"Bearer {made['access_token']}"
+            space = (
+                client.post("/v1/spaces", json={"client_id": "s", "name": name})
+                .raise_for_status()
+                .json()["id"]
+            )
+            room = (
+                client.post(f"/v1/spaces/{space}/rooms", json={"client_id": "r", "name": "x"})
+                .raise_for_status()
+                .json()["id"]
+            )
+            for number in count(1):
+                if self._stop.is_set():
+                    return
+                sent = {"client_id": f"{name}-{number}", "content": f"{name} says {number}"}
+                client.post(f"/v1/rooms/{room}/messages", json=sent).raise_for_status()
+                self.acknowledged.append((name, number))
+
+
+def numbers_in(chat: Path) -> dict[str, list[int]]:
+    """Return the numbers of the messages of each sender, in the order in which they are stored."""
+    connection = apsw.Connection(str(chat), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        found: dict[str, list[int]] = {}
+        for (client_id,) in connection.execute("SELECT client_id FROM message ORDER BY id"):
+            name, _, number = str(client_id).partition("-")
+            found.setdefault(name, []).append(int(number))
+        return found
+    finally:
+        connection.close()
+
+
+def test_what_was_acknowledged_before_a_backup_over_http_began_is_in_it_and_comes_back(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    with (
+        httpx2.Client(base_url=server.url, headers=server.headers, timeout=LIMIT_S) as client,
+        Senders(server.url) as senders,
+    ):
+        made = []
+        for _ in range(3):
+            acknowledged_count = senders.until(50)
+            answer = client.post("/v1/databases/chat.db/backup", json={})
+            made.append((answer.raise_for_status().json()["name"], acknowledged_count))
+        token = client.post("/v1/tokens", json={"role": "read", "name": "kept"}).json()["id"]
+        tokens = client.post("/v1/databases/server.db/backup", json={}).raise_for_status().json()["name"]
+        listed = client.get("/v1/databases/chat.db/backup").json()["backups"]
+        assert [each["name"] for each in listed] == [name for name, _ in made]
+    for name, acknowledged_count in made:
+        fresh = tmp_path / name
+        source = server.data_dir / "backups" / name
+        restored = called("restore", "chat.db", source, "--data-dir", fresh)
+        assert restored.returncode == 0, restored.stderr
+        checked = called("verify", "chat.db", "--data-dir", fresh)
+        assert checked.returncode == 0, checked.stderr
+        found = numbers_in(fresh / "chat.db")
+        for sender, numbers in found.items():
+            assert numbers == list(range(1, len(numbers) + 1)), sender
+        for sender, number in senders.acknowledged[:acknowledged_count]:
+            assert number <= len(found[sender])
+    fresh = tmp_path / "tokens"
+    restored = called("restore", "server.db", server.data_dir / "backups" / tokens, "--data-dir", fresh)
+    assert restored.returncode == 0, restored.stderr
+    assert token in [each["id"] for each in json.loads(called("token", "list", "--data-dir", fresh).stdout)]

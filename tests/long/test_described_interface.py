@@ -94,7 +94,7 @@ ALLOWED: Final = (
         status=400,
         why="a whole number is written without a fraction: to JSON Schema 1.0 is one, to us it is none",
         routes=(
-            "POST /v1/databases/{db}/backup",
+            "POST /v1/databases/{database}/backup",
             "POST /v1/rooms/{id}/void",
             "POST /v1/spaces/{id}/invites",
             "PUT /v1/rooms/{id}/read",
@@ -204,7 +204,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             token = issued[name]["access_token"]
             asked(token, "POST", f"/v1/spaces/{space}/join", {"client_id": "j"})
         room = asked(zoe, "POST", f"/v1/spaces/{space}/rooms", {"client_id": "r", "name": "general"})["id"]
-        shared = {"db": "shop", "table": "t", "space": space, "room": room, "emoji": "+1"}
+        shared = {"db": "shop", "database": "shop", "table": "t", "space": space, "room": room, "emoji": "+1"}
         made = []
         for n, (user, key) in enumerate((("bob", "1"), ("cid", "2"))):
             group = asked(zoe, "POST", f"/v1/spaces/{space}/groups", {"client_id": f"g{n}", "name": f"g{n}"})
@@ -222,7 +222,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
                 }
             )
         token = asked(admin, "POST", "/v1/tokens", {"role": "read"})["id"]
-        doomed_things = {"db": "doomed", "space": doomed, "token": token}
+        doomed_things = {"db": "doomed", "database": "doomed", "space": doomed, "token": token}
         tokens = {"user": zoe, "token": admin, "nobody": "none"}
         yield House(server, tokens, made[0], made[1], doomed_things)
         assert server.stop() == 0

@@ -21,8 +21,8 @@ LEAST = {
     "DELETE /v1/databases/{db}": "admin",
     "POST /v1/databases/{db}/query": "read",
     "POST /v1/databases/{db}/execute": "write",
-    "GET /v1/databases/{db}/backup": "admin",
-    "POST /v1/databases/{db}/backup": "admin",
+    "GET /v1/databases/{database}/backup": "admin",
+    "POST /v1/databases/{database}/backup": "admin",
     "GET /v1/databases/{db}/changes": "read",
     "PUT /v1/databases/{db}/tables/{table}/changes": "admin",
     "DELETE /v1/databases/{db}/tables/{table}/changes": "admin",
@@ -98,7 +98,9 @@ def test_a_route_lets_in_its_least_role_and_those_above(role: str, base: Base) -
 
 def check_access(label: str, role: str, base: Base) -> None:
     method, _, template = label.partition(" ")
-    path = template.format(db=base.name, table="t", key="1", id="unknown", file="no.js", folder="no")
+    path = template.format(
+        db=base.name, database=base.name, table="t", key="1", id="unknown", file="no.js", folder="no"
+    )
     if label == "GET /v1/databases/{db}/export":
         path += "?table=t"
     if label in {"PUT /v1/databases/{db}", "DELETE /v1/databases/{db}"}:
