@@ -243,11 +243,26 @@ def check_content_type(headers: Mapping[bytes, bytes]) -> None:
     Raises:
         UnsupportedMediaType: The body is something else.
     """
+    check_content_coding(headers)
     sent = headers.get(b"content-type", _JSON_TYPE)
     if sent != _JSON_TYPE and sent.partition(b";")[0].strip().lower() not in {_JSON_TYPE, _UNSAID_TYPE}:
         raise UnsupportedMediaType(
             f"the body is {sent.decode(errors='replace')!r}; send application/json",
             allowed=["application/json"],
+        )
+
+
+def check_content_coding(headers: Mapping[bytes, bytes]) -> None:
+    """Let a body pass that is sent as it is.
+
+    Raises:
+        UnsupportedMediaType: It is compressed.
+    """
+    coding = headers.get(b"content-encoding")
+    if coding is not None and coding.lower() != b"identity":
+        raise UnsupportedMediaType(
+            f"the body is encoded as {coding.decode(errors='replace')!r}; send it as it is",
+            allowed=["identity"],
         )
 
 

@@ -9,7 +9,7 @@ from typing import Final
 import storage
 from dataserver.answers import CSV, NDJSON, AnyAnswer, json_answer, stream_answer
 from dataserver.errors import answering, error_body
-from dataserver.exchange import Exchange
+from dataserver.exchange import Exchange, check_content_coding
 from dataserver.imports.pieces import Format, Target
 from dataserver.imports.streaming import Outcome, stream_in
 from dataserver.refusals import (
@@ -108,6 +108,7 @@ def _answer(outcome: Outcome) -> ImportAnswer:
 
 
 def _target(exchange: Exchange, table: Table) -> Target:
+    check_content_coding(exchange.headers)
     sent = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if sent not in _FORMATS:
         allowed = [media.decode() for media in _FORMATS]

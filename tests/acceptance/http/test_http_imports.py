@@ -115,6 +115,7 @@ def test_a_failure_behind_the_first_line_of_progress_is_the_last_line(base: Base
         ("nothing", NDJSON, {}, 404, "table_not_found"),
         ("v", NDJSON, {}, 403, "rows_read_only"),
         ("t", {"content-type": "application/json"}, {}, 415, "unsupported_media_type"),
+        ("t", {**NDJSON, "content-encoding": "gzip"}, {}, 415, "unsupported_media_type"),
         ("t", NDJSON, {"on_error": "ask"}, 400, "invalid_parameter"),
         ("t", NDJSON, {"delimiter": '"'}, 400, "invalid_parameter"),
         ("t", {"content-type": "text/csv"}, {}, 400, "unknown_column"),

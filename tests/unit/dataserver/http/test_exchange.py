@@ -56,6 +56,12 @@ def test_a_body_of_another_type_is_refused(sent: bytes) -> None:
         check_content_type({b"content-type": sent})
 
 
+def test_a_body_that_is_compressed_is_refused_in_words() -> None:
+    check_content_type({b"content-encoding": b"Identity"})
+    with pytest.raises(UnsupportedMediaType, match="encoded as 'gzip'"):
+        check_content_type({b"content-encoding": b"gzip"})
+
+
 @pytest.mark.parametrize(
     ("header", "query", "timeout_s"),
     [
