@@ -297,13 +297,13 @@ __main__.main()
 
 
 def test_a_run_among_kills_is_clean_and_leaves_nothing(folder: Path) -> None:
-    arguments = ["--actions", "600", "--processes", "1", "--seed", "3", "--limit-s", "45", "--json"]
+    arguments = ["--actions", "300", "--processes", "1", "--seed", "3", "--limit-s", "45", "--json"]
     run = command(sys.executable, "-c", SCRIPTED, *arguments, folder=folder)
 
     assert run.returncode == 0, run.stderr + run.stdout
     report = json.loads(run.stdout)
     assert (report["is_clean"], report["wrong"]) == (True, dict.fromkeys(report["wrong"], 0))
-    assert report["seen"]["actions acknowledged"] == 600
+    assert report["seen"]["actions acknowledged"] == 300
     assert report["kills"]["calling"] == 1
     assert list(folder.iterdir()) == []
 

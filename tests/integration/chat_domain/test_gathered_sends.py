@@ -227,8 +227,8 @@ async def test_what_has_gathered_is_stored_before_the_chat_closes(tmp_path: Path
         assert (await bench.send("alone")).seq == 1
 
 
-@given(contents=st.lists(st.text(max_size=40), min_size=2, max_size=6))
-@settings(max_examples=12, deadline=None)
+@given(contents=st.lists(st.text(max_size=40), min_size=2, max_size=12))
+@settings(max_examples=6, deadline=None)
 def test_any_text_is_stored_as_it_came(contents: list[str], tmp_path_factory: Any) -> None:
     folder = tmp_path_factory.mktemp("chat")
 

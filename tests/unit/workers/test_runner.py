@@ -79,7 +79,7 @@ def test_what_was_recalled_is_not_run() -> None:
 
 def test_an_interrupt_never_reaches_the_call_after_the_one_it_was_meant_for() -> None:
     bench = Bench(BenchService({}))
-    calls = [Call(seq, "wait", 0.0005) for seq in range(1, 201)]
+    calls = [Call(seq, "wait", 0.0005) for seq in range(1, 101)]
     bench.runner.offer(calls)
     done = threading.Event()
 
