@@ -21,9 +21,7 @@ import anyio.to_thread
 from anyio import AsyncContextManagerMixin
 from typing_extensions import override
 
-from chat.client.cache import NO_SEQ
 from chat.client.deeds import Deeds
-from chat.client.effects import OnSpace, room_with, space_with
 from chat.client.events import Listeners
 from chat.client.handlers.messages import may_go_along
 from chat.client.handlers.table import SEND
@@ -31,11 +29,11 @@ from chat.client.live import Live
 from chat.client.opening import open_parts
 from chat.client.own_keys import OwnKeys
 from chat.client.own_settings import OwnSettings
+from chat.client.readings import Readings
 from chat.client.settings import ClientSettings
 from chat.client.streams import StreamTaking
 from chat.client.under_way import UnderWay
 from chat.own_tasks import own_tasks
-from chat.queue import payloads
 from chat.queue.actions import BUILT_IN, ActionTypes
 from chat.queue.clock import SystemQueueClock
 
@@ -48,14 +46,14 @@ if TYPE_CHECKING:
 
     from chat.client.events import Heard
     from chat.client.logins import Login
-    from chat.client.views import ChatMessage, ChatRoom, ChatSpace, StreamEvent
+    from chat.client.views import StreamEvent
     from chat.queue.action_queue import ActionQueue
     from chat.queue.action_type import ActionType
     from chat.queue.clock import QueueClock
     from chat.queue.receipts import Receipt
 
 
-class Client(Deeds, AsyncContextManagerMixin):
+class Client(Deeds, Readings, AsyncContextManagerMixin):
     """A user's client; enter it to use it. One process uses a store at a time."""
 
     queue: ActionQueue
@@ -146,6 +144,7 @@ class Client(Deeds, AsyncContextManagerMixin):
     # -- who is logged in -----------------------------------------------------------------------------------------
 
     @property
+    @override
     def user_id(self) -> str:
         """Whose store this is, logged in or not; empty in a new one."""
         login = self._logins.current
@@ -214,64 +213,7 @@ class Client(Deeds, AsyncContextManagerMixin):
         assert self._clock is not None  # noqa: S101 - it is there once the client is entered
         return self._clock.wall_ms()
 
-    # -- reading --------------------------------------------------------------------------------------------------
-
-    async def rooms(self) -> list[ChatRoom]:
-        """Return the rooms of all spaces that the user is in, as they were heard of last."""
-        return await self._cache.rooms()
-
-    async def refresh_rooms(self) -> None:
-        """Read the rooms from the server; with live events they are kept up by themselves.
-
-        Raises:
-            DeliveryError: The server could not be asked.
-        """
-        await self._streams.wanted()
-
-    async def messages(
-        self, room_id: str, *, before_seq: int = NO_SEQ, limit: int = 100
-    ) -> list[ChatMessage]:
-        """Return the last messages of a room before a seq, in order, with what is under way; from this device alone."""
-        found = await self._cache.messages(room_id, before_seq=before_seq, limit=limit)
-        return room_with(found, self._under_way.actions, room_id, self.user_id)
-
-    async def backlog(self, room_id: str, *, before_seq: int = NO_SEQ, limit: int = 100) -> list[ChatMessage]:
-        """Return what `messages` does, from the server first where this device has less.
-
-        Raises:
-            DeliveryError: The server could not be asked.
-        """
-        if len(await self._cache.messages(room_id, before_seq=before_seq, limit=limit)) < limit:
-            await self._streams.backlog(room_id, min(before_seq, 2**53), limit)
-        return await self.messages(room_id, before_seq=before_seq, limit=limit)
-
-    async def spaces(self) -> list[ChatSpace]:
-        """Return the spaces that this device has heard of, those too that the user has left, with what is under way."""
-        return [self._shown(each) for each in await self._cache.spaces()]
-
-    async def space(self, space_id: str) -> ChatSpace:
-        """Return a space as this device has heard of it, with what is under way."""
-        return self._shown(await self._cache.space(space_id))
-
-    def _shown(self, space: ChatSpace) -> ChatSpace:
-        for action in self._under_way.actions:
-            if isinstance(action.payload, OnSpace) and action.payload.space_id == space.id:
-                space = space_with(space, action.payload, self.user_id)
-        return space
-
-    def profile(self) -> dict[str, Any]:
-        """Return the user's profile as this device has heard of it, with what is under way."""
-        shown = dict(self._profiles.current)
-        for action in self._under_way.actions:
-            if isinstance(action.payload, payloads.UpdateProfile):
-                shown.update(action.payload.fields)
-        return {name: value for name, value in shown.items() if value is not None}
-
-    async def stream_events(
-        self, stream_id: str, *, after_seq: int = 0, limit: int = 100
-    ) -> list[StreamEvent]:
-        """Return events of a room, a space or the user that this device has kept."""
-        return await self._cache.events(stream_id, after_seq=after_seq, limit=limit)
+    # -- what happens, and what has no method here ----------------------------------------------------------------
 
     def events(self) -> Heard:
         """Return what happens from now on; close it when nobody listens any more."""
