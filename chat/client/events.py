@@ -9,14 +9,14 @@ import anyio
 
 from chat.client.views import ChatMessage, ChatSpace, StreamEvent
 from chat.errors import Failure
-from chat.messages.events import SessionExpired, _Told
+from chat.messages.events import NamedEvent, SessionExpired
 from chat.sync.merge import FieldConflict
 
 MAX_WAITING_COUNT: Final = 1_000
 """Events that wait for one listener; the oldest go first, and the listener is told how many."""
 
 
-class MessageChanged(_Told, frozen=True, kw_only=True, tag="chat.message.changed"):
+class MessageChanged(NamedEvent, frozen=True, kw_only=True, tag="chat.message.changed"):
     """A message came, or something about it changed."""
 
     room_id: str
@@ -26,7 +26,7 @@ class MessageChanged(_Told, frozen=True, kw_only=True, tag="chat.message.changed
     actor: str | None
 
 
-class SpaceChanged(_Told, frozen=True, kw_only=True, tag="chat.space.changed"):
+class SpaceChanged(NamedEvent, frozen=True, kw_only=True, tag="chat.space.changed"):
     """Something about a space changed: its settings, its rooms, who is in it."""
 
     kind: str
@@ -34,13 +34,13 @@ class SpaceChanged(_Told, frozen=True, kw_only=True, tag="chat.space.changed"):
     body: dict[str, Any]
 
 
-class UserChanged(_Told, frozen=True, kw_only=True, tag="chat.user.changed"):
+class UserChanged(NamedEvent, frozen=True, kw_only=True, tag="chat.user.changed"):
     """Something of the user's own changed, here or on another device."""
 
     what: StreamEvent
 
 
-class ActionDone(_Told, frozen=True, kw_only=True, tag="chat.action.done"):
+class ActionDone(NamedEvent, frozen=True, kw_only=True, tag="chat.action.done"):
     """The server has done an action."""
 
     client_id: str
@@ -48,7 +48,7 @@ class ActionDone(_Told, frozen=True, kw_only=True, tag="chat.action.done"):
     result: Any
 
 
-class ActionRolledBack(_Told, frozen=True, kw_only=True, tag="chat.action.rolled_back"):
+class ActionRolledBack(NamedEvent, frozen=True, kw_only=True, tag="chat.action.rolled_back"):
     """An action will not be done, so what it showed is shown no longer."""
 
     client_id: str
@@ -57,39 +57,39 @@ class ActionRolledBack(_Told, frozen=True, kw_only=True, tag="chat.action.rolled
     failure: Failure | None
 
 
-class SettingsConflict(_Told, frozen=True, kw_only=True, tag="chat.settings.conflict"):
+class SettingsConflict(NamedEvent, frozen=True, kw_only=True, tag="chat.settings.conflict"):
     """A field of the settings was changed on two devices; the later change counts, and this is the other."""
 
     conflict: FieldConflict
 
 
-class SpaceConflict(_Told, frozen=True, kw_only=True, tag="chat.space.conflict"):
+class SpaceConflict(NamedEvent, frozen=True, kw_only=True, tag="chat.space.conflict"):
     """A setting of a space was changed here and by somebody else; the later change counts, and this is the other."""
 
     space_id: str
     conflict: FieldConflict
 
 
-class ConnectionChanged(_Told, frozen=True, kw_only=True, tag="chat.connection.changed"):
+class ConnectionChanged(NamedEvent, frozen=True, kw_only=True, tag="chat.connection.changed"):
     """Live events come, or come no more until there is a connection again; none is missed."""
 
     is_connected: bool
 
 
-class ServerDraining(_Told, frozen=True, kw_only=True, tag="chat.server.draining"):
+class ServerDraining(NamedEvent, frozen=True, kw_only=True, tag="chat.server.draining"):
     """The server stops; the client connects again by itself."""
 
     told: dict[str, Any]
 
 
-class Ephemeral(_Told, frozen=True, kw_only=True, tag="chat.ephemeral"):
+class Ephemeral(NamedEvent, frozen=True, kw_only=True, tag="chat.ephemeral"):
     """Something of the moment, which nobody keeps."""
 
     kind: Literal["typing", "presence"]
     told: dict[str, Any]
 
 
-class EventsMissed(_Told, frozen=True, kw_only=True, tag="chat.events.missed"):
+class EventsMissed(NamedEvent, frozen=True, kw_only=True, tag="chat.events.missed"):
     """The listener was too slow for so many events; what they were about can be read as it stands."""
 
     count: int

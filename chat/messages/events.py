@@ -25,14 +25,16 @@ _UNKNOWN = Failure("transient", "unknown")
 Known = Callable[[str], SendMessage | None]
 
 
-class _Told(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+class NamedEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="event"):
+    """An event that carries its name into its JSON."""
+
     @property
     def name(self) -> str:
         """What the event is called, as in its JSON."""
         return str(self.__struct_config__.tag)
 
 
-class MessageQueued(_Told, frozen=True, kw_only=True, tag="chat.message.queued"):
+class MessageQueued(NamedEvent, frozen=True, kw_only=True, tag="chat.message.queued"):
     """A message was stored, and will be sent."""
 
     client_id: str
@@ -44,7 +46,7 @@ class MessageQueued(_Told, frozen=True, kw_only=True, tag="chat.message.queued")
     """In seconds UTC."""
 
 
-class MessageSent(_Told, frozen=True, kw_only=True, tag="chat.message.sent"):
+class MessageSent(NamedEvent, frozen=True, kw_only=True, tag="chat.message.sent"):
     """The server has it."""
 
     client_id: str
@@ -54,7 +56,7 @@ class MessageSent(_Told, frozen=True, kw_only=True, tag="chat.message.sent"):
     room_id: str
 
 
-class MessageFailed(_Told, frozen=True, kw_only=True, tag="chat.message.failed"):
+class MessageFailed(NamedEvent, frozen=True, kw_only=True, tag="chat.message.failed"):
     """It was given up, was dropped because its room is gone, or could not even be stored."""
 
     client_id: str
@@ -62,7 +64,7 @@ class MessageFailed(_Told, frozen=True, kw_only=True, tag="chat.message.failed")
     error: Failure
 
 
-class MessageRetrying(_Told, frozen=True, kw_only=True, tag="chat.message.retrying"):
+class MessageRetrying(NamedEvent, frozen=True, kw_only=True, tag="chat.message.retrying"):
     """It will be tried again."""
 
     client_id: str
@@ -73,7 +75,7 @@ class MessageRetrying(_Told, frozen=True, kw_only=True, tag="chat.message.retryi
     """In seconds UTC."""
 
 
-class SessionExpired(_Told, frozen=True, kw_only=True, tag="session.expired"):
+class SessionExpired(NamedEvent, frozen=True, kw_only=True, tag="session.expired"):
     """The account has to log in again; its messages wait until `resume`."""
 
     account: str
