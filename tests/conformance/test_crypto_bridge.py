@@ -362,6 +362,19 @@ async def pieces(data: bytes, size: int) -> AsyncGenerator[bytes]:
         yield data[start : start + size]
 
 
+async def test_what_is_no_regular_file_is_refused_without_waiting_for_it(
+    crypto: CryptoBridge, tmp_path: Path
+) -> None:
+    pipe, target = tmp_path / "pipe", tmp_path / "target"
+    os.mkfifo(pipe)
+    with anyio.fail_after(20):
+        for source in (pipe, tmp_path, "/dev/zero"):
+            for turn in (crypto.encrypt_file, crypto.decrypt_file):
+                with pytest.raises(FileRefused, match="no regular file"):
+                    await turn(keyring(), source, target)
+    assert not await anyio.Path(target).exists()
+
+
 @pytest.mark.parametrize("size", [1, 1_000, 300_000])
 async def test_a_stream_is_encrypted_as_it_passes_and_is_what_a_file_is(size: int, tmp_path: Path) -> None:
     ring, content = keyring(), os.urandom(50 * size if size < 1_000 else 700_000)

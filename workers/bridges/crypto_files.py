@@ -16,7 +16,7 @@ from workers.bridges.crypto_streams import opened_stream, sealed_stream
 from workers.keys.envelopes import STREAM_HEAD_BYTES, Head
 from workers.keys.errors import DecryptError
 from workers.services.crypto import service
-from workers.services.crypto.errors import FileRefused
+from workers.services.crypto.streams import opened_source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
@@ -103,11 +103,8 @@ def _file_params(
 
 
 def _head_of_file(path: str) -> Head:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - paths come as text
-            head = Head.of(file.read(STREAM_HEAD_BYTES))
-    except OSError as error:
-        raise FileRefused(f"the source can't be read: {error.strerror}") from error
+    with open(opened_source(path), "rb") as file:  # noqa: PTH123 - it is open already
+        head = Head.of(file.read(STREAM_HEAD_BYTES))
     if head.kind != "stream":
         raise DecryptError
     return head

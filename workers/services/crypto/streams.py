@@ -12,6 +12,7 @@ only `finish` says that it was all. So a file appears under its name when it is 
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -99,8 +100,7 @@ def turn_file(
         FileRefused: A file can't be read or written.
         TaskCancelled: The task was stopped.
     """
-    with _refused("the source can't be read"):
-        reading = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    reading = opened_source(source)
     try:
         total = os.fstat(reading).st_size - skip
         with _appearing(target) as writing:
@@ -120,6 +120,20 @@ def turn_file(
             return written
     finally:
         os.close(reading)
+
+
+def opened_source(path: str) -> int:
+    """Open a regular file to be read and return its descriptor, which the caller closes; a pipe is not waited for.
+
+    Raises:
+        FileRefused: It can't be read, or is no regular file.
+    """
+    with _refused("the source can't be read"):
+        reading = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    if not stat.S_ISREG(os.fstat(reading).st_mode):
+        os.close(reading)
+        raise FileRefused("the source can't be read: it is no regular file")
+    return reading
 
 
 @contextmanager
