@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 COST = 1.0
 """Of a call as it is handed out."""
@@ -166,11 +166,6 @@ class FairQueue(Generic[T]):
     def clear(self) -> None:
         """Drop all."""
         self.keep(lambda _: False)
-
-    def extend(self, items: Iterable[T]) -> None:
-        """Let all of `items` wait."""
-        for item in items:
-            self.append(item)
 
     def _activate(self, line: _Line[T]) -> None:
         line.at = max(line.at, self._now)

@@ -23,7 +23,8 @@ TENANTS = st.sampled_from("abcde")
 def queue_of(counts: dict[str, int], weights: dict[str, float] | None = None) -> FairQueue[Item]:
     queue: FairQueue[Item] = FairQueue(weights)
     for tenant, count in counts.items():
-        queue.extend(Item(tenant, number) for number in range(count))
+        for number in range(count):
+            queue.append(Item(tenant, number))
     return queue
 
 
@@ -78,7 +79,8 @@ def test_who_comes_anew_waits_for_one_call_of_the_other_however_many_that_has(
 def test_being_away_earns_nothing() -> None:
     queue = queue_of({"a": 1_000, "b": 1})
     served(queue, 500)
-    queue.extend(Item("b", number) for number in range(100))
+    for number in range(100):
+        queue.append(Item("b", number))
     assert served(queue, 20) == {"a": 10, "b": 10}
 
 
