@@ -1,4 +1,4 @@
-"""The network checks against real servers on this machine: the same in every kind of worker, on asyncio and trio."""
+"""The network checks against real servers on this machine: the same in every kind of worker."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import anyio.to_thread
 import pytest
 
 from tests.support import loopback
+from tests.support.loops import ASYNCIO, on
 from tests.support.waiting import until
 from workers import BridgeSettings, InvalidParameters, Kind, TaskTimedOut, open_bridges
 from workers.services.network.messages import Target
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from workers.bridges.network import NetworkBridge
+
+anyio_backend = on(ASYNCIO)  # what brings a request to its worker is tried on both in `test_bridges`
 
 SOON_S = 0.3
 LIMIT_S = 30.0
@@ -260,9 +263,6 @@ async def test_gathering_and_binding_get_four_seconds_and_no_more(network: Netwo
         await network.connectivity([url(1)], ca_pem="nonsense")
 
 
-@pytest.mark.parametrize(
-    "anyio_backend", ["asyncio"]
-)  # what waits for the process is the same on trio as above
 @pytest.mark.parametrize("kind", ["process"])
 async def test_a_process_does_every_check_as_the_others_do(
     network: NetworkBridge, ports: dict[str, int]
