@@ -24,6 +24,7 @@ from storage import (
     verify,
 )
 from storage.sqlite import backups, imports
+from tests.support.loops import one_loop
 from workers import Task
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def test_writes_between_its_steps_do_not_make_a_backup_begin_anew(
     writer.close()
 
 
+@one_loop
 async def test_a_backup_tells_how_far_it_is(shop: Database, tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
     made = await shop.back_up(tmp_path / "copy.db", lambda done, total, _: told.append((done, total)))
@@ -146,6 +148,7 @@ async def test_a_backup_tells_how_far_it_is(shop: Database, tmp_path: Path) -> N
     assert {total for _, total in told} == {made.page_count}
 
 
+@one_loop
 async def test_a_backup_is_not_made_over_a_file_that_is_there(shop: Database, tmp_path: Path) -> None:
     await aside((tmp_path / "copy.db").write_text, "precious")
     with pytest.raises(DatabaseExists):
@@ -186,6 +189,7 @@ async def test_a_cancelled_backup_leaves_nothing_or_is_whole_if_the_cancel_came_
     assert names == ["data"]
 
 
+@one_loop
 async def test_what_is_not_there_can_not_be_copied(tmp_path: Path) -> None:
     with pytest.raises(DatabaseNotFound):
         await back_up(tmp_path / "nothing.db", tmp_path / "copy.db", SETTINGS)
@@ -195,6 +199,7 @@ async def test_what_is_not_there_can_not_be_copied(tmp_path: Path) -> None:
     assert await aside(names_in, tmp_path) == ["text.db"]
 
 
+@one_loop
 async def test_a_sound_database_is_found_sound_and_its_rows_are_counted(shop: Database) -> None:
     found = await shop.verify()
     assert (found.is_sound, found.complaints) == (True, [])
@@ -213,6 +218,7 @@ def damage(path: Path) -> None:
         file.write(b"\xff" * 4096)
 
 
+@one_loop
 async def test_a_damaged_page_and_a_row_without_its_parent_are_found(tmp_path: Path) -> None:
     async with opened(tmp_path / "data") as databases:
         shop = await filled(databases)
@@ -230,6 +236,7 @@ async def test_a_damaged_page_and_a_row_without_its_parent_are_found(tmp_path: P
     assert await aside(names_in, tmp_path) == ["data"]
 
 
+@one_loop
 async def test_of_dated_backups_the_newest_are_kept(tmp_path: Path) -> None:
     folder = BackupFolder(tmp_path / "backups")
     made = []
@@ -252,6 +259,7 @@ async def test_of_dated_backups_the_newest_are_kept(tmp_path: Path) -> None:
     assert await aside(other.exists)
 
 
+@one_loop
 async def test_a_restored_database_is_the_backup_and_goes_on_from_there(tmp_path: Path) -> None:
     async with opened(tmp_path / "data") as databases:
         shop = await filled(databases)
@@ -270,6 +278,7 @@ async def test_a_restored_database_is_the_backup_and_goes_on_from_there(tmp_path
     assert await aside(names_in, tmp_path / "data") == ["shop.db"]
 
 
+@one_loop
 async def test_what_is_no_sound_backup_changes_nothing(tmp_path: Path) -> None:
     await aside((tmp_path / "text.db").write_text, "no database at all" * 100)
     async with opened(tmp_path / "data") as databases:

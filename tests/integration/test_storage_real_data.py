@@ -14,6 +14,7 @@ import pytest
 
 import storage
 from storage import StorageSettings
+from tests.support.loops import ASYNCIO, on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,6 +26,8 @@ DATA = Path(__file__).parents[2].parent / "shared" / "data"
 pytestmark = pytest.mark.skipif(
     not DATA.is_dir(), reason=f"NO REAL DATA: {DATA.name} of the shared folder is not beside this checkout"
 )
+
+anyio_backend = on(ASYNCIO)  # what is read does not know who waits for it
 
 JOINED = """
 SELECT ar.Name AS artist, al.Title AS album, count(*) AS tracks, sum(t.Milliseconds) AS ms, avg(t.UnitPrice) AS price
@@ -49,7 +52,7 @@ async def databases(
     sources: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Databases]:
-    del anyio_backend  # on each loop
+    del anyio_backend  # it is asked for first
     settings = StorageSettings(use_workers=request.param == "process", worker_count=2)
     folder = tmp_path_factory.mktemp("data")
     async with storage.open_databases(folder, settings) as opened:

@@ -121,6 +121,7 @@ async def open_bench(
 
 
 _SETTINGS = StorageSettings(kind="thread", worker_count=1)
+_SPACES_AT_ONCE = 100
 _first: list[tuple[Path, ChatBench]] = []
 
 
@@ -154,14 +155,14 @@ async def _filled(chat: Chat) -> ChatBench:
 
 async def into_spaces(bench: ChatBench, user_id: int, count: int) -> list[str]:
     """Put a user into so many spaces more, by few statements, and return their ids."""
-    made = []
-    for _ in range(count):
-        rows = await bench.chat.tables.write_all(
-            [
+    made: list[str] = []
+    while len(made) < count:
+        steps: list[tuple[str, tuple[Any, ...]]] = []
+        for stream in range(0, 3 * min(count - len(made), _SPACES_AT_ONCE), 3):
+            steps += [
                 ("new_stream", ("space", "e")),
-                ("new_space", (Earlier(0, "id"), "space", '{"name":"one of many"}', 0, None, 0)),
-                ("new_member", (Earlier(0, "id"), user_id, Rank.MEMBER, 0)),
+                ("new_space", (Earlier(stream, "id"), "space", '{"name":"one of many"}', 0, None, 0)),
+                ("new_member", (Earlier(stream, "id"), user_id, Rank.MEMBER, 0)),
             ]
-        )
-        made.append(str(rows[0].rows[0][0]))
+        made += [str(each.rows[0][0]) for each in (await bench.chat.tables.write_all(steps))[::3]]
     return made

@@ -19,7 +19,7 @@ SERVERS: tuple[ServerName, ...] = ("uvicorn", "h2corn")
 
 @asynccontextmanager
 async def running(
-    app: Any, server: ServerName, sockets: SocketLimits | None = None
+    app: Any, server: ServerName, sockets: SocketLimits | None = None, *, drain_s: float = 1.0
 ) -> AsyncIterator[tuple[Address, anyio.Event]]:
     """Serve `app` while this is entered, and yield where, and what stops it sooner."""
     stop, ready, addresses = anyio.Event(), anyio.Event(), []
@@ -38,7 +38,7 @@ async def running(
                 server=server,
                 on_ready=on_ready,
                 stop=stop,
-                drain_s=1.0,
+                drain_s=drain_s,
                 sockets=sockets,
             )
 

@@ -21,6 +21,9 @@ from dataserver.imports.survey import BadLine
 from dataserver.log_commands import OpenLog, StoreLog, log_command_done
 from dataserver.refusals import RouteNotFound
 from tests.support.chat_domain import ChatBench, open_bench
+from tests.support.loops import ASYNCIO, on
+
+anyio_backend = on(ASYNCIO)  # a log is brought in one batch after the other: nobody waits for another
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data"
 REAL_LINE_COUNT = 4_000

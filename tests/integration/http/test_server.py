@@ -144,7 +144,7 @@ async def test_a_client_that_stays_is_not_taken_for_one_that_left(
 async def test_what_still_runs_after_the_drain_is_cancelled(server: Literal["uvicorn", "h2corn"]) -> None:
     app = App()
     async with (
-        running(app, server) as (address, stop),
+        running(app, server, drain_s=0.1) as (address, stop),
         await anyio.connect_tcp(address.host, address.port) as stream,
     ):
         await stream.send(GET % b"/wait")

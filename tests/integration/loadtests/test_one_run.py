@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(120)
 
-LOAD = Load(seconds=3, visitor_count=20, rate_per_s=100.0, server="uvicorn", workers="thread")
+LOAD = Load(seconds=2, visitor_count=20, rate_per_s=100.0, server="uvicorn", workers="thread")
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import pytest
 
 from storage import DatabaseCorrupt, DatabaseExists, DatabaseNotFound, StorageSettings, open_databases
 from storage.sqlite.copying_in import CopyInParams, CopyInService
+from tests.support.loops import one_loop
 from workers import Kind, Task, TaskCancelled
 
 
@@ -147,6 +148,7 @@ def test_what_a_crash_left_of_a_copy_is_in_nobodys_way(source: Path, tmp_path: P
     assert not list(tmp_path.glob("*.importing*"))
 
 
+@one_loop
 @pytest.mark.parametrize("kind", ["process", "thread"])
 async def test_a_worker_copies_it_and_it_is_a_database_at_once(
     source: Path, tmp_path: Path, kind: Kind

@@ -398,7 +398,7 @@ def test_a_batch_in_company_is_not_interrupted(bench: WriterBench) -> None:
     stopped = threading.Event()
 
     def interrupt() -> None:
-        while not stopped.is_set():
+        while not stopped.wait(0.0001):  # and not for ever: the batch needs the interpreter, too
             bench.service.interrupt()
 
     thread = threading.Thread(target=interrupt)

@@ -33,7 +33,8 @@ ANSWER_BYTES = 4 * MIB
 HEAP_BYTES = 64 * MIB
 CHILD_BYTES = 96 * MIB
 """What a child may grow by: SQLite's heap, and the answer once more in Python."""
-LIMIT_S = 0.05
+LIMIT_S = 0.03
+"""Of what runs for ever, and is stopped whenever that is."""
 LONG_S = 10.0
 
 ERRORS: dict[End, tuple[type[Exception], ...]] = {

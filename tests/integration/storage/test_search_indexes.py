@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import storage
 from storage import StorageSettings, TableNotSearchable, drop_search_index, make_search_index, search_table
+from tests.support.loops import ASYNCIO, on
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from storage import Database
 
 open_database = storage.open
+anyio_backend = on(ASYNCIO)  # an index is SQL: no loop is asked for it
 TABLE = 'a "b"\'c'
 NAME = TABLE.replace('"', '""')
 
 
-@pytest.fixture(params=["process", "off"])
+@pytest.fixture(params=["off"])
 async def db(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    """A database without workers, which carry texts of SQL and rows; one test asks in both ways."""
     numbers = StorageSettings(worker_count=1, use_workers=request.param == "process")
     with anyio.fail_after(30):
         async with open_database(tmp_path / "d.db", numbers) as opened:
@@ -47,6 +50,7 @@ async def found(db: Database, search: str) -> list[int]:
     return [key for (key,) in rows]
 
 
+@pytest.mark.parametrize("db", ["process", "off"], indirect=True)
 async def test_an_index_has_the_rows_from_before_and_follows_the_changes(db: Database) -> None:
     await insert(db, 1, "Crème brûlée", "with sugar")
     await make_search_index(db, TABLE, ["the title", "body"])
@@ -152,8 +156,6 @@ CHANGES = st.one_of(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("db", ["off"], indirect=True)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(CHANGES, max_size=12))
 async def test_any_changes_leave_the_index_as_the_table_is(

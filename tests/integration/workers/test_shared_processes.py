@@ -12,6 +12,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from tests.support.loops import one_loop
 from workers import BridgeSettings, Kind, TaskCancelled, open_bridges
 from workers.shared import cells as cells_module
 from workers.shared.cancellation import SharedCancellation
@@ -152,6 +153,7 @@ async def test_a_task_that_waits_is_woken_by_another_process_and_not_by_its_net(
             await anyio.to_thread.run_sync(setting.__exit__, None, None, None)
 
 
+@one_loop
 @pytest.mark.parametrize("backing", ["atomics", "owner"])
 async def test_every_kind_of_worker_gets_shared_state_with_a_request(backing: Backing, kind: Kind) -> None:
     with (
