@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _MIGRATIONS: Final = "chat.client.migrations"
 _STATEMENTS: Final = "chat.client.statements"
+_CACHE_FILE: Final = "cache.db"
 _STORE: Final = StorageSettings(kind="thread", worker_count=1, plans_by_values=False, secure_delete=True)
 
 
@@ -72,13 +73,18 @@ async def open_parts(
     """Open the folder `store`, making it if it is not there; what is in it was read when this begins.
 
     Raises:
+        WrongKey, EncryptionUnavailable: The key does not fit a file of it, or this build of apsw can't encrypt.
         StorageError: A file of it can't be opened.
     """
     await anyio.Path(store).mkdir(mode=0o700, parents=True, exist_ok=True)
     statements = await anyio.to_thread.run_sync(load, _STATEMENTS)
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        database = await enter(open_database(store / "cache.db", _STORE, migrations=_MIGRATIONS))
+        cache_settings, queue_settings = _STORE, settings.queue
+        if settings.key is not None:
+            cache_settings = replace(_STORE, keys={_CACHE_FILE: settings.key})
+            queue_settings = replace(settings.queue, key=settings.key)
+        database = await enter(open_database(store / _CACHE_FILE, cache_settings, migrations=_MIGRATIONS))
         http = await enter(httpx2.AsyncClient(base_url=url, timeout=settings.timeout_s))
         bridges = await enter(open_bridges(settings.crypto))
         tables = Tables(database, statements)
@@ -91,7 +97,7 @@ async def open_parts(
         queue = await enter(
             open_queue(
                 store / "queue.db",
-                settings.queue,
+                queue_settings,
                 types=types,
                 probe=api.is_reachable,
                 clock=clock,

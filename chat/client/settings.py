@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from chat.queue.settings import QueueSettings
 from workers import BridgeSettings
+
+if TYPE_CHECKING:
+    from workers import KeySource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +30,9 @@ class ClientSettings:
     queue: QueueSettings = field(default_factory=QueueSettings)
     crypto: BridgeSettings = field(default_factory=BridgeSettings)
     """Where settings are encrypted; in `kind="process"` a worker of its own does it."""
+    key: KeySource | None = None
+    """A random key with which the files of the store are encrypted, the queue's too (see `QueueSettings.key`). Without one,
+    whoever reads them reads messages, names, the tokens of the login, and what waits to be sent."""
 
     def __post_init__(self) -> None:
         for name in ("timeout_s", "first_wait_s", "most_wait_s"):

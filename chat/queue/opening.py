@@ -39,6 +39,7 @@ async def open_tables(path: Path, settings: QueueSettings) -> AsyncIterator[Tabl
     SQLite runs in one thread beside the event loop for reads, and in one for writes.
 
     Raises:
+        WrongKey, EncryptionUnavailable: The key does not fit the file, or this build of apsw can't encrypt.
         StorageError: It can't be opened; `StorageBusy` where another process does not come to an end with that.
     """
     statements = await anyio.to_thread.run_sync(load, "chat.queue.statements")
@@ -50,6 +51,7 @@ async def open_tables(path: Path, settings: QueueSettings) -> AsyncIterator[Tabl
         secure_delete=settings.secure_delete,
         busy_timeout_s=settings.busy_timeout_s,
         write_timeout_s=max(30.0, 2 * settings.busy_timeout_s),
+        keys={} if settings.key is None else {path.name: settings.key},
     )
     opening = open_storage(path, storage_settings, migrations=_MIGRATIONS)
     async with _alone(f"{path}{_LOCK_SUFFIX}"):

@@ -1,7 +1,9 @@
 """How payloads are sealed while they wait on the disk; by default they are not.
 
-Sealed are payloads. What the queue works with is not: client ids, types, lanes (and so accounts and rooms), times, what
-servers said of failures, and their answers. A payload is wiped when its action is done or taken back.
+Sealed are payloads. What the queue works with can be read from its file and its log: client ids, types and versions,
+lanes (and so accounts and rooms), what an action is about (of a reaction its emoji too), states, times, how often it was tried, what
+servers said of failures, and their answers; and of a payload its size, to the byte. A payload is wiped when its action is done
+or taken back. Who wants none of that readable has the whole file encrypted (`QueueSettings.key`).
 
 A local queue belongs to its user, so it is plain unless a seal is given. `context` names the row (client id, type and
 lane), so a sealed payload that was moved to another row does not open.

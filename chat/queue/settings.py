@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workers import KeySource
 
 DAY_S = 86_400.0
 
@@ -63,6 +67,9 @@ class QueueSettings:
     """What a payload took in the file is overwritten with zeros when it is wiped."""
     enqueue_patience_s: float = 30.0
     """How long an action waits to be stored while the disk is full or the file is busy; then whoever gave it is told."""
+    key: KeySource | None = None
+    """A random key with which the whole file is encrypted, what a seal leaves readable too; it needs the same build of apsw
+    as encrypted databases. `dataserver rekey FILE` encrypts a file that is there."""
 
     def __post_init__(self) -> None:
         for name, least in _LEAST_COUNTS:

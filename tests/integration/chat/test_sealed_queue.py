@@ -11,6 +11,7 @@ import apsw
 import pytest
 
 from chat.queue.action_queue import open_queue
+from chat.queue.payloads import React, SaveUserConfig
 from chat.queue.sealing import CannotOpen, CannotSeal, KeyringSeal
 from chat.queue.settings import QueueSettings
 from chat.testing import ManualClock, ScriptedServer
@@ -65,6 +66,15 @@ def key_ids(folder: Path) -> list[str]:
         connection.close()
 
 
+def sealed_sizes(folder: Path) -> list[int]:
+    """Return the bytes of the stored payloads, oldest first."""
+    connection = apsw.Connection(str(folder / "queue.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return [row[0] for row in connection.execute("SELECT length(payload) FROM action ORDER BY id")]
+    finally:
+        connection.close()
+
+
 async def test_what_waits_in_a_sealed_queue_can_not_be_read_from_its_files(tmp_path: Path) -> None:
     async with sealed_queue(tmp_path, keyring()) as queue:
         await queue.enqueue(message(TOLD))
@@ -72,6 +82,22 @@ async def test_what_waits_in_a_sealed_queue_can_not_be_read_from_its_files(tmp_p
     assert len(files) > 1_000
     assert TOLD.encode() not in files
     assert b"treasure" not in files
+
+
+async def test_what_a_sealed_queue_leaves_readable_is_what_it_works_with_and_the_sizes_of_payloads(
+    tmp_path: Path,
+) -> None:
+    async with sealed_queue(tmp_path, keyring()) as queue:
+        sent = await queue.enqueue(message(TOLD, room="the-room"), account="an-account")
+        await queue.enqueue(message(TOLD + "!", room="the-room"), account="an-account")
+        await queue.enqueue(React(message_id="the-message", room_id="the-room", emoji="an-emoji", is_on=True))
+        await queue.enqueue(SaveUserConfig(fields={"treasure": TOLD}))
+        files = await anyio.to_thread.run_sync(on_disk, tmp_path)
+        sizes = await anyio.to_thread.run_sync(sealed_sizes, tmp_path)
+    assert b"treasure" not in files
+    for readable in (sent.client_id, "the-room", "an-account", "send-message", "the-message", "an-emoji"):
+        assert readable.encode() in files, readable
+    assert sizes[1] == sizes[0] + 1
 
 
 async def test_a_key_is_rotated_while_the_queue_runs_and_every_message_is_sent_in_order(
