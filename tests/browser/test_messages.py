@@ -321,3 +321,26 @@ def test_a_part_that_can_not_be_fetched_says_so_and_comes_when_it_can(stage: Sta
     page.get_by_role("button", name="Members", exact=True).click()
     expect(page.locator(".members li")).to_have_count(1)
     assert shown(page) == ["and yet"]
+
+
+def test_what_is_searched_for_are_words_unless_it_is_syntax(stage: Stage) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    for content in ("it's at 12:30 in C++", "tomorrow at noon", 'she said "yes'):
+        anna.post(f"/v1/rooms/{room}/messages", content=content)
+    page = stage.page(anna, room)
+    page.get_by_role("button", name="Search", exact=True).click()
+    hits = page.locator("side-panel .hit")
+    asked = page.get_by_label("Search messages")
+    for query, found in (
+        ("12:30", ["it's at 12:30 in C++"]),
+        ("it's C++", ["it's at 12:30 in C++"]),
+        ("noon OR yes", ['she said "yes', "tomorrow at noon"]),
+        ("tomo*", ["tomorrow at noon"]),
+    ):
+        asked.fill(query)
+        expect(hits).to_have_count(len(found))
+        assert sorted(hits.all_inner_texts()) == found
+    stage.complaints_allowed("400 (")
+    asked.fill('said "yes')
+    expect(hits).to_have_text(['she said "yes'])

@@ -16,6 +16,7 @@ import { changeRole, openDirect } from './spaces.js';
 
 const SEARCH_AFTER_MS = 250;
 const MUTED_COUNT = 500;
+const SYNTAX = /["*()^]|\b(AND|OR|NOT|NEAR)\b/;
 
 export function openPanel(app, name, about, before) {
   if (!app.panel.app) app.panel.begin(app);
@@ -157,7 +158,7 @@ export class SidePanel extends HTMLElement {
     this.asked = query;
     if (!query) return results.replaceChildren();
     try {
-      const { hits } = await call('GET', `/v1/search?q=${encodeURIComponent(query)}`);
+      const { hits } = await found(query);
       if (this.asked === query) results.replaceChildren(...this.hitsOf(hits));
     } catch (error) {
       if (!(error instanceof CallFailed)) throw error;
@@ -208,6 +209,19 @@ export class SidePanel extends HTMLElement {
     if (!hits.length) return [el('p', { class: 'empty' }, text('panel.nothing'))];
     return [el('ul', { class: 'hits' }, ...hits.map(({ message, room }) => el('li', {}, el('p', { class: 'from' }, app.model.names.get(message.sender) ?? message.sender_name ?? '', ' · ', app.nameOfRoom(app.model.rooms.get(room)), ' ', message.created_at_ms ? timeOf(message.created_at_ms, true) : ''),
       button(el('span', { dir: 'auto' }, this.wordsOf(message)), () => app.goTo(room, message.seq), { class: 'hit' }))))];
+  }
+}
+
+/* What has no sign of FTS5's syntax in it, or is none, is looked for word by word. Raises CallFailed. */
+async function found(query) {
+  const ask = (said) => call('GET', `/v1/search?q=${encodeURIComponent(said)}`);
+  const words = query.split(/\s+/).map((each) => `"${each.replaceAll('"', '""')}"`).join(' ');
+  if (!SYNTAX.test(query)) return ask(words);
+  try {
+    return await ask(query);
+  } catch (error) {
+    if (error.code !== 'invalid_value') throw error;
+    return ask(words);
   }
 }
 
