@@ -358,6 +358,11 @@ def test_a_board_is_gone_with_its_owner() -> None:
         link.get("name")
 
 
+def test_a_backing_that_is_not_known_is_refused() -> None:
+    with pytest.raises(SharedRefused, match="no backing 'paper'"):
+        SharedCounter(backing="paper")  # type: ignore[arg-type]  # that is the point
+
+
 def test_what_can_not_be_had_is_refused_or_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "native", lambda: Native(None, None, None))
     with pytest.raises(SharedRefused, match="atomic"):

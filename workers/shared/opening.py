@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from workers.shared.cells import BACKINGS
 from workers.shared.errors import SharedRefused
 from workers.shared.lending import borrowed
 from workers.shared.memory import MemoryCells
@@ -27,6 +28,8 @@ def new_cells(kind: int, values: Sequence[int], backing: Backing | None) -> Cell
     Raises:
         SharedRefused: `backing` is not to be had here.
     """
+    if backing is not None and backing not in BACKINGS:
+        raise SharedRefused(f"there is no backing {backing!r}; there are {', '.join(BACKINGS)}")
     machine = native()
     if backing == "atomics" and machine.atomics is None:
         raise SharedRefused("atomic operations are not to be had here")

@@ -103,7 +103,19 @@ def test_a_redirect_leads_elsewhere_if_its_host_is_another(location: str | None,
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no url", "ftp://host/", "http://", "http://[", "//host", "http://ho st/"]
+    "text",
+    [
+        "",
+        "no url",
+        "ftp://host/",
+        "http://",
+        "http://[",
+        "//host",
+        "http://ho st/",
+        "http://host:0/",
+        "http://host:-1/",
+        "http://host:65536/",
+    ],
 )
 def test_what_is_no_url_to_ask_is_none(text: str) -> None:
     assert url_of(text) is None

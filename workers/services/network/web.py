@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 USER_AGENT = "workers-network-check"
 _SCHEMES = frozenset({"http", "https"})
+_PORTS = range(1, 65_536)
 _NEVER_IN_A_HOST = frozenset(" %[]<>^|")
 
 
@@ -46,7 +47,8 @@ def url_of(text: str) -> httpx2.URL | None:
         url = httpx2.URL(text)
     except httpx2.InvalidURL:
         return None
-    return url if url.scheme in _SCHEMES and url.host and not _NEVER_IN_A_HOST & set(url.host) else None
+    is_one = url.scheme in _SCHEMES and url.host and not _NEVER_IN_A_HOST & set(url.host)
+    return url if is_one and (url.port is None or url.port in _PORTS) else None
 
 
 def is_elsewhere(response: httpx2.Response) -> bool:
