@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from chat.domain.texts import NO_CONTROLS as NO_CONTROLS
     from chat.domain.texts import told_line as told_line
     from chat.domain.texts import told_number as told_number
+    from chat.domain.users import UserRow as UserRow
     from chat.errors import ActionCancelled as ActionCancelled
     from chat.errors import ActionExpired as ActionExpired
     from chat.errors import ActionFailed as ActionFailed
@@ -311,6 +312,7 @@ _HOME = {
     "UpdateProfile": "queue.payloads",
     "UpdateSpace": "queue.payloads",
     "UserChanged": "client.events",
+    "UserRow": "domain.users",
     "VersionConflict": "domain.refusals",
     "Why": "queue.views",
     "WrongPassword": "domain.refusals",

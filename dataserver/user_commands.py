@@ -69,7 +69,7 @@ async def user_command_done(command: UserCommand, chat: Chat | None) -> Any:
             )
             return {"id": str(user_id), "name": command.name.lower()}
         case ListUsers():
-            return [row._asdict() for row in await users.listed(after=command.after)]
+            return msgspec.to_builtins(await users.listed(after=command.after))
         case AllowUser():
             await users.set_disabled(command.name, is_disabled=not command.is_allowed)
         case SetPassword():

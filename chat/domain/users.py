@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from chat.domain.refusals import InvalidValue, NotFound, Taken
 from chat.domain.spaces import new_epoch
@@ -24,8 +26,8 @@ SERVER_ROLES: Final = ("read", "write", "admin")
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-class UserRow(NamedTuple):
-    """A user, as those who run the server see it."""
+class UserRow(msgspec.Struct, frozen=True):
+    """A user, as those who run the server see it; a struct, so that the server can answer with it."""
 
     id: str
     name: str
@@ -35,7 +37,7 @@ class UserRow(NamedTuple):
     disabled_at_ms: int | None
     device_count: int
     seen_at_ms: int | None
-    """When one of the devices that are logged in got its present tokens."""
+    """When one of the devices that are logged in got its present tokens; None without any."""
 
 
 class Users:

@@ -20,24 +20,10 @@ _PATH: Final = "/v1/admin/users"
 _log = structlog.get_logger(__name__)
 
 
-class UserView(msgspec.Struct, frozen=True, kw_only=True):
-    """A user, and how many devices they are logged in on."""
-
-    id: str
-    name: str
-    display_name: str
-    server_role: str | None
-    created_at_ms: int
-    disabled_at_ms: int | None
-    device_count: int
-    seen_at_ms: int | None
-    """When one of these devices came for new tokens; None without any."""
-
-
 class UsersAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A page of users, by their names."""
 
-    users: list[UserView]
+    users: list[chat.UserRow]
     next_after: str | None
     """What `after` is for the next page; None if this is the last one."""
 
@@ -64,7 +50,7 @@ async def list_users(exchange: Exchange) -> AnyAnswer:
     limit = _limit(exchange.parameter("limit") or str(MAX_PAGE_COUNT))
     after, having = exchange.parameter("after") or "", exchange.parameter("having") or ""
     found = await exchange.services.chat.accounts.users.listed(after=after, limit=limit + 1, having=having)
-    page = [msgspec.convert(row._asdict(), UserView) for row in found[:limit]]
+    page = found[:limit]
     return json_answer(UsersAnswer(users=page, next_after=page[-1].name if len(found) > limit else None))
 
 
