@@ -85,6 +85,9 @@ class ReaderService:
         deadline.at = call.deadline
         deadline.stopped = False
         deadline.calls_count = 0
+        self._connection = (
+            None  # that of the call before may be in the midst of a stream, which an interrupt would end
+        )
         if self._streams or self._snapshots:
             self._streams.drop_idle()
             self._snapshots.drop_idle()

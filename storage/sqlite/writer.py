@@ -77,10 +77,10 @@ class WriterService:
         self._heavy = HeavyTexts()
         self._current: WriterConnection | None = None
         self._written: list[WriterConnection] = []
-        self._interactive = Interactive(self._files.get)
+        self._interactive = Interactive(self._file_in_use)
         self._methods: dict[str, Callable[[Call], Any]] = {
             **self._interactive.methods,
-            **Following(self._files.get).methods,
+            **Following(self._file_in_use).methods,
             "transaction_commit": self._commit_transaction,
             "create": self._create,
             "replace": self._replace,
@@ -197,8 +197,8 @@ class WriterService:
 
     def _migrate(self, call: Call) -> int:
         path, migrations = call.params
-        self._current = self._files.get(path)
-        return migrate(self._current, [Migration(*each) for each in migrations], deadline=call.deadline)
+        file = self._file_in_use(path)
+        return migrate(file, [Migration(*each) for each in migrations], deadline=call.deadline)
 
     def _checkpoint(self, call: Call) -> bool:
         (path,) = call.params
@@ -214,6 +214,11 @@ class WriterService:
     def _close_database(self, call: Call) -> None:
         (path,) = call.params
         self._files.discard(path)
+
+    def _file_in_use(self, path: str) -> WriterConnection:
+        """Return the file at `path`, on which the call that runs can be interrupted from now on."""
+        self._current = file = self._files.get(path)
+        return file
 
     def _opened(self, path: str) -> WriterConnection:
         busy_timeout_ms = int(self._settings.busy_timeout_s * 1000)

@@ -241,8 +241,9 @@ async def test_a_holder_that_keeps_others_waiting_loses_the_transaction_and_is_t
         assert await names(shop) == ["other"]
 
 
+@pytest.mark.parametrize("worker", ["thread", "process"])
 async def test_a_statement_under_way_is_stopped_when_the_lease_is_over_and_others_wait(
-    tmp_path: Path,
+    tmp_path: Path, worker: str
 ) -> None:
     async def hold() -> None:
         async with shop.transaction() as held:
@@ -254,12 +255,14 @@ async def test_a_statement_under_way_is_stopped_when_the_lease_is_over_and_other
             await hold()
 
     begun = anyio.Event()
-    async with opened(tmp_path, "process", transaction_lease_s=0.01) as shop:
+    async with opened(tmp_path, worker, transaction_lease_s=0.01) as shop:
         async with anyio.create_task_group() as group:
             group.start_soon(lose)
             await begun.wait()
             await add(shop, "other")
         assert await names(shop) == ["other"]
+        told = shop.statistics().writer
+        assert (told.restarts_count, told.abandoned_count) == (0, 0)  # the worker lives on
 
 
 @one_loop

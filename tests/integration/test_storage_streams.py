@@ -175,6 +175,23 @@ def test_a_stream_that_can_not_begin_takes_no_place_and_no_connection(
     assert len(apsw.connections()) == before
 
 
+def test_an_interrupt_of_another_call_does_not_end_a_stream_that_waits_to_be_asked(tmp_path: Path) -> None:
+    reading = Reading(make_database(tmp_path / "s.db"), stream_chunk_bytes=1_024)
+    service = reading.service
+    reading.call("stream_open", 1, reading.path, 0, NUMBERS, [1_000], "ndjson")
+    pieces = [reading.call("stream_next", 1)[1]]
+    service._methods["sweep"] = lambda _: service.interrupt()  # as when a caller leaves just then
+    reading.call("sweep")
+
+    is_last = False
+    while not is_last:
+        is_last, piece = reading.call("stream_next", 1)
+        pieces.append(piece)
+
+    assert b"".join(pieces).count(b"\n") == 1_000
+    service.close()
+
+
 def test_a_stream_that_fails_on_its_way_is_closed(bench: StreamBench) -> None:
     sql = f"SELECT abs(iif(i < 400, i, -9223372036854775808)) AS a FROM ({NUMBERS})"  # noqa: S608
     bench.open(1, sql)
