@@ -243,7 +243,8 @@ class Writing(Following):
     def _left(self) -> None:
         self._gate.left()
         self._logs.written(self._path)
-        self._change_log.stir()
+        if not self.gives_way:  # those who follow are told once the other file is there
+            self._change_log.stir()
 
     def _gone(self) -> StorageError:
         if self.gives_way:
