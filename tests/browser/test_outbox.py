@@ -456,3 +456,14 @@ def test_a_lane_that_is_broken_by_a_bug_asks_the_server_and_goes_on(stage: Stage
     until_sent(page)
     assert anna.contents(room) == ["once"]
     assert shown(page) == ["once"]
+
+
+def test_a_page_that_could_not_fetch_a_part_of_it_at_first_is_kept_for_offline_all_the_same(
+    stage: Stage,
+) -> None:
+    anna = stage.user("anna")
+    room = stage.room(anna)
+    context = stage.context()
+    context.route("**/web/later/groups.js", lambda route: route.abort("connectionreset"), times=1)
+    page = stage.page(anna, room, context)
+    until_kept(page)

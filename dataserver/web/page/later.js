@@ -3,6 +3,7 @@
 
 const NAMES = ['account', 'dialogs', 'groups', 'messages', 'moves', 'panels', 'people', 'settings_sync', 'space', 'space_changes', 'spaces'];
 const IDLE_WITHIN_MS = 5000;
+const AGAIN_MS = 5000;
 
 let styles = null;
 
@@ -28,5 +29,9 @@ export async function preload() {
   const soon = window.requestIdleCallback ?? setTimeout; // Safari has none
   await new Promise((then) => { soon(then, { timeout: IDLE_WITHIN_MS }); });
   performance.mark('later'); // what is fetched from here on is not what the page began with
-  for (const each of NAMES) await later(each);
+  for (const each of NAMES) while (!(await isHere(each))) await new Promise((then) => { setTimeout(then, AGAIN_MS); });
+}
+
+function isHere(name) {
+  return later(name).catch((error) => console.info('not fetched', name, error.name));
 }
