@@ -207,6 +207,8 @@ class Client(Deeds, Readings, AsyncContextManagerMixin):
         receipt = self.queue.put(payload, account=self._api.login.user_id, client_id=client_id)
         name, at_ms = self._types.of(payload).name, self._now_ms()
         self._under_way.add(receipt.client_id, name, payload, at_ms)
+        if client_id is not None:
+            self._under_way.check(receipt, payload)
         return receipt
 
     def _now_ms(self) -> int:

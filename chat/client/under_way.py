@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 import structlog
 from msgspec.structs import replace
 
 from chat.client.effects import OnMessage, OnSpace, Pending, message_with, new_message, space_with
 from chat.client.events import ActionDone, ActionRolledBack, SettingsConflict, SpaceConflict
-from chat.errors import ActionNotFound
+from chat.errors import ActionNotFound, ClientIdConflict, QueueError
 from chat.messages.events import SessionExpired
 from chat.queue import payloads
-from chat.queue.events import REFUSED, SESSION_EXPIRED
+from chat.queue.clock import Wake
+from chat.queue.events import CLIENT_ID_CONFLICT, REFUSED, SESSION_EXPIRED
 from chat.queue.states import WAITING, State
 from chat.sync.merge import FieldConflict
 from storage import StorageError
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from chat.client.profiles import Profiles
     from chat.queue.action_queue import ActionQueue
     from chat.queue.events import Event
+    from chat.queue.receipts import Receipt
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
@@ -54,6 +58,8 @@ class UnderWay:
         self._tell = tell
         self._seen = 0
         self._actions: dict[str, Pending] = {}
+        self._unchecked: deque[tuple[Receipt, msgspec.Struct]] = deque()
+        self._checking = Wake()
 
     async def load(self) -> None:
         """Read what is under way; to be done before anything is given to the queue."""
@@ -79,8 +85,29 @@ class UnderWay:
         """Show an action from now on."""
         self._actions.setdefault(client_id, _pending(client_id, name, payload, at_ms))
 
+    def check(self, receipt: Receipt, payload: msgspec.Struct) -> None:
+        """Show an action no longer if it turns out that its client id was used before: nothing will be told of it."""
+        self._unchecked.append((receipt, payload))
+        self._checking.set()
+
     async def run(self) -> None:
         """Follow the queue until cancelled."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._check)
+            await self._follow()
+
+    async def _check(self) -> None:
+        while True:
+            await self._checking.wait()
+            self._checking.clear()
+            while self._unchecked:
+                receipt, payload = self._unchecked.popleft()
+                was_used = await _was_used(receipt)
+                shown = self._actions.get(receipt.client_id)
+                if was_used and shown is not None and shown.payload is payload:
+                    del self._actions[receipt.client_id]
+
+    async def _follow(self) -> None:
         async for event in self._queue.follow_events(self._seen):
             if event.kind == SESSION_EXPIRED:
                 self._tell(SessionExpired(account=event.account or "", at=event.at_ms / 1000))
@@ -106,6 +133,8 @@ class UnderWay:
                     self._tell(SpaceConflict(space_id=action.payload.space_id, conflict=each))
                 else:
                     self._tell(SettingsConflict(conflict=each))
+        elif event.failure is not None and event.failure.code == CLIENT_ID_CONFLICT:
+            return  # another action of that id is there, and this must not tell of it
         elif event.kind in _ENDS:
             was_shown = self._actions.pop(client_id, None) is not None
             if event.carried_by is not None:
@@ -152,6 +181,17 @@ class UnderWay:
             await self._cache.save_space(space_with(space, payload, me))
         elif isinstance(payload, payloads.UpdateProfile):
             await self._profiles.took(payload.fields)
+
+
+async def _was_used(receipt: Receipt) -> bool:
+    """Return whether the client id of an action that was given is that of an earlier one."""
+    try:
+        await receipt.durable()
+    except ClientIdConflict:
+        return True
+    except (QueueError, StorageError):  # it was not stored, which the queue tells
+        return False
+    return receipt.was_there
 
 
 def _pending(client_id: str, name: str, payload: Any, at_ms: int) -> Pending:

@@ -51,6 +51,11 @@ class Receipt:
         """
         await self._ticket.durable()
 
+    @property
+    def was_there(self) -> bool:
+        """Whether, once `durable` returned, it is known that this very action had been stored before."""
+        return self._ticket.was_there
+
     async def sent(self) -> Any:
         """Return the server's answer when the action is done, or the one that carries it.
 

@@ -13,6 +13,7 @@ from chat import (
     ActionFailed,
     ActionRolledBack,
     AuthExpired,
+    ClientIdConflict,
     MessageChanged,
     SpaceConflict,
     StoreTaken,
@@ -39,6 +40,36 @@ async def test_messages_come_in_the_order_in_which_they_were_sent(house: House) 
             answers = [await receipt.sent() for receipt in receipts]
         assert await anyio.to_thread.run_sync(house.contents) == [f"message {number}" for number in range(20)]
         assert [answer["client_id"] for answer in answers] == [receipt.client_id for receipt in receipts]
+
+
+async def test_a_message_that_was_sent_before_is_not_shown_as_under_way_for_ever(house: House) -> None:
+    async with house.logged_in() as client:
+        with anyio.fail_after(LIMIT_S):
+            for _ in range(2):
+                await client.send(house.room, "once", client_id=f"once-{house.room}").sent()
+                await until(lambda: client._under_way.actions == [])
+        assert await anyio.to_thread.run_sync(house.contents) == ["once"]
+
+
+async def test_another_message_of_the_same_client_id_hides_neither_the_first_nor_itself_behind_it(
+    house: House,
+) -> None:
+    name = f"first-{house.room}"
+    async with house.logged_in() as client:
+        client.go_offline()
+        heard = client.events()
+        client.send(house.room, "first", client_id=name)
+        other = client.send(house.room, "other", client_id=name)
+        third = client.send(house.room, "third")
+        with pytest.raises(ClientIdConflict):
+            await other.durable()
+        await third.durable()
+        await client.queue.cancel(third.client_id)
+        told = await the_next(heard, ActionRolledBack)
+        shown = await client.messages(house.room)
+
+        assert told.client_id == third.client_id
+        assert [(each.content, each.state) for each in shown] == [("first", "pending")]
 
 
 async def test_what_is_done_without_a_connection_is_shown_at_once_and_done_later(house: House) -> None:
