@@ -15,7 +15,7 @@ from tests.support.command_line import THREADS, RunningServer, serving
 from tests.support.http import House, error_of
 from tests.support.repeating import repeated
 
-CHANGES = (False, True, False, True)
+CHANGES = (False, True)
 
 
 @pytest.fixture(scope="module")

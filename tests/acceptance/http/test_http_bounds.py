@@ -30,7 +30,7 @@ def test_a_full_queue_refuses_the_next_one_and_says_when_to_come_back(
         base = house_of(server, client, asgi_server).database()
         statements = [
             callers.submit(
-                client.post, f"{base.path}/query?timeout_ms=500", json={"sql": f"{FOREVER} -- {each}"}
+                client.post, f"{base.path}/query?timeout_ms=300", json={"sql": f"{FOREVER} -- {each}"}
             )
             for each in range(40)
         ]
