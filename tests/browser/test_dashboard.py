@@ -270,3 +270,16 @@ def test_users_are_found_disabled_and_let_in_again(stage: Stage) -> None:
     assert ben.client.get("/v1/spaces").status_code == 401
     page.get_by_role("button", name=f"Enable {ben.name}").click()
     expect(rows).to_contain_text("yes")
+
+
+def test_the_console_shows_and_saves_whole_numbers_as_they_are(stage: Stage) -> None:
+    page = opened(stage)
+    page.get_by_label("Statement").fill(
+        "SELECT 9223372036854775807 AS most, -9223372036854775808 AS least, 1.5 AS half, 12 AS few"
+    )
+    page.get_by_role("button", name="Run").click()
+    numbers = ["9223372036854775807", "-9223372036854775808", "1.5", "12"]
+    expect(page.locator("#console td")).to_have_text(numbers)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="CSV").click()
+    assert Path(saved.value.path()).read_text().splitlines()[1] == ",".join(numbers)

@@ -24,9 +24,14 @@ export function isSignedIn() {
 }
 
 /** Return the answer's JSON; raises `Refused` with what the server said, or that there was no answer. */
-export async function call(method, path, body) {
+export async function call(method, path, body, read = JSON.parse) {
   const response = await request(method, path, body);
-  return response.status === 204 ? null : response.json();
+  return response.status === 204 ? null : read(await response.text());
+}
+
+/** Return the value of a text in JSON; a whole number that no double holds is a BigInt, where the browser shows its digits. */
+export function exactly(text) {
+  return JSON.parse(text, (_, value, context) => (typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(context?.source) ? BigInt(context.source) : value));
 }
 
 /** Return the answer itself, for what is no JSON. */

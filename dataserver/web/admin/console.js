@@ -1,6 +1,6 @@
 // The SQL console: reads unless told to write, shows the plan, pages through rows, saves them as CSV.
 
-import { call, part } from "./api.js";
+import { call, exactly, part } from "./api.js";
 import { button, el, table } from "./dom.js";
 import { count, milliseconds } from "./figures.js";
 
@@ -42,12 +42,12 @@ export class Console {
     await this.told(async () => {
       const begun = performance.now();
       if (this.writes.checked) {
-        const done = await call("POST", `${this.path}/execute`, { sql: this.sql.value });
+        const done = await call("POST", `${this.path}/execute`, { sql: this.sql.value }, exactly);
         this.said.textContent = `${count(done.changes)} rows changed, on disk, in ${milliseconds(performance.now() - begun)}`;
         this.show(done.columns ?? [], done.rows ?? []);
         return;
       }
-      const found = await call("POST", `${this.path}/query`, { sql: this.sql.value, shape: "arrays" });
+      const found = await call("POST", `${this.path}/query`, { sql: this.sql.value, shape: "arrays" }, exactly);
       this.said.textContent = `${count(found.rows.length)} rows in ${milliseconds(performance.now() - begun)}`;
       this.show(found.columns, found.rows);
     });
@@ -80,7 +80,7 @@ export class Console {
 
   async save() {
     await this.told(async () => {
-      const found = await call("POST", `${this.path}/query`, { sql: this.sql.value, shape: "arrays" });
+      const found = await call("POST", `${this.path}/query`, { sql: this.sql.value, shape: "arrays" }, exactly);
       const text = [found.columns, ...found.rows].map((row) => row.map(csvCell).join(",")).join("\r\n");
       const link = el("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: `${this.database.value}.csv` });
       link.click();
