@@ -25,6 +25,26 @@ def default_worker_count() -> int:
     return max(1, (os.cpu_count() or 1) // 2)
 
 
+def check_count(name: str, value: object) -> None:
+    """Refuse what is no number of things.
+
+    Raises:
+        ValueError: It is no whole number, or below 1; the message names it.
+    """
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} is {value!r}; a whole number of at least 1 is allowed")
+
+
+def check_seconds(name: str, value: float) -> None:
+    """Refuse what nothing would end at.
+
+    Raises:
+        ValueError: It is not above 0, infinite or no number; the message names it.
+    """
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name} is {value!r}; a finite number of seconds above 0 is allowed")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PoolSettings:
     """The numbers of one pool; every queue, wait and retry has one.
@@ -100,9 +120,7 @@ class PoolSettings:
             "breaker_count",
             "max_restarts_count",
         ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is {value!r}; a whole number of at least 1 is allowed")
+            check_count(name, getattr(self, name))
         for name in (
             "default_timeout_s",
             "max_run_s",
@@ -118,13 +136,10 @@ class PoolSettings:
             "ping_every_s",
             "ping_limit_s",
         ):
-            value = getattr(self, name)
-            if not value > 0 or value == float("inf"):
-                raise ValueError(f"{name} is {value!r}; a finite number of seconds above 0 is allowed")
+            check_seconds(name, getattr(self, name))
         for name in ("recycle_after_count", "recycle_above_bytes"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} is {value!r}; None or a whole number of at least 1 is allowed")
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))
         if self.min_worker_count is not None and not 0 <= self.min_worker_count <= self.worker_count:
             raise ValueError(
                 f"min_worker_count is {self.min_worker_count!r}; None or 0 to worker_count is allowed"

@@ -21,7 +21,7 @@ from workers.bridges.steps import next_step
 from workers.buffers import Input, size_of
 from workers.errors import PoolClosed, PoolSaturated, ServiceUnavailable, TaskTimedOut, WorkerDied
 from workers.opening import open_pool
-from workers.settings import PoolSettings, Priority, default_worker_count
+from workers.settings import PoolSettings, Priority, check_seconds, default_worker_count
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup, TaskStatus
@@ -188,8 +188,7 @@ class Bridge:
         """Return the time a request has in all; a time of no sense is refused, for nothing would end at it."""
         given_s, max_wait_s = how.get("timeout_s"), how.get("max_wait_s")
         limit_s = self._settings.timeout_s if given_s is None else given_s
-        if not 0 < limit_s < float("inf"):
-            raise ValueError(f"timeout_s is {limit_s!r}; a finite number of seconds above 0 is allowed")
+        check_seconds("timeout_s", limit_s)
         if max_wait_s is not None and not max_wait_s >= 0:
             raise ValueError(f"max_wait_s is {max_wait_s!r}; a number of seconds from 0 on is allowed")
         return limit_s

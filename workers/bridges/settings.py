@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from workers.settings import KINDS
+from workers.settings import KINDS, check_count, check_seconds
 
 if TYPE_CHECKING:
     from workers.settings import Kind
@@ -63,11 +63,9 @@ class BridgeSettings:
     def __post_init__(self) -> None:
         if self.kind is not None and self.kind not in KINDS:
             raise ValueError(f"kind is {self.kind!r}; allowed are None, {', '.join(KINDS)}")
-        for name in ("max_pending_count", "max_waiting_bytes", "worker_count"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(f"{name} is {value!r}; a whole number of at least 1 is allowed")
+        for name in ("max_pending_count", "max_waiting_bytes"):
+            check_count(name, getattr(self, name))
+        if self.worker_count is not None:
+            check_count("worker_count", self.worker_count)
         for name in ("timeout_s", "request_timeout_s", "drain_s", "cancel_grace_s"):
-            value = getattr(self, name)
-            if not 0 < value < float("inf"):
-                raise ValueError(f"{name} is {value!r}; a finite number of seconds above 0 is allowed")
+            check_seconds(name, getattr(self, name))
