@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -29,17 +30,20 @@ class ConnectionCache(Generic[C]):
     It belongs to the thread that made it, which is where its connections were allowed to run.
     """
 
-    def __init__(self, limit: int, opened: Callable[[str], C], *, checks_files: bool = False) -> None:
-        """Make an empty cache; with `checks_files` a file that another one has replaced is opened anew.
+    def __init__(self, limit: int, opened: Callable[[str], C], *, look_every_s: float = 0.0) -> None:
+        """Make an empty cache; a file in whose place there is another, or none, is opened anew.
 
-        Looking costs a microsecond or two each time. It is for writers: a write to a file that was dropped by
-        another worker would be acknowledged and lost.
+        Looking costs a microsecond or two. Writers look each time, or a write to a file that was dropped by another
+        worker would be acknowledged and lost; readers every `look_every_s`, so that what somebody put there by hand, or
+        removed, is noticed at all.
         """
         self._limit = limit
         self._opened = opened
         self._open: OrderedDict[str, C] = OrderedDict()
-        self._checks_files = checks_files
+        self._look_every_s = look_every_s
         self._files: dict[str, tuple[int, int]] = {}
+        self._look_at: dict[str, float] = {}
+        """When a file is to be looked at again (monotonic)."""
         self._owner = threading.get_ident()
 
     def __len__(self) -> int:
@@ -59,7 +63,7 @@ class ConnectionCache(Generic[C]):
             raise OnEventLoop("a connection may only run on the thread that opened it")
         held = self._open.get(path)
         if held is not None:
-            if not self._checks_files or self._files[path] == _file_id(path):
+            if self._is_still_there(path):
                 self._open.move_to_end(path)
                 return held
             self.discard(path)
@@ -67,16 +71,26 @@ class ConnectionCache(Generic[C]):
             self.discard(next(iter(self._open)))
         held = self._opened(path)
         self._open[path] = held
-        if self._checks_files:
-            self._files[path] = _file_id(path)
+        self._files[path] = _file_id(path)
+        self._look_at[path] = time.monotonic() + self._look_every_s
         return held
 
     def discard(self, path: str) -> None:
         """Close what `path` is open as, if it is."""
         held = self._open.pop(path, None)
         self._files.pop(path, None)
+        self._look_at.pop(path, None)
         if held is not None:
             held.close()
+
+    def _is_still_there(self, path: str) -> bool:
+        """Return whether the file that is open is the one at `path`, as far as it is time to look."""
+        if self._look_every_s:
+            now = time.monotonic()
+            if now < self._look_at[path]:
+                return True
+            self._look_at[path] = now + self._look_every_s
+        return self._files[path] == _file_id(path)
 
     def close(self) -> None:
         """Close all."""

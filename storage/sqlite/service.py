@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from workers import Body, Call
 
 
+LOOK_S = 1.0
+"""How often a reader looks whether its file is still the one at its path."""
+
+
 class ReaderService:
     """Reads databases; keeps their connections and the streams begun in this worker.
 
@@ -47,7 +51,7 @@ class ReaderService:
         steps = self._settings.max_query_steps
         self._deadline = Deadline(-(-steps // self._settings.progress_steps)) if steps else Deadline()
         self._readers: ConnectionCache[Reader] = ConnectionCache(
-            options.get("max_open_connections", 64), self._opened
+            options.get("max_open_connections", 64), self._opened, look_every_s=LOOK_S
         )
         holding = HoldingSettings(
             max_count=options.get("max_open_streams", 8),

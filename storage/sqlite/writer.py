@@ -71,7 +71,7 @@ class WriterService:
         refuse_event_loop(self._settings)
         prepare_library(heap_limit_bytes=options.get("heap_limit_bytes", 0))
         self._files: ConnectionCache[WriterConnection] = ConnectionCache(
-            options.get("max_open_connections", 64), self._opened, checks_files=True
+            options.get("max_open_connections", 64), self._opened
         )
         self._max_wal_bytes: int = options.get("max_wal_bytes", MAX_WAL_BYTES)
         self._heavy = HeavyTexts()

@@ -471,6 +471,24 @@ async def test_a_service_built_elsewhere_refuses_to_run_on_the_thread_of_an_even
         service.run(Call(1, "rows", [str(tmp_path / "l.db"), 0, "SELECT 1", [], False, 0, 1_000]))
 
 
+def test_a_file_that_was_put_in_the_place_of_an_open_one_is_read_once_it_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.sqlite.service.LOOK_S", 1e-9)
+    reading = Reading(make_database(tmp_path / "r.db", "CREATE TABLE t(a); INSERT INTO t VALUES('old')"))
+    assert reading.rows("SELECT a FROM t") == [("old",)]
+
+    make_database(tmp_path / "new.db", "CREATE TABLE t(a); INSERT INTO t VALUES('new')").replace(
+        tmp_path / "r.db"
+    )
+    assert reading.rows("SELECT a FROM t") == [("new",)]
+
+    (tmp_path / "r.db").unlink()
+    with pytest.raises(DatabaseNotFound):
+        reading.rows("SELECT a FROM t")
+    reading.service.close()
+
+
 def test_a_thread_beside_a_loop_may_read(reading: Reading) -> None:
     async def elsewhere() -> list[Any]:
         opened = await trio.to_thread.run_sync(lambda: Reading(reading.path).rows("SELECT 1"))
