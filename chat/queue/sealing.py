@@ -1,9 +1,10 @@
 """How payloads are sealed while they wait on the disk; by default they are not.
 
 Sealed are payloads. What the queue works with can be read from its file and its log: client ids, types and versions,
-lanes (and so accounts and rooms), what an action is about (of a reaction its emoji too), states, times, how often it was tried, what
-servers said of failures, and their answers; and of a payload its size, to the byte. A payload is wiped when its action is done
-or taken back. Who wants none of that readable has the whole file encrypted (`QueueSettings.key`).
+lanes (and so accounts and rooms), what an action is about (of a reaction its emoji too), states, times, how often it was
+tried, what servers said of failures, and their answers, with what these repeat; of a payload its size, to the byte. A
+payload is wiped when its action is done or taken back; one that was not sealed can be read in the log until that begins
+anew, which is when the queue closes at the latest. Who wants none of this has the whole file encrypted (`QueueSettings.key`).
 
 A local queue belongs to its user, so it is plain unless a seal is given. `context` names the row (client id, type and
 lane), so a sealed payload that was moved to another row does not open.
