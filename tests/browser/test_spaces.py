@@ -297,6 +297,10 @@ def test_of_settings_that_two_changed_the_later_change_counts_and_the_other_is_t
     expect(page.locator(".space-head h3")).to_have_text(kept)
     found = anna.client.get(f"/v1/spaces/{space}").json()["settings"]
     assert (found["name"], found["description"]) == (kept, "warm")
+    if not is_mine_later:  # who saves what was lost once more means it
+        panel.get_by_role("button", name="Save").click()
+        expect(page.locator("toast-area")).to_contain_text("Space settings saved")
+        assert anna.client.get(f"/v1/spaces/{space}").json()["settings"]["name"] == "Mine"
 
 
 def test_names_of_roles_that_are_given_one_after_the_other_offline_are_all_kept(stage: Stage) -> None:
@@ -384,3 +388,15 @@ def test_a_button_pressed_twice_before_its_question_is_there_asks_once(stage: St
     page.locator("dialog").first.wait_for()
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
+
+
+@pytest.mark.parametrize("opener", ["Settings of", "Members"])
+def test_a_panel_about_a_space_that_is_gone_closes(stage: Stage, opener: str) -> None:
+    anna, carl = stage.user("anna"), stage.user("carl")
+    room = stage.room(anna, carl)
+    page = stage.page(carl, room)
+    page.get_by_role("button", name=opener).click()
+    expect(page.locator("side-panel")).to_be_visible()
+    anna.client.delete(f"/v1/spaces/{space_of(anna)}?client_id=gone").raise_for_status()
+    expect(page.locator("side-bar .room")).to_have_count(0)
+    expect(page.locator("side-panel")).to_be_hidden()

@@ -48,7 +48,9 @@ export class SidePanel extends HTMLElement {
 
   show() {
     if (this.hidden) return;
-    if (this.name === 'members') this.showMembers();
+    const { model, room } = this.app;
+    if (this.name === 'space' ? !model.spaces.has(this.about) : this.name === 'members' && !room) this.app.closePanel(); // it is gone
+    else if (this.name === 'members') this.showMembers();
     else if (this.name === 'actions') this.showActions();
     else if (this.name === 'bookmarks') this.showBookmarks();
   }

@@ -58,6 +58,18 @@ function general(app, space) {
     Object.assign(before, said);
     called = namesIn(roles);
   } }, ...Object.entries(fields).map(([name, field]) => labelled(name, field)), el('button', { type: 'submit', class: 'primary' }, text('dialog.save')));
+  /* What did not count still stands in the form: whoever saves it again means it. */
+  const learn = ({ detail }) => {
+    if (!form.isConnected) app.removeEventListener('space.merged', learn);
+    else if (detail.id === space.id) for (const each of detail.conflicts) if (each.was_mine) lose(each);
+  };
+  const lose = ({ name, kept }) => {
+    if (name in before) before[name] = kept;
+    if (name !== 'role_names') return;
+    called = namesIn(kept);
+    for (const role of Object.keys(RANKS)) before[role] = called[role] ?? '';
+  };
+  app.addEventListener('space.merged', learn);
   const open = labelled('is_open', { label: text('dialog.open'), type: 'checkbox', value: space.is_open });
   open.querySelector('input').addEventListener('change', async (event) => {
     const wanted = event.target.checked;

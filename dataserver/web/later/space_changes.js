@@ -9,6 +9,7 @@ import { restOf } from './space_merge.js';
 
 const TYPE = 'update-space';
 const TRIES = 5;
+const TOLD_MS = 30000;
 const NAMES = { name: 'dialog.name', description: 'dialog.description', role_names: 'space.role_names', emoji: 'space.emoji', stickers: 'space.stickers' };
 
 /* Show what became of changes, whichever tab delivers them, from now on. */
@@ -21,8 +22,10 @@ export function follow(app) {
 }
 
 /* An answer is as good as its event; of what was merged, the rest is read. */
-function show({ model, toasts }, { space_id: id, fields }, { version, conflicts = [] }) {
-  for (const each of conflicts) toasts.say(told(model.spaces.get(id)?.name, each), each.was_mine ? 'problem' : '', null);
+function show(app, { space_id: id, fields }, { version, conflicts = [] }) {
+  const { model, toasts } = app;
+  for (const each of conflicts) toasts.say(told(model.spaces.get(id)?.name, each), each.was_mine ? 'problem' : '', TOLD_MS);
+  app.dispatchEvent(new CustomEvent('space.merged', { detail: { id, conflicts } }));
   const details = model.details.get(id);
   if (conflicts.length) model.loadDetails(id).catch((error) => console.info('settings of the space were not read', error.code));
   else if (details && version > details.version) model.details.set(id, { ...details, ...fields, version });

@@ -55,12 +55,11 @@ export class ToastArea extends HTMLElement {
     });
   }
 
-  /* `ms` null: until it is closed. */
   say(words, kind = '', ms = TOAST_MS) {
     const toast = el('div', { class: `toast ${kind}` }, el('span', {}, words), button('✕', () => toast.remove(), { 'aria-label': text('panel.close') }));
     this.append(toast);
     while (this.children.length > MAX_TOASTS) this.firstElementChild.remove();
-    if (ms) setTimeout(() => toast.remove(), ms);
+    setTimeout(() => toast.remove(), ms);
   }
 }
 
