@@ -8,14 +8,20 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+import anyio
 import httpx2
 import pytest
 
+from chat.domain.service import open_chat
+from tests.support.chat_application import SETTINGS
 from tests.support.chat_client import PASSWORD, House
+from tests.support.chat_domain import CHEAP_ACCOUNTS
 from tests.support.command_line import RunningServer, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+WHO = ("ann", "bob")
 
 _numbers = count(1)
 
@@ -29,8 +35,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         "DATASERVER_SENDS_PER_S": "1000",
     }
     data_dir = tmp_path_factory.mktemp("server") / "data"
+    data_dir.mkdir(mode=0o700)
+    anyio.run(_make_users, data_dir / "chat.db")
     with serving(data_dir, environment=environment) as running:
         yield running
+
+
+async def _make_users(file: Path) -> None:
+    """Make Ann and Bob before the server does: a password keeps the cost it was made with, here next to none."""
+    async with open_chat(file, SETTINGS, accounts=CHEAP_ACCOUNTS) as chat:
+        for who in WHO:
+            await chat.accounts.users.made(who, PASSWORD)
 
 
 @dataclass
@@ -46,9 +61,9 @@ class Users:
 def users(server: RunningServer) -> Iterator[Users]:
     users = Users({}, {}, {})
     with ExitStack() as stack:
-        for who in ("ann", "bob"):
+        for who in WHO:
             http = stack.enter_context(httpx2.Client(base_url=server.url, timeout=20))
-            answer = http.post("/v1/auth/register", json={"name": who, "password": PASSWORD})
+            answer = http.post("/v1/auth/login", json={"name": who, "password": PASSWORD})
             issued = answer.raise_for_status().json()
             http.headers["authorization"] = f"Bearer {issued['access_token']}"
             users.names[who], users.ids[who], users.http[who] = who, issued["user_id"], http
