@@ -29,7 +29,8 @@ A failure that is stored is a `Failure`, a value; `Failure.of` makes one of a `D
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -37,6 +38,8 @@ FailureKind = Literal[
     "unreachable", "answer_lost", "transient", "rate", "auth", "permanent", "conflict", "target_gone"
 ]
 NO_HANDLER = "no_handler"
+_KINDS = frozenset(get_args(FailureKind))
+_MOST_STATUS = 999
 
 
 class ChatError(Exception):
@@ -173,13 +176,13 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def of(cls, error: DeliveryError) -> Failure:
-        """Return `error` as a value."""
+        """Return `error` as a value that can be stored, whatever the handler has put into it."""
         return cls(
-            kind=error.kind,
-            code=error.code,
+            kind=error.kind if error.kind in _KINDS else "transient",
+            code=str(error.code),
             message=str(error),
-            status=error.status,
-            retry_after_s=error.retry_after_s if isinstance(error, RateLimited) else None,
+            status=_status(error.status),
+            retry_after_s=_seconds(error.retry_after_s) if isinstance(error, RateLimited) else None,
         )
 
     @property
@@ -187,6 +190,24 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
         """The code or status, and what the server said."""
         name = str(self.status) if self.status is not None else self.code
         return f"{name}: {self.message}" if self.message not in {"", name, self.code} else name
+
+
+def _status(given: Any) -> int | None:
+    """Return an HTTP status, given perhaps as a text; None if it is none."""
+    try:
+        status = int(given)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return status if 0 < status <= _MOST_STATUS else None
+
+
+def _seconds(given: Any) -> float | None:
+    """Return a number of seconds, given perhaps as the text of a header; None if it is none."""
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 class NotDelivered(ChatError):

@@ -213,11 +213,17 @@ class DirectMessages:
             failure = Failure.of(error)
             if isinstance(error, AuthExpired):
                 self._log.add("session.expired", account=self._account)
+        except anyio.get_cancelled_exc_class() as error:
+            await checkpoint()  # which raises again where it is this task that was cancelled
+            failure = self._unforeseen(sending, error)
         except Exception as error:  # noqa: BLE001 - a transport may raise anything, and the next message goes on
-            _log.error("chat.handler_failed", client_id=sending.new.client_id, trace=trace_of(error))
-            failure = Failure("transient", HANDLER_FAILED, type(error).__name__)
+            failure = self._unforeseen(sending, error)
         self._move(sending, State.FAILED if failure else State.DONE, failure, answer)
         self._remember(sending)
+
+    def _unforeseen(self, sending: _Sending, error: BaseException) -> Failure:
+        _log.error("chat.handler_failed", client_id=sending.new.client_id, trace=trace_of(error))
+        return Failure("transient", HANDLER_FAILED, type(error).__name__)
 
     def _remember(self, sending: _Sending) -> None:
         """Keep one that ended for a while, and forget the oldest ones."""

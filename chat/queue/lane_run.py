@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import structlog
+from anyio.lowlevel import checkpoint
 from msgspec.structs import replace
 
 from chat.errors import DeliveryError, Failure
@@ -189,15 +190,13 @@ class LaneRun:
             return Report(action, states.succeeded(entry), answer, json_of(answer))
         except DeliveryError as error:
             failure = storable(Failure.of(error))
+        except anyio.get_cancelled_exc_class() as error:
+            await checkpoint()  # which raises again where it is this lane that was cancelled
+            failure = _unforeseen(
+                action, error
+            )  # something that the handler waited for was, as a future may be
         except Exception as error:  # noqa: BLE001 - a handler may raise anything, and the queue goes on
-            _log.error(
-                "chat.handler_failed",
-                type=action.type,
-                client_id=action.client_id,
-                error=type(error).__name__,
-                trace=trace_of(error),
-            )
-            failure = Failure("answer_lost", HANDLER_FAILED, type(error).__name__)
+            failure = _unforeseen(action, error)
         return Report(action, states.failed(entry, failure, rules, chance=self._chance()))
 
     async def _asked(
@@ -241,3 +240,16 @@ class LaneRun:
         failure = Failure("answer_lost", TIMED_OUT)
         rules = self._preparing.rules_of(action)
         return Report(action, states.failed(entry, failure, rules, chance=self._chance()))
+
+
+def _unforeseen(action: Claimed, error: BaseException) -> Failure:
+    """Return what a handler raised that it should not have, and log where."""
+    name = type(error).__name__
+    _log.error(
+        "chat.handler_failed",
+        type=action.type,
+        client_id=action.client_id,
+        error=name,
+        trace=trace_of(error),
+    )
+    return Failure("answer_lost", HANDLER_FAILED, name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
 from msgspec.structs import replace
 
 from chat.errors import NO_HANDLER, Failure
@@ -15,6 +16,7 @@ from chat.queue.handlers import Delivery
 from chat.queue.packing import KEY_UNAVAILABLE, Unreadable, context_of
 from chat.queue.reports import Report
 from chat.queue.states import Entry, Rules, State, Verdict
+from chat.queue.traces import trace_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from chat.queue.packing import Packing
     from chat.queue.records import Claimed, Lease
     from chat.queue.rules import RulesOf
+
+_log: structlog.stdlib.BoundLogger = structlog.get_logger("chat")
 
 _LOOK_FOR_HANDLER_S = 5.0
 _LOOK_FOR_KEY_S = 30.0
@@ -47,7 +51,16 @@ class Ready(NamedTuple):
             return False
         if State.UNCERTAIN in {self.entry.state, first.entry.state}:
             return False
-        return joins(self.delivery.payload, [each.delivery.client_id for each in others])
+        try:
+            return bool(joins(self.delivery.payload, [each.delivery.client_id for each in others]))
+        except Exception as error:  # noqa: BLE001 - it is the program's, and may raise anything; alone is always right
+            _log.error(
+                "chat.joining_failed",
+                type=self.action.type,
+                error=type(error).__name__,
+                trace=trace_of(error),
+            )
+            return False
 
 
 class Preparing:

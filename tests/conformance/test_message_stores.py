@@ -5,6 +5,7 @@ What needs a queue (retries, waiting for a connection or a login) is asked of th
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -665,16 +666,23 @@ class Broken(ScriptedServer):
     async def deliver(self, delivery: Any) -> Any:
         if delivery.payload.content == "bug":
             raise ZeroDivisionError
+        if delivery.payload.content == "somebody's cancel":
+            waited_for: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waited_for.cancel()
+            await waited_for
         if delivery.payload.content == "silence":
             await anyio.sleep_forever()
         return await super().deliver(delivery)
 
 
 @one_loop
-async def test_a_transport_with_a_bug_fails_its_message_and_no_other(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bug", ["bug", "somebody's cancel"])
+async def test_a_transport_with_a_bug_fails_its_message_and_no_other(
+    store: Store, tmp_path: Path, bug: str
+) -> None:
     async with opened(store, tmp_path, server=Broken(), lease_s=3_600) as bench, passing_time(bench.clock):
-        with pytest.raises(ActionFailed, match=r"not_received|ZeroDivisionError"):
-            await bench.messages.send("room", "bug").sent()
+        with pytest.raises(ActionFailed, match=r"not_received|ZeroDivisionError|CancelledError"):
+            await bench.messages.send("room", bug).sent()
         await bench.messages.send("room", "next").sent()
 
     assert bench.called() == ["next"]

@@ -228,6 +228,59 @@ async def test_an_action_of_which_the_server_never_says_whether_it_was_done_is_g
         assert len(bench.server.asked) == 11
 
 
+def odd_error(**odd: Any) -> DeliveryError:
+    error = RateLimited("odd", retry_after_s=1)
+    for name, value in odd.items():
+        setattr(error, name, value)
+    return error
+
+
+@one_loop
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"retry_after_s": "5"},
+        {"retry_after_s": None},
+        {"retry_after_s": "soon"},
+        {"status": "429"},
+        {"status": 10**30},
+        {"code": 7},
+        {"code": b"\xff"},
+        {"kind": "weird"},
+    ],
+    ids=str,
+)
+async def test_a_handler_that_puts_something_odd_into_its_error_harms_nothing_else(
+    tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    async with opened(tmp_path) as bench:
+        bench.server.script(odd_error(**odd))
+        receipt = bench.queue.put(message("1"))
+        await bench.queue.put(message("2", room="b")).sent()
+        await bench.until("retry_wait", receipt.client_id)
+        found = await bench.queue.find(receipt.client_id)
+
+        assert found.failure is not None
+        assert found.failure.retry_after_s in {1.0, 5.0, None}
+
+
+@one_loop
+async def test_a_rule_for_going_along_that_breaks_lets_each_go_alone(tmp_path: Path) -> None:
+    async with opened(tmp_path, handles=False) as bench:
+
+        def broken(*_: Any) -> bool:
+            raise KeyError("room")
+
+        receipts = [bench.queue.put(message(str(number))) for number in range(3)]
+        await receipts[-1].durable()
+        bench.queue.handle("send-message", bench.server.deliver, ask=bench.server.ask, joins=broken)
+        with anyio.fail_after(20):
+            for receipt in receipts:
+                await receipt.sent()
+
+        assert bench.called() == ["0", "1", "2"]
+
+
 async def test_a_handler_that_takes_too_long_is_stopped_and_its_answer_counts_as_lost(tmp_path: Path) -> None:
     async with opened(tmp_path, call_timeout_s=30.0, lease_s=1000.0) as bench:
         bench.server.script(Hold(anyio.Event()))
