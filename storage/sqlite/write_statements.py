@@ -70,6 +70,8 @@ class WriteStatements:
         except apsw.CorruptError:
             self.met_damage = True
             raise
+        if columns:
+            columns = self._columns_now(columns)
         rows = self._rows() if columns else None
         total = connection.total_changes()
         changes = 0 if total == self._total_changes else connection.changes()
@@ -186,6 +188,13 @@ class WriteStatements:
         finally:
             self._cursor.exec_trace = None
         return found[0]
+
+    def _columns_now(self, known: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the columns of the statement that runs, which another process may have changed since it was looked at."""
+        try:  # not `get_description`, which may still tell what it told to that look
+            return tuple(column[0] for column in self._cursor.description)
+        except apsw.ExecutionCompleteError:  # there is no row whose values could be taken for others
+            return known
 
     def _rows(self) -> list[tuple[Any, ...]]:
         rows = []

@@ -244,6 +244,17 @@ def test_columns_are_told_as_they_are_after_a_change_of_the_schema(bench: Writer
     assert [before[0][2], after[0][2]] == [["id", "name"], ["id", "name", "colour"]]
 
 
+def test_columns_are_told_as_they_are_though_another_process_changes_the_schema(bench: WriterBench) -> None:
+    sql = "INSERT INTO item (name) VALUES (?) RETURNING *"
+    other = apsw.Connection(bench.path())
+    for number in range(4):  # looked at the first time, known the second
+        (outcome,) = bench.done(bench.write(sql, [f"name {number}"]))
+        assert outcome[2] == ["id", "name", *(f"more_{each}" for each in range(number))]
+        assert len(outcome[2]) == len(outcome[3][0])
+        other.execute(f"ALTER TABLE item ADD COLUMN more_{number} TEXT")
+    other.close()
+
+
 def test_the_ways_to_change_a_schema_and_to_search_text_all_work(bench: WriterBench) -> None:
     bench.done(add(bench, "a"))
     bench.schema(
