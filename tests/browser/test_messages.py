@@ -44,13 +44,19 @@ def test_what_a_message_said_before_is_shown_with_who_and_when(stage: Stage) -> 
     expect(page.locator("dialog")).to_have_count(0)
 
 
-def test_a_bookmark_leads_back_to_its_message_and_can_be_taken_away(stage: Stage) -> None:
+def _page_of_60_lines(stage: Stage) -> Page:
+    """Return a page with a room that is longer than it."""
     anna = stage.user("anna")
     room = stage.room(anna)
     for number in range(60):
         anna.post(f"/v1/rooms/{room}/messages", content=f"line {number}")
     page = stage.page(anna, room)
     expect(page.locator("message-row").last).to_contain_text("line 59")
+    return page
+
+
+def test_a_bookmark_leads_back_to_its_message_and_can_be_taken_away(stage: Stage) -> None:
+    page = _page_of_60_lines(stage)
     page.locator(".scroller").focus()
     page.keyboard.press("ArrowUp")
     page.keyboard.press("ArrowUp")
@@ -75,12 +81,7 @@ def test_a_bookmark_leads_back_to_its_message_and_can_be_taken_away(stage: Stage
 
 
 def test_what_one_sends_is_in_sight_wherever_one_had_scrolled_to(stage: Stage) -> None:
-    anna = stage.user("anna")
-    room = stage.room(anna)
-    for number in range(60):
-        anna.post(f"/v1/rooms/{room}/messages", content=f"line {number}")
-    page = stage.page(anna, room)
-    expect(page.locator("message-row").last).to_contain_text("line 59")
+    page = _page_of_60_lines(stage)
     page.locator(".scroller").hover()
     page.mouse.wheel(0, -2_000)
     expect(page.get_by_role("button", name="To the newest")).to_be_visible()
