@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 import structlog.testing
 
@@ -199,6 +201,20 @@ def folder(tmp_path: Path, request: Any) -> Path:
 async def test_hints_arrive_however_long_the_path_is(folder: Path) -> None:
     async with opened(folder, handles=False) as follower, opened(folder):
         await (await follower.queue.enqueue(message("1"))).sent()
+
+
+@one_loop
+async def test_a_queue_whose_folder_of_sockets_is_taken_away_goes_on(tmp_path: Path) -> None:
+    async with opened(tmp_path) as bench:
+        await bench.queue.put(message("1")).sent()
+        await anyio.to_thread.run_sync(shutil.rmtree, tmp_path / "queue.db-peers")
+        with structlog.testing.capture_logs() as logs:
+            for number in range(2, 5):
+                bench.clock.advance(seconds=2)
+                await bench.queue.put(message(f"{number}")).sent()
+                await until(lambda: any(log["event"] == "chat.peers_not_seen" for log in logs))
+
+        assert bench.called() == ["1", "2", "3", "4"]
 
 
 async def test_a_busy_file_is_waited_for_and_nothing_is_lost(tmp_path: Path) -> None:
