@@ -82,18 +82,6 @@ class Engine:
         self._outbox = Outbox(tables)
         self.resealing = Resealing(tables, packing.seal)
         self._failure: Exception | None = None
-        self.inbox = Inbox(
-            self._outbox,
-            Merger(tables, self._outbox, packing, clock),
-            max_waiting_count=settings.max_waiting_count,
-            max_unwritten_count=settings.max_unwritten_count,
-            on_written=self._on_written,
-            on_merged=self._on_merged,
-            make_room=self._make_room,
-            patience_s=settings.enqueue_patience_s,
-            settle_s=settings.settle_s,
-            on_step=on_step,
-        )
         self.runner = Runner(
             self._outbox,
             packing=packing,
@@ -119,6 +107,18 @@ class Engine:
             ends=self.ends,
             look_up=self.look_up,
             on_pruned=self._stir,
+        )
+        self.inbox = Inbox(
+            self._outbox,
+            Merger(tables, self._outbox, packing, clock),
+            max_waiting_count=settings.max_waiting_count,
+            max_unwritten_count=settings.max_unwritten_count,
+            on_written=self._on_written,
+            on_merged=self._on_merged,
+            make_room=self._rounds.make_room,
+            patience_s=settings.enqueue_patience_s,
+            settle_s=settings.settle_s,
+            on_step=on_step,
         )
 
     def changed(self) -> None:
@@ -265,9 +265,6 @@ class Engine:
     def _stir(self) -> None:
         self.events.stir()
         self.statistics.stir()
-
-    async def _make_room(self) -> None:
-        await self._rounds.make_room()
 
     async def _listen(self) -> None:
         await self._peers.listen(self._on_hint)

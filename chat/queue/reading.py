@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from chat.errors import Failure, NotAQueue
+from chat.errors import NotAQueue
 from chat.queue.actions import ActionTypes
 from chat.queue.clock import SystemQueueClock
 from chat.queue.connectivity import Contact
@@ -22,7 +22,7 @@ from chat.queue.events import EventLog
 from chat.queue.packing import Packing
 from chat.queue.states import State
 from chat.queue.tables import STATES, Tables, failure_of
-from chat.queue.views import MOST_LISTED_COUNT, Views, counted
+from chat.queue.views import MOST_LISTED_COUNT, ActionView, Views, counted
 from chat.statement_texts import load
 from storage import DatabaseCorrupt, StorageSettings
 from storage import open as open_storage
@@ -39,30 +39,13 @@ _TABLES_COUNT = 7
 _TICK_S = 0.25
 
 
-class ListedAction(msgspec.Struct, frozen=True, kw_only=True):
-    """An action as it stands."""
+class ListedAction(ActionView, frozen=True, kw_only=True):
+    """An action as it stands; its payload is the JSON that is stored, None when it was wiped or is sealed."""
 
-    place: int
-    """Its number in the queue; rises with each action."""
-    client_id: str
-    type: str
-    version: int
-    lane: str
-    account: str
-    state: State
-    attempts: int
-    created_at_ms: int
-    changed_at_ms: int
-    finished_at_ms: int | None
     wait_ms: int | None
     """Until it, or its lane, is due; None where that is not the time it waits for."""
-    carried_by: str | None
-    failure: Failure | None
-    result: Any
     sealed_with: str | None
     """The id of the key that its payload is sealed with."""
-    payload: Any
-    """As it is stored; None when it was wiped, or is sealed."""
 
 
 class QueueReader:

@@ -26,6 +26,8 @@ MOST_LISTED_COUNT = 1_000
 class ActionView(msgspec.Struct, frozen=True, kw_only=True):
     """An action as it stands."""
 
+    place: int
+    """Its number in the queue; rises with each action."""
     client_id: str
     type: str
     version: int
@@ -45,8 +47,6 @@ class ActionView(msgspec.Struct, frozen=True, kw_only=True):
     """What its handler returned."""
     payload: Any
     """None when it was wiped, or can't be read here."""
-    place: int
-    """Its number in the queue; rises with each action."""
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
