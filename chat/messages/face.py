@@ -60,8 +60,9 @@ class MessageReceipt:
         Raises:
             QueueFull: Nothing was stored; try again when some messages are sent.
             ClientIdConflict: The draft id belongs to another message; nothing was stored.
-            QueueClosed: The queue closed before it was stored.
-            StorageError: The disk failed; nothing was stored.
+            QueueClosed: The queue closed before anybody knew that it was stored.
+            StorageError: The disk failed; nothing was stored, or (`WriteOutcomeUnknown`) nobody knows. Sending it again
+                with the same draft id is safe.
             ActionFailed: It was sent directly, and that failed.
         """
         await self._promised.durable()

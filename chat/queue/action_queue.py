@@ -122,7 +122,7 @@ class ActionQueue(Looking):
         Raises:
             UnknownActionType, InvalidAction, ClientIdConflict: Mend the call.
             QueueFull: Nothing was stored; try again when some actions are done.
-            QueueClosed, StorageError: Nothing was stored.
+            QueueClosed, StorageError: It was not stored, or nobody knows; with the same client id it may be given again.
         """
         receipt = self.put(
             payload,

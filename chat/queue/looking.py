@@ -75,7 +75,7 @@ class Looking:
         return await self._engine.events.newest()
 
     def follow_events(self, after: int) -> Followed:
-        """Return the events after the number `after`, and then each as it happens, in any process."""
+        """Return the events after the number `after`, and then each as it happens, in any process; see `Followed`."""
         return self._engine.events.follow(after)
 
     def follow_news(self, after: int, texts: Mapping[str, str] | None = None) -> FollowedNews:

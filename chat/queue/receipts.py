@@ -46,8 +46,9 @@ class Receipt:
         Raises:
             QueueFull: Nothing was stored; try again when some actions are done.
             ClientIdConflict: The client id belongs to another action; nothing was stored.
-            QueueClosed: The queue closed before it was stored.
-            StorageError: The disk failed; nothing was stored.
+            QueueClosed: The queue closed before anybody knew that it was stored.
+            StorageError: The disk failed; nothing was stored, or (`WriteOutcomeUnknown`) nobody knows. Giving it again
+                with the same client id is safe, here and above.
         """
         await self._ticket.durable()
 

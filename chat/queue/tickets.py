@@ -30,10 +30,7 @@ class Ticket:
         """Return when the action is on the disk; cancelled, it is stored none the less.
 
         Raises:
-            QueueFull: Nothing was stored; try again when some actions are done.
-            ClientIdConflict: The client id belongs to another action; nothing was stored.
-            QueueClosed: The queue closed before it was stored.
-            StorageError: The disk failed; nothing was stored, or (`WriteOutcomeUnknown`) nobody knows.
+            QueueError, StorageError: As `Receipt.durable`.
         """
         await self._written.wait()
         if self._error is not None:
