@@ -65,6 +65,8 @@ class _Sending:
     end: End
     state: State = State.QUEUED
     attempts: int = 0
+    may_be_done: bool = False
+    """The server may have it, though it failed."""
 
 
 class DirectMessages:
@@ -133,7 +135,7 @@ class DirectMessages:
             self._rooms[sending.room].remove(sending)
             self._move(sending, State.CANCELLED)
             self._remember(sending)
-        elif sending.state is State.FAILED:
+        elif sending.state is State.FAILED and not sending.may_be_done:
             self._move(sending, State.CANCELLED)
         if sending.state is State.CANCELLED:
             return Cancelled.CANCELLED
@@ -218,6 +220,9 @@ class DirectMessages:
             failure = self._unforeseen(sending, error)
         except Exception as error:  # noqa: BLE001 - a transport may raise anything, and the next message goes on
             failure = self._unforeseen(sending, error)
+        sending.may_be_done = failure is not None and (
+            failure.kind == "answer_lost" or failure.code == HANDLER_FAILED
+        )
         self._move(sending, State.FAILED if failure else State.DONE, failure, answer)
         self._remember(sending)
 

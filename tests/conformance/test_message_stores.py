@@ -480,6 +480,21 @@ async def test_a_waiting_message_that_is_taken_back_is_never_sent(store: Store, 
     assert names == ["chat.message.queued"]
 
 
+async def test_a_direct_message_whose_answer_was_lost_is_deleted_again_or_said_to_be_too_late(
+    tmp_path: Path,
+) -> None:
+    async with opened("direct", tmp_path) as bench:
+        bench.server.script(LoseAnswer())
+        receipt = bench.messages.send("room", "hello")
+        with pytest.raises(ActionFailed):
+            await receipt.sent()
+        answers = [await bench.messages.cancel(receipt.client_id, redact=redact) for redact in (False, True)]
+        await until(lambda: len(bench.server.effects) == 2)
+
+    assert answers == ["too_late", "will_redact"]
+    assert bench.server.effects[1].payload == DeleteMessage(room_id="room", message_id=receipt.client_id)
+
+
 async def test_a_message_that_waits_for_its_turn_can_be_tried_now_without_losing_its_place(
     store: Store, tmp_path: Path
 ) -> None:
