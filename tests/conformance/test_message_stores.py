@@ -616,7 +616,7 @@ async def test_a_deletion_that_fails_is_tried_again_and_holds_nothing_up(
 async def test_without_contact_no_try_is_used_and_all_goes_out_when_it_is_back(
     queued_store: Store, tmp_path: Path
 ) -> None:
-    async with opened(queued_store, tmp_path, lease_s=3_600) as bench, passing_time(bench.clock):
+    async with opened(queued_store, tmp_path, lease_s=3_600) as bench, passing_time(bench.clock, step_s=0.05):
         bench.server.script(*[Unreachable()] * 3)
         receipts = [bench.messages.send("room", str(number)) for number in range(5)]
         for receipt in receipts:
@@ -695,7 +695,10 @@ class Broken(ScriptedServer):
 async def test_a_transport_with_a_bug_fails_its_message_and_no_other(
     store: Store, tmp_path: Path, bug: str
 ) -> None:
-    async with opened(store, tmp_path, server=Broken(), lease_s=3_600) as bench, passing_time(bench.clock):
+    async with (
+        opened(store, tmp_path, server=Broken(), lease_s=3_600) as bench,
+        passing_time(bench.clock, step_s=0.05),
+    ):
         with pytest.raises(ActionFailed, match=r"not_received|ZeroDivisionError|CancelledError"):
             await bench.messages.send("room", bug).sent()
         await bench.messages.send("room", "next").sent()

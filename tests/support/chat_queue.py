@@ -98,16 +98,17 @@ def _nothing() -> None:
 
 
 @asynccontextmanager
-async def passing_time(clock: ManualClock) -> AsyncIterator[None]:
-    """Let time go by, a few milliseconds each time that other threads had their turn, until this is left.
+async def passing_time(clock: ManualClock, *, step_s: float = 0.005) -> AsyncIterator[None]:
+    """Let time go by, `step_s` each time that other threads had their turn, until this is left.
 
-    Time that ran at the pace of the loop alone would let leases lapse while a busy machine writes to its disk.
+    Time that ran at the pace of the loop alone would let leases lapse while a busy machine writes to its disk; where
+    leases are long, it may go faster.
     """
     async with anyio.create_task_group() as group:
 
         async def pass_on() -> None:
             while True:
-                clock.advance(seconds=0.005)
+                clock.advance(seconds=step_s)
                 await anyio.to_thread.run_sync(_nothing)
 
         group.start_soon(pass_on)

@@ -58,7 +58,7 @@ async def test_a_follower_hears_of_what_happens_while_it_waits(tmp_path: Path) -
 
 @one_loop
 async def test_events_tell_what_was_sent_where_and_what_went_wrong(tmp_path: Path) -> None:
-    async with opened(tmp_path, lease_s=3_600) as bench, passing_time(bench.clock):
+    async with opened(tmp_path, lease_s=3_600) as bench, passing_time(bench.clock, step_s=0.05):
         bench.server.script(Transient("overloaded", status=503))
         await (await bench.queue.enqueue(message("1"), account="ann")).sent()
         events = await bench.events()

@@ -75,7 +75,7 @@ async def test_a_toast_comes_when_a_moderator_fails_and_never_for_messages_and_s
 
 @one_loop
 async def test_no_notice_comes_while_an_action_will_still_be_tried(tmp_path: Path) -> None:
-    async with opened(tmp_path, lease_s=3_600) as bench, passing_time(bench.clock):
+    async with opened(tmp_path, lease_s=3_600) as bench, passing_time(bench.clock, step_s=0.05):
         bench.server.script(Transient(status=500), Transient(status=500))
         await (await bench.queue.enqueue(KickUser(space_id="s", user_id="u"))).sent()
         told = await told_until(bench, "notice")

@@ -52,7 +52,7 @@ async def test_a_write_that_breaks_off_is_made_up_for_whether_or_not_it_was_done
     tmp_path: Path, step: str, after: bool
 ) -> None:
     patient: dict[str, Any] = {"lease_s": 1e6, "call_timeout_s": 1e6}
-    async with opened(tmp_path, **patient) as bench, passing_time(bench.clock):
+    async with opened(tmp_path, **patient) as bench, passing_time(bench.clock, step_s=0.05):
         bench.server.script(Transient(status=500))
         broken = failing(bench, lambda names: any(name.startswith(step) for name in names), after=after)
         with anyio.fail_after(20):

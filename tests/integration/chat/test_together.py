@@ -150,7 +150,7 @@ async def test_whatever_fails_each_message_arrives_once_and_in_order(tmp_path: P
         opened(
             tmp_path, server, handles=False, lease_s=3_600, types=messages_with(max_attempts=1_000)
         ) as bench,
-        passing_time(bench.clock),
+        passing_time(bench.clock, step_s=0.05),
     ):
         receipts = await waiting_messages(bench, [str(number) for number in range(30)])
         with anyio.fail_after(LIMIT_S):
