@@ -77,7 +77,7 @@ class Restore(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", tag="re
 
     database: str
     source: str
-    """An absolute path, or the name of a file in the folder of backups."""
+    """An absolute path, which the server's user must be able to read."""
     replaces: bool = False
     """What the database holds now, if there is one, may be lost."""
 
@@ -258,7 +258,7 @@ async def _done(command: Deed, house: House) -> Any:  # noqa: PLR0911 - one retu
             await databases.copy_in(command.database, Path(command.source))
             return (await databases.describe(command.database)).size_bytes
         case Restore():
-            return await restored(command, databases, house.backups)
+            return await restored(command, databases)
         case DescribeTables():
             tables = await databases.get(command.database).tables()
             return {table.name: {column.name: column.type for column in table.columns} for table in tables}
@@ -328,13 +328,13 @@ def _told(place: Path, made: BackupMade, removed: list[Path]) -> MadeBackup:
     )
 
 
-async def restored(command: Restore, databases: Databases, folder: BackupFolder) -> int:
+async def restored(command: Restore, databases: Databases) -> int:
     """Make or replace a database out of a backup, and return its bytes.
 
     Raises:
         StorageError: It was not; what is there is as it was.
     """
-    source = Path(command.source) if Path(command.source).is_absolute() else folder.root / command.source
+    source = Path(command.source)
     is_there = command.database in databases.names()
     if is_there and not command.replaces:
         raise DatabaseExists(f"there is a database {command.database!r} already; `--replace` gives it up")

@@ -81,12 +81,20 @@ class DataFolder:
         """The server's own databases by the names that commands know them by; no database of users has a dot in its name."""
         return {path.name: path for path in (self.chat_database, self.server_database)}
 
+    def names_file(self, what: str) -> bool:
+        """Return whether `what` is a backup or a path, and not the name of a database, be it of users or our own."""
+        return "/" in what or (Path(what).suffix != "" and what not in self.own_files)
+
+    def copy(self, what: str) -> Path:
+        """Return the backup of the name `what`, or else the file at that path."""
+        backup = self.backups / what
+        return backup if "/" not in what and backup.is_file() else Path(what).absolute()
+
     def file(self, what: str) -> Path:
-        """Return the file of the database `what`, of one of our own, or at the path `what`."""
-        if what in self.own_files:
-            return self.own_files[what]
-        path = Path(what)
-        return path.absolute() if "/" in what or path.suffix else self.databases / f"{what}.db"
+        """Return the file of the database `what`, of one of our own, or the backup or file that `what` names."""
+        if self.names_file(what):
+            return self.copy(what)
+        return self.own_files.get(what, self.databases / f"{what}.db")
 
     @property
     def lock(self) -> Path:

@@ -25,7 +25,7 @@ _IN_THE_CLEAR = "none"
 @click.option("--from", "old", help="Where the old one is, or `none`; by default as the settings say.")
 @folder_options
 def command(*, what: str, new: str, old: str | None, data_dir: Path | None, config: Path | None) -> None:
-    """Give a database of the data folder, `chat.db`, `server.db` or any database file another key.
+    """Give a database of the data folder, `chat.db`, `server.db`, a backup by its name, or any database file another key.
 
     No server may run. Stopped in the middle, even by force, the file is whole and has the old key or the new one; the same
     command again finds out which. Change the setting `storage.keys` afterwards. Backups keep the key that they were made

@@ -32,15 +32,18 @@ def command(
 ) -> None:
     """Make the database NAME out of FILE: a path, or the name of a backup in the data folder.
 
-    With a server on the folder, it goes on; what reads or writes NAME meanwhile ends with the old database or begins
-    with the new one. FILE is checked before anything is changed.
+    With a server on the folder, it goes on; what reads or writes NAME meanwhile ends with the old database, begins with
+    the new one, or is told to ask again. FILE is checked before anything is changed; NAME may be damaged. Stopped in the
+    middle, even by force, NAME is the old database or the new one.
+
+    The database has the key that the settings give it. FILE may be in the clear, have that key, or one that
+    `storage.keys` gives for the name of FILE.
 
     `chat.db` and `server.db` are restored while no server runs. Users and tokens are as they were when the backup was
     made: who was removed since then is let in again.
     """
     around = quiet_surroundings(config, {"server.data_dir": data_dir})
-    in_folder = around.folder.backups / backup
-    source = in_folder if "/" not in backup and in_folder.is_file() else Path(backup).absolute()
+    source = around.folder.copy(backup)
     wanted = Restore(database=database, source=str(source), replaces=replaces)
     own = around.folder.own_files.get(database)
 

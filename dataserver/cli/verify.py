@@ -30,15 +30,14 @@ _UNSOUND = 1
 @click.argument("what", metavar="NAME|FILE")
 @folder_options
 def command(*, what: str, data_dir: Path | None, config: Path | None) -> None:
-    """Check all of a database of the data folder, `chat.db`, `server.db`, or any SQLite file.
+    """Check all of a database of the data folder, `chat.db`, `server.db`, a backup by its name, or any SQLite file.
 
     Integrity, foreign keys, numbers of rows.
 
     Exit code 1 when it is not sound. Others may write it meanwhile; the check is of one moment.
     """
     around = quiet_surroundings(config, {"server.data_dir": data_dir})
-    is_file = "/" in what or (Path(what).suffix != "" and what not in around.folder.own_files)
-    path = Path(what).absolute() if is_file else None
+    path = around.folder.copy(what) if around.folder.names_file(what) else None
     found: list[dict[str, Any]] = []
 
     async def main() -> None:

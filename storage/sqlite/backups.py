@@ -21,6 +21,7 @@ import msgspec
 
 from storage.errors import DatabaseExists, StorageError, StorageFull
 from storage.file_keys import CopyKeys, Key
+from storage.sqlite import files
 from storage.sqlite.connection import prepare_library
 from storage.sqlite.errors import translated, translation
 from storage.sqlite.imports import (
@@ -87,7 +88,7 @@ class BackupService(MethodService):
         """Copy `source`, as it is now, to `target`, which appears whole or not at all.
 
         Raises:
-            DatabaseExists: There is a file `target`.
+            DatabaseExists: There is a file `target`, or the log of one that was, which would be taken for the copy's.
             DatabaseNotFound: `source` can't be opened.
             DatabaseCorrupt: `source` is no database, or the copy is not sound.
             StorageFull: No space for it.
@@ -95,8 +96,9 @@ class BackupService(MethodService):
         """
         began = time.monotonic()
         final = Path(params.target)
-        if final.exists():
-            raise DatabaseExists(f"there is a file {final.name!r} already")
+        for there in (final, *(final.with_name(final.name + suffix) for suffix in files.REPLAYED)):
+            if there.exists():
+                raise DatabaseExists(f"there is a file {there.name!r} already")
         unfinished = final.with_name(final.name + _SUFFIX)
         with translated(), disk_translated(), alone_on(unfinished):
             try:

@@ -18,9 +18,9 @@ from storage.errors import DatabaseExists, DatabaseNotFound, StorageError, Stora
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_REPLAYED = ("-wal", "-journal")
+REPLAYED = ("-wal", "-journal")
 """What SQLite takes for the file's own, and writes into it, whatever file it was of."""
-_COMPANIONS = (*_REPLAYED, "-shm")
+_COMPANIONS = (*REPLAYED, "-shm")
 
 
 def make_empty(path: str) -> None:
@@ -66,7 +66,7 @@ def replace(path: str, by: str) -> None:
     """
     with _translated():
         Path(by).stat()
-        given_up = [Path(path + suffix) for suffix in _REPLAYED if _holds_something(path + suffix)]
+        given_up = [Path(path + suffix) for suffix in REPLAYED if _holds_something(path + suffix)]
         for each in given_up:
             each.unlink()
         if given_up:

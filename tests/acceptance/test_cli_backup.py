@@ -102,7 +102,7 @@ def test_the_chat_and_the_tokens_are_copied_and_checked_as_databases_are(folder:
         assert made.returncode == 0, made.stderr
         again = json.loads(called("backup", name, "--keep", "1", "--data-dir", folder).stdout)
         assert again["removed"] == [json.loads(made.stdout)["name"]]
-        for what in (name, folder / "backups" / again["name"]):
+        for what in (name, again["name"], folder / "backups" / again["name"]):
             checked = called("verify", what, "--data-dir", folder)
             assert (checked.returncode, table in json.loads(checked.stdout)["table_counts"]) == (0, True)
 

@@ -156,6 +156,13 @@ async def test_a_backup_is_not_made_over_a_file_that_is_there(shop: Database, tm
     assert await aside((tmp_path / "copy.db").read_text) == "precious"
 
 
+async def test_a_backup_is_not_put_beside_the_log_of_another_file(shop: Database, tmp_path: Path) -> None:
+    await aside((tmp_path / "copy.db-wal").write_text, "of another")
+    with pytest.raises(DatabaseExists, match=r"copy\.db-wal"):
+        await shop.back_up(tmp_path / "copy.db")
+    assert await aside(names_in, tmp_path) == ["copy.db-wal", "data"]
+
+
 async def test_of_two_backups_to_one_place_one_is_refused_and_the_other_is_whole(
     shop: Database, tmp_path: Path
 ) -> None:
