@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import httpx2
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from websockets.sync.client import connect
 
 from dataserver import web
@@ -368,18 +368,23 @@ def test_a_failed_space_setting_is_rolled_back_and_says_why(stage: Stage) -> Non
     anna = stage.user("anna")
     room = stage.room(anna)
     page = stage.page(anna, room)
-    stage.complaints_allowed("412 (")
-    space = anna.client.get("/v1/spaces").json()["spaces"][0]["id"]
+    stage.complaints_allowed("403 (")
+    refusal = '{"error": {"code": "not_permitted", "class": "permanent", "message": "not today"}}'
+
+    def refuse(route: Route) -> None:
+        if route.request.method == "PATCH":
+            route.fulfill(status=403, body=refusal, content_type="application/json")
+        else:
+            route.fallback()
+
+    page.route("**/v1/spaces/*", refuse)
     page.get_by_role("button", name="Settings of").click()
     panel = page.locator("side-panel")
     expect(panel.get_by_label("Name").first).to_have_value(f"Space of {anna.name}")
-    anna.client.patch(
-        f"/v1/spaces/{space}", json={"client_id": "meanwhile", "fields": {"name": "Other"}}
-    ).raise_for_status()
     panel.get_by_label("Name").first.fill("Mine")
     panel.get_by_role("button", name="Save").click()
-    expect(page.locator("toast-area")).to_contain_text("Failed to save space settings")
-    expect(page.locator("side-bar h3").first).to_have_text("Other")
+    expect(page.locator("toast-area")).to_contain_text("Failed to save space settings: not today")
+    expect(page.locator("side-bar h3").first).to_have_text(f"Space of {anna.name}")
     page.get_by_role("button", name="Pending", exact=True).click()
     page.locator(".actions").get_by_role("button", name="Cancel").click()
     expect(page.locator(".actions li")).to_have_count(0)
