@@ -1,8 +1,9 @@
-"""What every test gets: both event loops, and a guard against blocking calls on them."""
+"""What every test gets: both event loops, logging as it was, and a guard against blocking calls on them."""
 
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from blockbuster import BlockBuster
 from hypothesis import HealthCheck, settings
 
@@ -77,6 +79,16 @@ def guard() -> Iterator[Guard]:
     blockbuster.activate()
     yield guard
     blockbuster.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Take back what a program that ran in the test's own process did to the logging of all."""
+    handlers, level, events = logging.root.handlers[:], logging.root.level, structlog.get_config()
+    yield
+    structlog.configure(**events)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(autouse=True)
