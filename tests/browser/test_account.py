@@ -238,6 +238,9 @@ def test_of_what_two_devices_changed_offline_the_later_counts_and_the_other_is_k
     _panel(first).get_by_label("Colours").select_option("dark")
     expect(first.locator("status-line")).to_contain_text("1 action queued")
     _panel(second).get_by_label("Colours").select_option("light")
+    _until(
+        second, lambda: anna.client.get("/v1/me/settings").json()["version"] == 2
+    )  # before the first is back
     until_sent(second)
     first.reload()
     expect(first.locator("html")).to_have_attribute("data-theme", "dark")
