@@ -747,9 +747,10 @@ async def test_the_content_is_told_though_it_is_sent_and_wiped_by_then(store: St
 async def test_a_follower_hears_of_what_happens_while_it_waits(store: Store, tmp_path: Path) -> None:
     async with opened(store, tmp_path) as bench:
         heard: list[str] = []
+        newest = await bench.messages.newest_event()  # not in the task: the read might end after the send
 
         async def listen() -> None:
-            async for event in bench.messages.follow_events(await bench.messages.newest_event()):
+            async for event in bench.messages.follow_events(newest):
                 heard.append(event.name)  # noqa: PERF401 - it is looked at meanwhile
 
         async with anyio.create_task_group() as group:
