@@ -190,8 +190,12 @@ def open_reader(path: str, settings: ConnectionSettings, deadline: Deadline) -> 
         apsw.Error: It can't be opened, or is no database.
     """
     connection = _opened(path, apsw.SQLITE_OPEN_READONLY, settings, deadline)
-    connection.pragma("query_only", True)
-    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the log is the writer's
+    try:
+        connection.pragma("query_only", True)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # the log is the writer's
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -24,7 +24,7 @@ from storage import (
     ResultTooLarge,
     SqlError,
 )
-from storage.sqlite.connection import OnEventLoop
+from storage.sqlite.connection import ConnectionSettings, Deadline, OnEventLoop, open_reader
 from storage.sqlite.service import ReaderService
 from tests.support.reading import Reading, make_database, whole
 from workers import Body, Call
@@ -336,6 +336,16 @@ except ResultTooLarge as error:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
     )
     assert found.stdout == "refused [{'a': 1}]\n", found.stderr
+
+
+def test_a_connection_that_is_stopped_while_it_is_opened_is_closed(tmp_path: Path) -> None:
+    path = str(make_database(tmp_path / "half.db"))
+    stopped = Deadline()
+    stopped.stopped = True
+    with pytest.raises(apsw.InterruptError) as caught:
+        open_reader(path, ConnectionSettings(progress_steps=1), stopped)
+    assert caught.tb is not None  # it holds whatever the frames held
+    assert path not in [each.filename for each in apsw.connections()]
 
 
 # -- what changes under the reader -----------------------------------------------------------------------------------
