@@ -50,7 +50,7 @@ class Plan:
 
 
 class Plans:
-    """The plans of one connection, the latest used of them."""
+    """The plans of one connection; when there are too many, the one whose text came first is forgotten."""
 
     def __init__(
         self, connection: apsw.Connection, authorizer: ReadAuthorizer, schema: Schema, rules: JsonRules
