@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chat.queue.clock import QueueClock
     from chat.queue.events import Followed
     from chat.queue.views import Statistics, Why
+    from workers import KeySource
 
 _TABLES_COUNT = 7
 _TICK_S = 0.25
@@ -117,23 +118,28 @@ class QueueReader:
 
 
 @asynccontextmanager
-async def read_queue(path: str | os.PathLike[str]) -> AsyncIterator[QueueReader]:
-    """Open the queue in the existing file `path` to look at it.
+async def read_queue(
+    path: str | os.PathLike[str], *, key: KeySource | None = None
+) -> AsyncIterator[QueueReader]:
+    """Open the queue in the existing file `path` to look at it, with its `key` if it has one (`QueueSettings.key`).
 
     Raises:
         NotAQueue: There is no file, or it holds something else; it is as it was.
+        WrongKey, EncryptionUnavailable: The key does not fit the file, or this build of apsw can't encrypt.
         StorageError: It can't be read.
     """
     if not await anyio.Path(path).is_file():
         raise NotAQueue(f"there is no file {Path(path).name}")
     clock = await anyio.to_thread.run_sync(SystemQueueClock.of_this_machine)
     statements = await anyio.to_thread.run_sync(load, "chat.queue.statements")
-    settings = StorageSettings(kind="thread", worker_count=1, plans_by_values=False)
+    keys = {} if key is None else {Path(path).name: key}
+    settings = StorageSettings(kind="thread", worker_count=1, plans_by_values=False, keys=keys)
     async with AsyncExitStack() as stack:
         try:
             tables = Tables(await stack.enter_async_context(open_storage(path, settings)), statements)
         except DatabaseCorrupt as error:
-            raise NotAQueue(f"{Path(path).name} is no queue: {error}") from error
+            otherwise = ", or encrypted, and no key was given for it" if key is None else ""
+            raise NotAQueue(f"{Path(path).name} is no queue{otherwise}: {error}") from error
         ((table_count,),) = await tables.read("own_tables")
         if table_count < _TABLES_COUNT:
             raise NotAQueue(f"{Path(path).name} is a database, and no queue")

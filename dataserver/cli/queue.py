@@ -14,9 +14,10 @@ from typing import Any
 import click
 import msgspec
 
-from chat import ChatError, ListedAction, QueueReader, State, read_queue
+from chat import ChatError, ListedAction, QueueReader, State
 from dataserver.cli.output import is_terminal, write_json, write_table
 from dataserver.cli.queue_changes import cancel, retry
+from dataserver.cli.queue_files import QueueFile
 from dataserver.cli.queue_live import tail
 from dataserver.cli.running import folder_options, quiet_surroundings, run_to_end, say
 
@@ -29,9 +30,13 @@ _COLUMNS = ["place", "state", "type", "lane", "client_id", "attempts", "wait_ms"
 @folder_options
 @click.pass_context
 def command(context: click.Context, *, file: Path, data_dir: Path | None, config: Path | None) -> None:
-    """Look into the action queue in FILE, and try actions again or take them back; it may be in use."""
-    context.obj = file
-    quiet_surroundings(config, {"server.data_dir": data_dir})
+    """Look into the action queue in FILE, and try actions again or take them back; it may be in use.
+
+    An encrypted one is opened with the key that `storage.keys` gives for the name of FILE, as
+    DATASERVER_KEYS=outbox.db=file:PATH.
+    """
+    around = quiet_surroundings(config, {"server.data_dir": data_dir})
+    context.obj = QueueFile(file, around.settings.storage.keys.get(file.name))
 
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -60,7 +65,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @command.command()
 @click.pass_obj
-def stats(file: Path) -> None:
+def stats(file: QueueFile) -> None:
     """Count the actions, all and by type."""
 
     async def main(reader: QueueReader) -> None:
@@ -79,7 +84,7 @@ def stats(file: Path) -> None:
 @click.option("--after", type=int, default=0, help="Begin after the action of this place.")
 @click.option("--limit", type=click.IntRange(1, _PAGE_COUNT), default=100, show_default=True)
 @click.pass_obj
-def list_some(file: Path, /, *, after: int, limit: int, **wanted: Any) -> None:
+def list_some(file: QueueFile, /, *, after: int, limit: int, **wanted: Any) -> None:
     """List actions in the order they came."""
 
     async def main(reader: QueueReader) -> None:
@@ -97,7 +102,7 @@ def list_some(file: Path, /, *, after: int, limit: int, **wanted: Any) -> None:
 @command.command()
 @click.argument("client_id", metavar="ID")
 @click.pass_obj
-def show(file: Path, client_id: str) -> None:
+def show(file: QueueFile, client_id: str) -> None:
     """Show the action ID (its client id) with its payload, and say why it is where it is."""
 
     async def main(reader: QueueReader) -> None:
@@ -117,7 +122,7 @@ def show(file: Path, client_id: str) -> None:
 @command.command()
 @_filters
 @click.pass_obj
-def export(file: Path, /, **wanted: Any) -> None:
+def export(file: QueueFile, /, **wanted: Any) -> None:
     """Write actions with their payloads as JSON lines; payloads that are sealed stay so."""
 
     async def main(reader: QueueReader) -> None:
@@ -139,9 +144,9 @@ async def _pages(reader: QueueReader, wanted: dict[str, Any]) -> AsyncIterator[l
         after = page[-1].place
 
 
-def _look(file: Path, main: Callable[[QueueReader], Awaitable[None]]) -> None:
+def _look(file: QueueFile, main: Callable[[QueueReader], Awaitable[None]]) -> None:
     async def opened() -> None:
-        async with read_queue(file) as reader:
+        async with file.read() as reader:
             await main(reader)
 
     run_to_end(opened, ChatError)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 import click
 
-from chat import ActionNotFound, ActionQueue, Cancelled, ChatError, NotPossible, open_queue, read_queue
+from chat import ActionNotFound, ActionQueue, Cancelled, ChatError, NotPossible
 from dataserver.cli.output import is_terminal, write_json
+from dataserver.cli.queue_files import QueueFile
 from dataserver.cli.running import run_to_end, say, stop_with
 
 _ANSWER_S = 10.0
@@ -24,7 +23,7 @@ _ANSWER_S = 10.0
 @click.option("--account", help="With --failed: only actions of this account.")
 @click.pass_obj
 def retry(
-    file: Path, client_ids: tuple[str, ...], *, failed: bool, type_name: str | None, account: str | None
+    file: QueueFile, client_ids: tuple[str, ...], *, failed: bool, type_name: str | None, account: str | None
 ) -> None:
     """Try the actions ID again from the beginning, now; they keep their places."""
     if failed == bool(client_ids):
@@ -33,7 +32,7 @@ def retry(
         raise click.UsageError("--type and --account go with --failed")
 
     async def main() -> None:
-        async with _opened(file) as queue:
+        async with file.take_part() as queue:
             if failed:
                 count = await queue.retry_failed(account=account, type_name=type_name)
                 if not is_terminal():
@@ -57,7 +56,7 @@ def retry(
     help="Seconds for whoever delivers an action to answer.",
 )
 @click.pass_obj
-def cancel(file: Path, client_ids: tuple[str, ...], *, redact: bool, wait_s: float) -> None:
+def cancel(file: QueueFile, client_ids: tuple[str, ...], *, redact: bool, wait_s: float) -> None:
     """Take the actions ID back, and say of each whether it was in time; exit code 1 if one was not."""
 
     async def cancelled(queue: ActionQueue, client_id: str) -> tuple[str, bool]:
@@ -67,7 +66,7 @@ def cancel(file: Path, client_ids: tuple[str, ...], *, redact: bool, wait_s: flo
         return "asked, and nobody has answered: what delivers it is not running, or hangs", False
 
     async def main() -> None:
-        async with _opened(file) as queue:
+        async with file.take_part() as queue:
             await _each(client_ids, lambda client_id: cancelled(queue, client_id))
 
     run_to_end(main, ChatError)
@@ -94,12 +93,3 @@ async def _each(client_ids: tuple[str, ...], change: Callable[[str], Awaitable[t
         write_json(outcomes)
     if not is_done:
         stop_with(1)
-
-
-@asynccontextmanager
-async def _opened(file: Path) -> AsyncIterator[ActionQueue]:
-    """Open the queue in `file`, which must be one."""
-    async with read_queue(file):
-        pass
-    async with open_queue(file) as queue:
-        yield queue

@@ -6,15 +6,15 @@ import contextlib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import click
 import msgspec
 
-from chat import ChatError, Event, QueueReader, Statistics, read_queue
+from chat import ChatError, Event, QueueReader, Statistics
 from dataserver.cli.output import is_terminal, write_json
+from dataserver.cli.queue_files import QueueFile
 from dataserver.cli.running import run_to_end
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class _View(Protocol):
 @click.option("--key", "lane", metavar="LANE", help="Only events of this lane.")
 @click.pass_obj
 def tail(
-    file: Path, *, after: int | None, count: int | None, type_name: str | None, lane: str | None
+    file: QueueFile, *, after: int | None, count: int | None, type_name: str | None, lane: str | None
 ) -> None:
     """Show what happens, until Ctrl-C; payloads are not shown."""
 
@@ -48,7 +48,7 @@ def tail(
         return type_name in {None, event.type} and lane in {None, event.lane}
 
     async def main() -> None:
-        async with read_queue(file) as reader:
+        async with file.read() as reader:
             begin = await reader.newest_event() if after is None else after
             with _screen(await reader.statistics()) if is_terminal() else _lines() as view:
                 shown_count = 0

@@ -34,7 +34,8 @@ def command(*, what: str, new: str, old: str | None, data_dir: Path | None, conf
     around = quiet_surroundings(config, {"server.data_dir": data_dir})
     file = around.folder.file(what)
     keys = around.settings.storage.keys
-    given = keys.get(what) or (None if file.parent != around.folder.databases else keys.get("*"))
+    name = file.name if around.folder.names_file(what) else what
+    given = keys.get(name) or (None if file.parent != around.folder.databases else keys.get("*"))
     places = {name: text for name, text in (("new", new), ("old", old)) if text not in {None, _IN_THE_CLEAR}}
     try:
         sources = key_sources({name: KeyPlace.read(text) for name, text in places.items()}, os.environ)
@@ -58,13 +59,13 @@ def command(*, what: str, new: str, old: str | None, data_dir: Path | None, conf
             )
 
     run_to_end(main)
-    _tell(what, new, had_it_already=done[0].had_it_already)
+    _tell(what, new, name=name, had_it_already=done[0].had_it_already)
 
 
-def _tell(what: str, new: str, *, had_it_already: bool) -> None:
+def _tell(what: str, new: str, *, name: str, had_it_already: bool) -> None:
     state = "is in the clear" if new == _IN_THE_CLEAR else "has the new key"
     say(f"{what} {state}{' already' if had_it_already else ' now'}")
     if new == _IN_THE_CLEAR:
-        say(f"take {what} out of the setting storage.keys")
+        say(f"take {name} out of the setting storage.keys")
     else:
-        say(f"the setting storage.keys (DATASERVER_KEYS) has to say {what}={new}")
+        say(f"the setting storage.keys (DATASERVER_KEYS) has to say {name}={new}")

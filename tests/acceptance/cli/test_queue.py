@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import apsw
 import pytest
 from click.testing import CliRunner, Result
 
@@ -284,6 +285,18 @@ def test_another_database_is_no_queue_and_stays_as_it_is(tmp_path: Path) -> None
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "shop.db is a database, and no queue" in refused.stderr
     assert other.read_bytes() == before
+
+
+@pytest.mark.skipif(hasattr(apsw, "mc_version"), reason="this build can encrypt")
+def test_a_key_that_is_of_no_use_here_is_told_and_one_for_another_file_is_not_asked_for(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a key does is told in `tests/encrypted/test_queue_command.py`, for which another build is needed."""
+    monkeypatch.setenv("DATASERVER_KEYS", "other.db=file:a.key,*=file:a.key")
+    assert answer(file, "stats")["all"]["total"] == 5
+    monkeypatch.setenv("DATASERVER_KEYS", "queue.db=file:a.key")
+    refused = called(file, "stats")
+    assert (refused.exit_code, "apsw-sqlite3mc" in refused.stderr) == (1, True), refused.stderr
 
 
 @pytest.mark.parametrize(
