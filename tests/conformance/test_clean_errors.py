@@ -16,6 +16,7 @@ from workers import (
     InvalidParameters,
     InvalidResult,
     Kind,
+    ServiceUnavailable,
     TaskFailed,
     UnknownMethod,
     open_bridges,
@@ -90,3 +91,28 @@ async def test_the_log_has_the_traceback_of_what_was_not_meant(kind: Kind) -> No
     assert [each["method"] for each in told] == ["missing_file", "group"]
     assert SECRETS[0] in told[0]["traceback"]
     assert "leaky_services.py" in told[0]["traceback"]
+
+
+async def test_what_keeps_a_service_from_being_built_is_in_the_log_and_only_its_type_reaches_a_caller(
+    kind: Kind,
+) -> None:
+    with capture_logs() as logged, anyio.fail_after(LIMIT_S):
+        async with open_bridges(BridgeSettings(kind=kind)) as bridges:
+            told = []
+            for option in ("is_missing", "is_declined"):
+                bridge = bridges.service(SERVICE, name=option, options={option: True})
+                error = await failure(bridge, "takes_account", Account(1, "ann"))
+                shown = everything_in(error)
+                assert (type(error), [secret for secret in SECRETS if secret in shown]) == (
+                    ServiceUnavailable,
+                    [],
+                )
+                assert "leaky_services.py" not in shown
+                told.append(str(error))
+    assert [text.partition(" could not be built: ")[2] for text in told] == [
+        "FileNotFoundError; the log has more",
+        "Declined: there is no account; the log has more",
+    ]
+    noted = [each for each in logged if each["event"] == "workers.service_not_built"]
+    assert {each["service"] for each in noted} == {SERVICE}
+    assert {SECRETS[0] in each["traceback"] for each in noted} == {True, False}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from typing_extensions import override
@@ -31,6 +32,13 @@ class UserPath:
 
 class LeakyService(MethodService):
     """Fails in every way, with secrets in its hands."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__(options)
+        if options.get("is_declined"):
+            raise Declined("there is no account")
+        if options.get("is_missing"):
+            Path(SECRETS[0]).read_text(encoding="utf-8")
 
     @method()
     def missing_file(self, params: None, task: Task) -> None:  # noqa: ARG002 - every method gets one

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from workers.errors import PortableError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from workers.service import BatchService, Service
 
 
-def built_service(name: str, options: dict[str, Any]) -> Service | BatchService:
+class NotBuilt(Exception):
+    """A service could not be built: the text is for any caller, the log has the rest."""
+
+
+def built_service(
+    name: str, options: dict[str, Any], log: Callable[[str, str, dict[str, Any]], None]
+) -> Service | BatchService:
     """Import `module:Class` and return an instance of it made with `options`.
 
     Raises:
-        Exception: See `found_service`, and whatever the class raises.
+        NotBuilt: It raised something. What it said is in `log`, with the traceback; of an error that services do not raise
+            on purpose nothing crosses but its type, as with calls.
     """
-    service: Service | BatchService = found_service(name)(options)
-    return service
+    try:
+        service: Service | BatchService = found_service(name)(options)
+    except Exception as error:  # noqa: BLE001 - the border: a service may raise anything while it is built
+        log(
+            "error",
+            "workers.service_not_built",
+            {"service": name, "traceback": "".join(traceback.format_exception(error))},
+        )
+        failure = type(error).__name__
+        if isinstance(error, PortableError):
+            failure = f"{failure}: {error}"
+    else:
+        return service
+    raise NotBuilt(f"{failure}; the log has more")
 
 
 def found_service(name: str) -> Any:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from workers.backends.building import built_service
+from workers.backends.building import NotBuilt, built_service
 from workers.body import Body, Outcome, spilled
 from workers.frames import MAX_MESSAGE_BYTES, FrameBuffer, FrameError, frame
 from workers.protocol import (
@@ -95,9 +95,9 @@ class Child:
             return
         sys.path[:] = start.path
         try:
-            service = built_service(start.service, start.options)
-        except Exception as error:  # noqa: BLE001 - the border: a service may raise anything while it is built
-            self._tell(StartFailed(f"{type(error).__name__}: {error}"))
+            service = built_service(start.service, start.options, self._note)
+        except NotBuilt as error:
+            self._tell(StartFailed(str(error)))
             return
         self._takes_files = hasattr(service, "joined")  # a typed service; any other is spared the dearer call
         self._runner = Runner(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from workers.backends.building import built_service, no_file
+from workers.backends.building import NotBuilt, built_service, no_file
 from workers.errors import ServiceUnavailable
 from workers.protocol import PAGE_BYTES
 from workers.runner import Runner
@@ -46,7 +46,7 @@ class InlineBackend:
         """See `Backend`."""
         try:
             return InlineWorker(self._service, self._options, self._loop, events)
-        except Exception as error:  # the border: a service may raise anything while it is built
+        except NotBuilt as error:
             raise ServiceUnavailable(f"{self._service} could not be built: {error}") from error
 
 
@@ -59,7 +59,7 @@ class InlineWorker:
         self._events = events
         self._replies: list[Reply] = []
         self._runner = Runner(
-            built_service(service, options),
+            built_service(service, options, self._note),
             emit=self._emit,
             log=self._note,
             page=self.page,

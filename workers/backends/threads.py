@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 import structlog
 
-from workers.backends.building import built_service, no_file
+from workers.backends.building import NotBuilt, built_service, no_file
 from workers.body import discard
 from workers.errors import ServiceUnavailable
 from workers.protocol import PAGE_BYTES
@@ -201,9 +201,9 @@ class ThreadWorker:
     def main(self, service: str, options: dict[str, Any], on_started: Any) -> None:
         """Build the service, run calls until told to end, close the service."""
         try:
-            built = built_service(service, options)
-        except Exception as error:  # noqa: BLE001 - the border: a service may raise anything while it is built
-            failure = f"{type(error).__name__}: {error}"
+            built = built_service(service, options, self._note)
+        except NotBuilt as error:
+            failure = str(error)
             self._post(lambda: on_started(failure))
             return
         runner = Runner(built, emit=self._emit, log=self._note, page=self.page, progress=self._report)
