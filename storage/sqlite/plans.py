@@ -83,6 +83,7 @@ class Plans:
             self._kept[sql, form] = plan
             if len(self._kept) > _MAX_KEPT_COUNT:
                 self._kept.popitem(last=False)
+        self._authorizer.prepared = True  # with what may be another schema than the one looked at
         return plan
 
     def guard_infinity(self, plan: Plan) -> bool:
@@ -97,8 +98,10 @@ class Plans:
 
     def are_stale(self) -> bool:
         """Return whether something was prepared because the schema changed; if so, all plans are forgotten."""
-        if not self._authorizer.prepared:
-            return False
+        return self._authorizer.prepared and self.are_outdated()
+
+    def are_outdated(self) -> bool:
+        """Return whether the schema changed since this was last asked; if so, all plans are forgotten."""
         self._authorizer.prepared = False
         if not self._schema.has_changed():
             return False

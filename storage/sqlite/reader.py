@@ -11,7 +11,7 @@ beside the bytes, and the caller's side unpacks them straight into what it asked
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import apsw
 import msgspec
@@ -107,15 +107,15 @@ class Reader:
         for _ in range(MAX_REPLANS_COUNT):
             plan = guarded or plans.get((sql, shape)) or plans.made(sql, shape)
             guarded = None
-            if plan.sql is None:
-                answer = self._encoded(plan, params, max_bytes)
-            else:
-                try:
+            try:
+                if plan.sql is None:
+                    answer = self._encoded(plan, params, max_bytes)
+                else:
                     answer = self._cursor.execute(plan.sql, params).get or b""
-                except Exception as error:
-                    if plans.are_stale():
-                        continue
-                    raise self.failure(error, plan, params) from error
+            except Exception as error:
+                if self._is_of_another_schema(error):
+                    continue
+                raise self.failure(error, plan, params) from error
             if self._authorizer.prepared and plans.are_stale():
                 continue
             if not answer.isascii():
@@ -141,6 +141,8 @@ class Reader:
         for _ in range(MAX_REPLANS_COUNT):
             plan = self._plans.get((sql, form)) or self._plans.made(sql, form)
             if plan.sql is None:
+                if self._plans.are_outdated():
+                    continue
                 raise SqlError("a text in the rows is not UTF-8, and the statement can't tell its bytes")
             try:
                 blocks = self._packed(plan, params, as_maps, max_count, max_bytes)
@@ -149,10 +151,10 @@ class Reader:
                 form = "bytes"
                 continue
             except Exception as error:
-                if self._plans.are_stale():
+                if self._is_of_another_schema(error):
                     continue
                 raise self.failure(error, plan, params) from error
-            if self._authorizer.prepared and self._plans.are_stale():
+            if self._plans.are_stale():
                 continue
             if len(blocks) == 1 and len(blocks[0]) < BODY_BYTES:
                 return bytes(blocks[0])
@@ -165,29 +167,40 @@ class Reader:
         Raises:
             StorageError: See the members of its tree that a read can raise.
         """
-        plan = self._plans.made(sql, "rows")
-        try:
-            return sum(1 for _ in self._cursor.execute(plan.statement.sql, params))
-        except Exception as error:
-            raise self.failure(error, plan, params) from error
+        for _ in range(MAX_REPLANS_COUNT):
+            plan = self._plans.made(sql, "rows")
+            try:
+                return sum(1 for _ in self._cursor.execute(plan.statement.sql, params))
+            except Exception as error:
+                if self._is_of_another_schema(error):
+                    continue
+                raise self.failure(error, plan, params) from error
+        raise SqlError("the schema changes faster than it can be read")
 
-    def texts(self, sql: str, params: Params, form: Format) -> tuple[Plan, Iterator[bytes]]:
-        """Return the plan for `sql` and an iterator over one text for each row; it runs as it is asked.
+    def texts(self, sql: str, params: Params, form: Format) -> tuple[Plan, bytes | None, Iterator[bytes]]:
+        """Return the plan for `sql`, a text for its first row if it has one, and an iterator over those of the others.
 
-        The iterator raises what `failure` explains; until it ends, the connection holds its snapshot.
+        The iterator reads as it is asked, the state that the first row is of, and raises what `failure` explains; until
+        it ends, the connection holds that state.
+
+        Raises:
+            StorageError: See the members of its tree that a read can raise.
         """
         row_form: Form = "csv" if form == "csv" else "objects by row"
-        plan = self._plans.made(sql, row_form)
-        self._plans.guard_infinity(plan)
-        try:
-            rows = self._cursor.execute(plan.sql or plan.statement.sql, params)
-        except Exception as error:
-            raise self.failure(error, plan, params) from error
-        if plan.sql is None:
-            return plan, map(
-                row_encoder(plan.names, "csv" if form == "csv" else "objects", plan.rules, self._real), rows
-            )
-        return plan, (text for (text,) in rows)
+        for _ in range(MAX_REPLANS_COUNT):
+            plan = self._plans.made(sql, row_form)
+            self._plans.guard_infinity(plan)
+            try:
+                texts = self._texts(plan, params)
+                first = next(texts, None)
+            except Exception as error:
+                if self._is_of_another_schema(error):
+                    continue
+                raise self.failure(error, plan, params) from error
+            if not self._plans.are_stale():
+                return plan, first, texts
+            self._reset()
+        raise SqlError("the schema changes faster than it can be read")
 
     def tables_read(self, sql: str) -> list[str]:
         """Return what `sql` reads, in small letters: tables, those under its views, and the views.
@@ -195,6 +208,7 @@ class Reader:
         Raises:
             StorageError: It is no statement that may be read.
         """
+        self._plans.are_outdated()
         self._plans.made(sql, "rows")  # the authorizer is asked anew
         return sorted(self._authorizer.tables)
 
@@ -202,10 +216,6 @@ class Reader:
         """Return what the database holds; see `Schema.tables`."""
         with translated():
             return self._schema.tables()
-
-    def is_stale(self) -> bool:
-        """Return whether the schema changed since this was last asked, so that a plan made before means nothing."""
-        return self._plans.are_stale()
 
     def failure(self, error: Exception, plan: Plan, params: Params) -> Exception:
         """Return what the caller is told of `error`; the connection is free again."""
@@ -219,6 +229,13 @@ class Reader:
         if isinstance(error, apsw.Error):
             return translation(error) or error
         return error
+
+    def _is_of_another_schema(self, error: Exception) -> bool:
+        """Return whether `error` may come of a plan that is not of today's schema: then it is worth another one."""
+        if not isinstance(error, (apsw.SQLError, apsw.SchemaChangeError, ValueError)):
+            return False
+        self._reset()
+        return self._plans.are_outdated()
 
     def _reset(self) -> None:
         self._cursor.close(True)
@@ -267,18 +284,22 @@ class Reader:
         shape: Shape = "arrays" if plan.form == "arrays" else "objects"
         encode: Callable[[Sequence[Any]], bytes] = row_encoder(plan.names, shape, plan.rules, self._real)
         answer = bytearray()
-        try:
-            for row in self._cursor.execute(plan.statement.sql, params):
-                answer += encode(row)
-                answer += b","
-                if len(answer) > max_bytes:
-                    break
-        except Exception as error:
-            raise self.failure(error, plan, params) from error
+        for row in self._cursor.execute(plan.statement.sql, params):
+            answer += encode(row)
+            answer += b","
+            if len(answer) > max_bytes:
+                break
         if len(answer) > max_bytes:
             self._reset()
             raise ResultTooLarge(f"the answer has more than {max_bytes} bytes", limit_bytes=max_bytes)
         return bytes(answer[:-1])
+
+    def _texts(self, plan: Plan, params: Params) -> Iterator[bytes]:
+        rows = self._cursor.execute(plan.sql or plan.statement.sql, params)
+        if plan.sql is None:
+            shape: Shape | Literal["csv"] = "csv" if plan.form == "csv" else "objects"
+            return map(row_encoder(plan.names, shape, plan.rules, self._real), rows)
+        return (text for (text,) in rows)
 
     def _real(self, value: float) -> str:
         text: str = self.connection.execute("SELECT json_quote(?)", (value,)).get

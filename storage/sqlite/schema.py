@@ -19,7 +19,8 @@ _TYPES_WITHOUT_BLOBS = frozenset({"INT", "INTEGER", "REAL", "TEXT"})
 _MAX_TABLES_KEPT_COUNT = 1_000
 
 _VERSION = "PRAGMA schema_version"
-_ANY_READ = "SELECT count(*) FROM sqlite_schema"
+_ANY_READ = "SELECT 1 FROM sqlite_schema LIMIT 1"
+"""Makes SQLite's schema that of the file: to ask for its version or to prepare a statement need not, to run one does."""
 _TABLE = "SELECT wr, strict FROM pragma_table_list(?) WHERE schema = 'main' AND type = 'table'"
 _COLUMNS = "SELECT name, type, pk FROM pragma_table_xinfo(?)"
 _KEY_INDEXES = "SELECT count(*) FROM pragma_index_list(?) WHERE origin = 'pk'"
@@ -48,23 +49,24 @@ class Schema:
         self._connection = connection
         self._authorizer = authorizer
         self._blob_free: OrderedDict[str, frozenset[str]] = OrderedDict()
-        self._version = self._rows(_VERSION)[0][0]
+        self._version: int = self._rows(_VERSION)[0][0]
+        self._rows(_ANY_READ)
 
     def has_changed(self) -> bool:
-        """Return whether the schema is another than when this was last asked, and forget what was known if so."""
-        version = self._rows(_VERSION)[0][0]
-        if version == self._version:
+        """Return whether the schema is another than when this was last asked, and forget what was known if so.
+
+        What SQLite prepares from then on is of that schema, or of a newer one, by which this is true again.
+        """
+        version = self._other_version()
+        if version is None:
             return False
         self._version = version
         self._blob_free.clear()
         return True
 
     def read_anew(self) -> bool:
-        """Return whether the schema has changed since it was last asked about, and have SQLite read it if so."""
-        if self._rows(_VERSION)[0][0] == self._version:
-            return False
-        self._rows(_ANY_READ)  # to prepare a statement may not be enough, to run one is
-        return True
+        """Return whether the schema is another than `has_changed` last knew, and have SQLite read it if so."""
+        return self._other_version() is not None
 
     def blob_free_columns(self, table: str) -> frozenset[str]:
         """Return the columns of `table` that can't hold a BLOB: the rowid, and typed ones of a STRICT table."""
@@ -121,6 +123,13 @@ class Schema:
             if not any(name.lower() == "rowid" for name, _, _ in columns):
                 names.add("rowid")
         return frozenset(names)
+
+    def _other_version(self) -> int | None:
+        version: int = self._rows(_VERSION)[0][0]
+        if version == self._version:
+            return None
+        self._rows(_ANY_READ)
+        return version
 
     def _rows(self, sql: str, *params: str) -> list[Any]:
         with self.as_ours():

@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from storage.errors import QueryTimedOut, SqlError
+from storage.errors import QueryTimedOut
 from storage.sqlite.held_reads import HeldReads
-from storage.sqlite.reader import MAX_REPLANS_COUNT, Reader
 from storage.sqlite.row_encoding import csv_header, valid_utf8
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from storage.sqlite.held_reads import HoldingSettings
     from storage.sqlite.json_results import Format
-    from storage.sqlite.plans import Plan
-    from storage.sqlite.reader import Params
+    from storage.sqlite.reader import Params, Reader
 
 
 class Stream:
@@ -36,7 +34,7 @@ class Stream:
             "ndjson": (b"\n", b"\n"),
             "csv": (b"\r\n", b"\r\n"),
         }[form]
-        self._plan, self._texts, self._held = self._begun(sql, form)
+        self._plan, self._held, self._texts = reader.texts(sql, params, form)
         head = {"json": b"[", "ndjson": b"", "csv": csv_header(self._plan.names)}[form]
         if self._held is None and form != "json":
             self._tail = b""
@@ -70,17 +68,6 @@ class Stream:
     def close(self) -> None:
         """Let go of the snapshot."""
         self._reader.close()
-
-    def _begun(self, sql: str, form: Format) -> tuple[Plan, Iterator[bytes], bytes | None]:
-        for _ in range(MAX_REPLANS_COUNT):
-            plan, texts = self._reader.texts(sql, self._params, form)
-            try:
-                first = next(texts, None)
-            except Exception as error:
-                raise self._reader.failure(error, plan, self._params) from error
-            if not self._reader.is_stale():
-                return plan, texts, first
-        raise SqlError("the schema changes faster than it can be read")
 
 
 class Streams(HeldReads[Stream]):

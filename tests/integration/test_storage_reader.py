@@ -26,11 +26,11 @@ from storage import (
 )
 from storage.sqlite.connection import ConnectionSettings, Deadline, OnEventLoop, open_reader
 from storage.sqlite.service import ReaderService
-from tests.support.reading import Reading, make_database, whole
+from tests.support.reading import MAX_BYTES, Reading, make_database, whole
 from workers import Body, Call
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ENDLESS = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
@@ -379,6 +379,77 @@ def test_a_changed_schema_is_seen_by_the_next_read_of_the_same_text(reading: Rea
         with pytest.raises(SqlError, match="no such table"):
             ask(sql)
     other.close()
+
+
+_CHANGES = """
+import sys, apsw
+connection = apsw.Connection(sys.argv[1])
+connection.set_busy_timeout(10_000)
+connection.pragma("synchronous", "off")
+has_more = False
+while sys.stdin.buffer.raw.read(1):
+    connection.execute("ALTER TABLE t DROP COLUMN c" if has_more else "ALTER TABLE t ADD COLUMN c DEFAULT 7")
+    has_more = not has_more
+    print(flush=True)
+"""
+
+
+@pytest.mark.parametrize("zeros_count", [0, 1_000], ids=["by SQLite", "row by row"])
+@pytest.mark.parametrize("form", ["json", "rows", "maps", "json stream", "csv stream", "cost"])
+def test_a_read_beside_a_change_of_the_schema_answers_as_before_it_or_as_after_it(
+    reading: Reading, form: str, zeros_count: int
+) -> None:
+    zeros = dict.fromkeys((f"z{place}" for place in range(zeros_count)), 0)
+    sql = f"SELECT t.*{''.join(f', 0 AS {name}' for name in zeros)} FROM t"  # noqa: S608
+    first, second = {"id": 1, "a": "one", "b": None}, {"id": 2, "a": "two", "b": 2.5}
+    states = [[{**row, **added, **zeros} for row in (first, second)] for added in ({}, {"c": 7})]
+    asked: dict[str, tuple[Callable[[], Any], Callable[[list[dict[str, Any]]], Any]]] = {
+        "json": (lambda: reading.json(sql), list),
+        "rows": (lambda: reading.rows(sql), lambda rows: [tuple(row.values()) for row in rows]),
+        "maps": (lambda: reading.rows(sql, as_maps=True), list),
+        "json stream": (lambda: json.loads(b"".join(reading.stream(sql))), list),
+        "csv stream": (lambda: b"".join(reading.stream(sql, form="csv")).decode(), _csv),
+        "cost": (
+            lambda: reading.call("cost", reading.path, reading.generation, sql, [], MAX_BYTES)["row_count"],
+            len,
+        ),
+    }
+    ask, told = asked[form]
+    allowed = [told(rows) for rows in states]
+    with subprocess.Popen(  # noqa: S603 - our own text
+        [sys.executable, "-c", _CHANGES, reading.path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        for _ in range(100):
+            other.stdin.write(b".")
+            answer = ask()
+            assert answer in allowed
+            assert other.stdout.read(1)
+        other.stdin.close()
+        assert other.wait(30) == 0
+
+
+def test_the_tables_that_a_statement_reads_are_those_of_the_views_of_today(reading: Reading) -> None:
+    asked = ("tables_read", reading.path, reading.generation, "SELECT * FROM v")
+    other = apsw.Connection(reading.path)
+    other.execute("CREATE TABLE elsewhere(x); DROP VIEW v; CREATE VIEW v AS SELECT * FROM t")
+    assert reading.call(*asked) == ["t", "v"]
+    other.execute("DROP VIEW v; CREATE VIEW v AS SELECT * FROM elsewhere")
+    assert reading.call(*asked) == ["elsewhere", "v"]
+    other.close()
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    return "".join(",".join(map(_csv_field, line)) + "\r\n" for line in lines)
+
+
+def _csv_field(value: Any) -> str:
+    return "" if value is None else f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def test_a_column_that_was_proven_is_not_once_the_table_is_another(reading: Reading) -> None:
