@@ -83,6 +83,17 @@ def running_loop() -> Loop:
         return _TrioLoop(trio.lowlevel.current_trio_token())
 
 
+def untaken(future: Future) -> Any:
+    """Return the result that `future` has and its task did not take; None if there is none.
+
+    Asyncio cancels a task also between the turn in which its future got a result and the one in which it takes it;
+    trio does not.
+    """
+    if not isinstance(future, asyncio.Future) or not future.done() or future.cancelled():
+        return None
+    return future.result() if future.exception() is None else None
+
+
 class _TrioFuture:
     __slots__ = ("_done", "_error", "_task", "_value")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from workers.body import discard
+from workers.completion import untaken
 from workers.errors import TaskTimedOut
 from workers.protocol import FIRST, LAST, STARTED_NS
 
@@ -26,7 +28,10 @@ class Endings:
         self._ledger = ledger
 
     def abandon(self, pending: Pending) -> None:
-        """Stop a call whose caller does not wait any more."""
+        """Stop a call whose caller does not wait any more; close an answer that it left in the very turn it came."""
+        if pending.settled:
+            discard(untaken(pending.future))
+            return
         self._ledger.tally.cancelled_count += 1
         if pending.slot is None:
             self._ledger.settle(pending)

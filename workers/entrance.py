@@ -174,8 +174,7 @@ class Entrance:
         try:
             return await pending.future
         except BaseException:
-            if not pending.settled:
-                self._dispatcher.endings.abandon(pending)
+            self._dispatcher.endings.abandon(pending)
             raise
 
     def _require_open(self) -> None:

@@ -136,8 +136,7 @@ class Pool:
         try:
             return await pending.future  # as `Entrance.answer_to`, in line: this is the hot path
         except BaseException:
-            if not pending.settled:
-                self._dispatcher.endings.abandon(pending)
+            self._dispatcher.endings.abandon(pending)
             raise
 
     def post(

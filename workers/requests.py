@@ -43,6 +43,8 @@ async def asked(
     """Ask for `method` and return its result; see `Pool.request`."""
     if len(buffers) > MAX_COUNT:
         raise ValueError(f"{len(buffers)} buffers; at most {MAX_COUNT} are allowed")
+    if priority not in PRIORITIES:
+        raise ValueError(f"priority is {priority!r}; allowed are {', '.join(PRIORITIES)}")
     encoded = encoder.encode(params)
     if len(encoded) > MAX_MESSAGE_BYTES:
         raise ValueError(f"parameters of {len(encoded)} bytes; at most {MAX_MESSAGE_BYTES}: send buffers")

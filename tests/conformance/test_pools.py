@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
+import warnings
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from tests.support.loops import one_loop
 from tests.support.services import Refused
 from tests.support.waiting import until
 from workers import (
@@ -276,6 +279,24 @@ async def test_a_write_that_has_begun_at_its_deadline_still_gives_its_answer(iso
         assert await pool.call("deaf", 0.2, timeout_s=0.05, idempotent=False) == "waited"
 
 
+@one_loop
+async def test_a_body_whose_caller_is_cancelled_in_the_turn_of_its_answer_is_closed() -> None:
+    async with opened("process", worker_count=1) as pool:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            task = asyncio.ensure_future(pool.call("body", [1_000_000, 1]))
+            with anyio.fail_after(10):
+                while not pool.statistics().completed_count:  # noqa: ASYNC110 - each turn is looked at
+                    await asyncio.sleep(0)
+            assert task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            del task
+            gc.collect()  # what is left open says so
+        assert caught == []
+        assert pool.statistics().cancelled_count == 0
+
+
 async def test_ten_thousand_calls_that_give_up_while_waiting_leave_no_trace() -> None:
     async with (
         opened(
@@ -513,11 +534,12 @@ async def test_a_worker_process_imports_only_what_its_service_needs() -> None:
     assert not modules & {"anyio", "asyncio", "trio", "structlog", "cryptography", "tempfile", "workers.pool"}
 
 
+@pytest.mark.parametrize("error", [OSError("no more processes"), RuntimeError("no more processes")])
 async def test_where_no_process_can_start_threads_take_over_and_the_reason_is_kept(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
-        raise OSError("no more processes")
+        raise error
 
     monkeypatch.setattr("subprocess.Popen", refuse)
     async with opened("process") as pool:

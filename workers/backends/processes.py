@@ -85,7 +85,10 @@ class ProcessBackend:
         """See `Backend`."""
         name = f"{self._name}-{index}"
         with anyio.CancelScope(shield=True):  # what was started must not be lost; it takes milliseconds
-            spawned = await anyio.to_thread.run_sync(spawn, name)
+            try:
+                spawned = await anyio.to_thread.run_sync(spawn, name)
+            except RuntimeError as error:  # no thread was to be had for it
+                raise OSError(f"no process could be started: {error}") from error
         worker = ProcessWorker(self._loop, events, spawned, name)
         worker.listen(self._start)
         try:
