@@ -91,6 +91,10 @@ def _lock_file(lock_path: str) -> int:
         return os.open(lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StorageError(f"the queue can't be opened: {error.strerror}") from error
+    except ValueError as error:  # a NUL
+        raise StorageError(
+            "the queue can't be opened: its path has a character that none may have"
+        ) from error
 
 
 def _is_locked(descriptor: int) -> bool:

@@ -16,6 +16,8 @@ Decisions (2026-11, 2 cores):
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 import threading
 import time
@@ -24,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from storage.errors import UnsupportedSqlite
+from storage.errors import DatabaseNotFound, UnsupportedSqlite
 from storage.file_keys import FileKeys
 from storage.sqlite.encryption import unlock
 
@@ -187,6 +189,7 @@ def open_reader(path: str, settings: ConnectionSettings, deadline: Deadline) -> 
 
     Raises:
         OnEventLoop: An event loop runs on this thread.
+        DatabaseNotFound: `path` is a folder's, a pipe's or a device's, or can be nobody's.
         apsw.Error: It can't be opened, or is no database.
     """
     connection = _opened(path, apsw.SQLITE_OPEN_READONLY, settings, deadline)
@@ -208,6 +211,7 @@ def open_writer(
 
     Raises:
         OnEventLoop: An event loop runs on this thread.
+        DatabaseNotFound: `path` is a folder's, a pipe's or a device's, or can be nobody's.
         apsw.Error: It can't be opened, or is no database.
     """
     flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
@@ -224,10 +228,28 @@ def open_writer(
     return connection
 
 
+def _refuse_other_than_files(path: str) -> None:
+    """Raise if `path` can't be a file's: to open a pipe may take for ever, and a device may do anything.
+
+    Raises:
+        DatabaseNotFound: It can't.
+    """
+    try:
+        path.encode()
+        mode = os.stat(path).st_mode  # noqa: PTH116 - a Path costs more than the question
+    except OSError:  # SQLite says what it makes of that
+        return
+    except ValueError as error:  # a NUL, or half of a surrogate pair
+        raise DatabaseNotFound("the path of the database has a character that none may have") from error
+    if not stat.S_ISREG(mode):
+        raise DatabaseNotFound("what is at the path of the database is no file")
+
+
 def _opened(
     path: str, flags: int, settings: ConnectionSettings, deadline: Callable[[], bool]
 ) -> apsw.Connection:
     refuse_event_loop(settings)
+    _refuse_other_than_files(path)
     connection = apsw.Connection(path, flags=flags, statementcachesize=settings.statement_cache_count)
     try:
         connection.set_busy_timeout(int(settings.busy_timeout_s * 1000))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import count
@@ -41,9 +42,10 @@ from tests.support.loops import one_loop
 from workers import Body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+LIMIT_S = 20.0
 ENDLESS = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 NUMBERS = (
     "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT i, 'row ' || i AS t FROM n"
@@ -506,6 +508,23 @@ async def test_a_library_that_corrupts_files_keeps_storage_from_opening(
     monkeypatch.setattr("storage.sqlite.connection.OLDEST_SQLITE", (99, 0, 0))
     with pytest.raises(StorageUnavailable, match=r"99\.0\.0 or newer is needed"):
         await storage.open(tmp_path / "old.db", settings_for(kind)).__aenter__()
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("folder.db", os.mkdir),
+        ("pipe.db", os.mkfifo),
+        ("device.db", lambda path: path.symlink_to("/dev/zero")),
+    ],
+)
+@one_loop
+async def test_a_path_that_is_no_files_is_refused_at_once(
+    kind: str, tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    await anyio.to_thread.run_sync(make, tmp_path / name)
+    with pytest.raises(DatabaseNotFound, match="path of the database"), anyio.fail_after(LIMIT_S):
+        await storage.open(tmp_path / name, settings_for(kind)).__aenter__()
 
 
 @one_loop
