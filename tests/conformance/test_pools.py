@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
-import warnings
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from tests.support.cancelling import left_open_by_a_cancel_in_the_turn_of_the_answer
 from tests.support.loops import one_loop
 from tests.support.services import Refused
 from tests.support.waiting import until
@@ -282,18 +281,8 @@ async def test_a_write_that_has_begun_at_its_deadline_still_gives_its_answer(iso
 @one_loop
 async def test_a_body_whose_caller_is_cancelled_in_the_turn_of_its_answer_is_closed() -> None:
     async with opened("process", worker_count=1) as pool:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            task = asyncio.ensure_future(pool.call("body", [1_000_000, 1]))
-            with anyio.fail_after(10):
-                while not pool.statistics().completed_count:  # noqa: ASYNC110 - each turn is looked at
-                    await asyncio.sleep(0)
-            assert task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            del task
-            gc.collect()  # what is left open says so
-        assert caught == []
+        asked = pool.call("body", [1_000_000, 1])
+        assert await left_open_by_a_cancel_in_the_turn_of_the_answer(pool, asked) == []
         assert pool.statistics().cancelled_count == 0
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 import hashlib
 import os
-import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ import anyio.to_thread
 import pytest
 from anyio.lowlevel import checkpoint
 
+from tests.support.cancelling import left_open_by_a_cancel_in_the_turn_of_the_answer
 from tests.support.loops import one_loop
 from tests.support.method_services import Declined, Digest, Moved, Numbers, Sum
 from tests.support.waiting import until
@@ -304,18 +302,8 @@ async def test_a_priority_that_there_is_not_is_refused_with_those_that_there_are
 @one_loop
 async def test_buffers_whose_caller_is_cancelled_in_the_turn_of_its_answer_are_closed() -> None:
     async with opened("process") as pool:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            task = asyncio.ensure_future(pool.request("reverse", None, Sum, buffers=[bytes(3_000_000)]))
-            with anyio.fail_after(10):
-                while not pool.statistics().completed_count:  # noqa: ASYNC110 - each turn is looked at
-                    await asyncio.sleep(0)
-            assert task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            del task
-            gc.collect()  # what is left open says so
-        assert caught == []
+        asked = pool.request("reverse", None, Sum, buffers=[bytes(3_000_000)])
+        assert await left_open_by_a_cancel_in_the_turn_of_the_answer(pool, asked) == []
 
 
 async def test_requests_go_to_each_worker_in_turn_where_that_is_wanted(isolated: Kind) -> None:
